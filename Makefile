@@ -1,0 +1,56 @@
+# Two commands do everything from nothing: `make run` and `make test`. `make help` lists them all.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HELPERS := $(wildcard helpers/*.py helpers/models/*.py)
+EXECUTED := $(patsubst %,runs/%,$(sort $(wildcard notebooks/*.ipynb)))
+# A relative CORROSEG_DATA counts from where the command was typed, which `make -C` hides in PWD.
+ifneq ($(CORROSEG_DATA),)
+ifneq ($(CORROSEG_DATA),simulated)
+export CORROSEG_DATA := $(shell cd "$(PWD)" && p="$(CORROSEG_DATA)" && \
+	if [ -e "$$p" ]; then realpath -- "$$p"; else cd "$(CURDIR)" && realpath -m -- "$$p"; fi)
+endif
+endif
+
+.PHONY: help run test lint sync clean always
+.NOTPARALLEL:
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
+
+run: $(EXECUTED) ## execute the notebooks; copies with outputs go to runs/notebooks
+	@echo "Executed notebooks are in runs/notebooks/; curves: $(BIN)/tensorboard --logdir runs"
+
+# A notebook is executed again only when it, a helper, the environment or the data have changed.
+runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.data
+	@mkdir -p runs/notebooks
+	@echo "== $<"
+	@$(BIN)/papermill --cwd notebooks "$<" runs/notebooks/unfinished.ipynb
+	@mv runs/notebooks/unfinished.ipynb "$@"
+
+runs/.data: always
+	@{ echo "$(CORROSEG_DATA)"; ls -l data/raw; } > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+test: $(VENV)/installed lint ## run all tests and compare the notebooks' outputs (simulated wells)
+	$(BIN)/pytest --nbval
+
+lint: $(VENV)/installed ## check style, imports, and that each notebook equals its script
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check helpers tests
+	$(BIN)/jupytext --test --to py:percent notebooks/*.ipynb
+
+sync: $(VENV)/installed ## make notebooks and paired scripts equal, the newer one winning
+	$(BIN)/jupytext --sync notebooks/*.ipynb
+
+clean: ## remove the environment and everything made by running
+	rm -rf $(VENV) data/simulated data/unpacked data/interim/*.csv runs/*
+
+$(VENV)/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@

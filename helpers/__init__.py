@@ -1,0 +1,1 @@
+"""Segmentation of corrosion grooves in ultrasonic images of well casing."""

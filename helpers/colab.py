@@ -1,0 +1,130 @@
+"""Where am I, where is the data: one call opens every notebook, in Colab and elsewhere."""
+
+import os
+import platform
+import random
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from helpers.config import PROJECT_ROOT, Config
+from helpers.data import EXPECTED_FILES, DataError, find_labels
+
+_DEFAULT = Config()
+_PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "torchvision")
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """The data folder a notebook runs on, and what can be said of it."""
+
+    folder: Path  # for `load_data`
+    simulated: bool
+    labels: str  # "simulated", "silver labels" or "the challenge's labels"
+    seed: int | None = None  # of the simulation, where it is known
+
+    @property
+    def description(self) -> str:
+        """One line that is the same on every machine, so that notebooks may print it."""
+        if not self.simulated:
+            return f"real challenge images; labels: {self.labels}"
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return (
+            f"15 simulated wells (helpers.synthetic{seed}); labels: {self.labels}, with slips; "
+            "the clean truth is known"
+        )
+
+
+def open_notebook(config: Config = _DEFAULT) -> DataSource:
+    """Seed the generators, set the figures' style, find the data and print which they are.
+
+    Raises
+    ------
+    DataError : `find_data` found no usable data.
+    """
+    from helpers.plots import set_style  # here, so that finding the data does not need matplotlib
+
+    seed_everything(config.seed)
+    set_style()
+    source = find_data(config)
+    print(f"Data: {source.description}")
+    return source
+
+
+def find_data(config: Config = _DEFAULT) -> DataSource:
+    """Return the data to run on: $CORROSEG_DATA, else `config.raw_dir`, else the simulated wells.
+
+    $CORROSEG_DATA is a folder, or the word "simulated". A relative folder counts from where the command
+    was typed. The simulated wells are made on first use.
+
+    Raises
+    ------
+    DataError : there is no such folder, or not one table of labels in it.
+    """
+    wanted = os.environ.get("CORROSEG_DATA", "").strip()
+    if wanted and wanted != "simulated":
+        return _describe(_resolve(wanted))
+    if not wanted and _holds_files(config.raw_dir):
+        return _describe(config.raw_dir)
+    from helpers.synthetic import ensure_simulated  # here, so that real data do not need it
+
+    folder = ensure_simulated(config.simulated_dir, config.seed)
+    return DataSource(folder, simulated=True, labels="simulated", seed=config.seed)
+
+
+def in_colab() -> bool:
+    """Tell whether this runs in a Google Colab notebook."""
+    return "google.colab" in sys.modules
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, numpy and torch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def print_versions() -> None:
+    """Print the versions of Python and of the libraries that results depend on, and the device."""
+    print(f"python {platform.python_version()}")
+    for package in _PACKAGES:
+        try:
+            print(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            print(f"{package} is not installed")
+    print(f"device {torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'}")
+
+
+def _resolve(wanted: str) -> Path:
+    """Return the folder that $CORROSEG_DATA names.
+
+    A notebook runs in notebooks/, whatever folder the user typed the command in. The shell leaves that
+    folder in $PWD, and Jupyter hands the environment on to its kernels as it is.
+    """
+    path = Path(wanted).expanduser()
+    starts = [Path(start) for start in (os.environ.get("PWD"), os.getcwd(), PROJECT_ROOT) if start]
+    tried = list(dict.fromkeys(start / path for start in starts))  # an absolute path stays one
+    for folder in tried:
+        if folder.exists():
+            return folder
+    raise DataError(
+        f"CORROSEG_DATA is {wanted!r}, but there is no such folder. Tried: {', '.join(map(str, tried))}. "
+        f"{EXPECTED_FILES} CORROSEG_DATA=simulated asks for the simulated wells."
+    )
+
+
+def _holds_files(folder: Path) -> bool:
+    """Tell whether a folder holds anything besides hidden files such as .gitkeep."""
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _describe(folder: Path) -> DataSource:
+    labels = find_labels(folder)
+    if (folder / "y_clean.csv").exists():  # only the simulation knows the clean truth
+        return DataSource(folder, simulated=True, labels="simulated")
+    silver = "silver" in labels.name.lower()
+    return DataSource(folder, simulated=False, labels="silver labels" if silver else "the challenge's labels")

@@ -1,0 +1,56 @@
+"""Every threshold, well list and path of the project, in one frozen dataclass."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PATCH_SIZE = 36  # rows and columns of a patch, fixed by the challenge
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings shared by notebooks, helpers and tests; change one with `dataclasses.replace`.
+
+    Thickness values are the challenge's own: the variation of the wall thickness around its
+    mean, negative where metal is lost.
+    """
+
+    seed: int = 0
+
+    # Where things are
+    raw_dir: Path = PROJECT_ROOT / "data" / "raw"  # the challenge's files, if you have them
+    interim_dir: Path = PROJECT_ROOT / "data" / "interim"  # y_train.csv, y_val.csv, y_test.csv
+    simulated_dir: Path = PROJECT_ROOT / "data" / "simulated"  # made when there are no real files
+    unpacked_dir: Path = PROJECT_ROOT / "data" / "unpacked"  # images taken out of the challenge's zip
+    runs_dir: Path = PROJECT_ROOT / "runs"
+
+    # Exploration (notebook 01)
+    quantiles: tuple[float, ...] = (0.0025, 0.005, 0.25, 0.5, 0.75, 0.995)
+
+    # Cleaning (found in notebook 01)
+    outlier_threshold: float = -0.25  # a thickness below this is a telemetry error
+    ruined_pixels: int = 200  # a patch with this many unusable pixels is dropped, not repaired
+    spe_std: float = 3.0  # SPE/DmodX ellipse of the `pca` package, in standard deviations
+    dbscan_eps: float = 1.5  # Euclidean distance between two patches of 1,296 pixels
+    dbscan_min_samples: int = 2
+
+    # The reviewer's split by wells
+    train_wells: tuple[int, ...] = (1, 6, 7, 8, 10, 11, 12, 13, 14)
+    val_wells: tuple[int, ...] = (3, 9)
+    test_wells: tuple[int, ...] = (2, 4, 5, 15)
+
+    # Transforms: the network sees (value - value_mean) / value_std. Both are fixed, not fitted: the
+    # data are deviations from a mean, and their interquartile range is 0.018 in all wells together.
+    value_mean: float = 0.0
+    value_std: float = 0.02
+    rotation_degrees: float = 15.0
+    crop_scale: tuple[float, float] = (0.7, 1.0)  # share of the patch's area that is kept
+    blur_sigma: tuple[float, float] = (0.1, 1.75)  # pixels
+    noisy_share: float = 0.10  # at most this share of a patch's pixels gets noise
+    brightness: float = 0.5  # +-50 %
+
+    # Training
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    dropout: float = 0.1
+    threshold: float = 0.5  # a pixel is a groove from this probability on

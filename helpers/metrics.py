@@ -1,0 +1,105 @@
+"""Scores of segmentation masks, exact whatever the batch size, computed where the tensors are.
+
+Everything starts from `count_pixels`: three whole numbers an image. They are added up or averaged
+only at the end, so no score depends on how the images were batched.
+"""
+
+import torch
+from torch import Tensor
+
+
+def count_pixels(prediction: Tensor, target: Tensor) -> Tensor:
+    """Count true positives, false positives and false negatives of each image.
+
+    Parameters
+    ----------
+    prediction, target : (N, ...) masks; boolean, or numbers that are all 0 or 1.
+
+    Returns
+    -------
+    (N, 3) int64 on the same device: tp, fp, fn.
+
+    Raises
+    ------
+    ValueError : shapes differ, or a value is neither 0 nor 1 (probabilities and logits must be
+        cut at a threshold first).
+    """
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"Prediction and target differ in shape: {tuple(prediction.shape)} and {tuple(target.shape)}."
+        )
+    for name, mask in (("prediction", prediction), ("target", target)):
+        if mask.dtype != torch.bool and not ((mask == 0) | (mask == 1)).all():
+            raise ValueError(
+                f"The {name} holds values other than 0 and 1, for example {mask.min().item():.3g} and "
+                f"{mask.max().item():.3g}. Cut probabilities at a threshold first: `probabilities >= 0.5`."
+            )
+    predicted, true = prediction.bool().flatten(1), target.bool().flatten(1)
+    counts = [predicted & true, predicted & ~true, ~predicted & true]
+    return torch.stack([count.sum(dim=1) for count in counts], dim=1)
+
+
+def dice(prediction: Tensor, target: Tensor) -> Tensor:
+    """Dice score of each image, 2 tp / (2 tp + fp + fn); two empty masks agree perfectly: 1.
+
+    Parameters
+    ----------
+    prediction, target : (N, ...) masks of 0 and 1.
+
+    Returns
+    -------
+    (N,) float32 on the same device.
+
+    Source: Dice 1945, https://doi.org/10.2307/1932409.
+
+    >>> dice(torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]]), torch.tensor([[1, 0, 0, 0], [0, 0, 0, 0]]))
+    tensor([0.6667, 1.0000])
+    """
+    return dice_from_counts(count_pixels(prediction, target))
+
+
+def iou(prediction: Tensor, target: Tensor) -> Tensor:
+    """Intersection over union of each image, tp / (tp + fp + fn); two empty masks score 1.
+
+    The challenge's score is the mean of it over patches (https://challengedata.ens.fr/challenges/144).
+    Parameters and returned tensor as in `dice`.
+    """
+    return iou_from_counts(count_pixels(prediction, target))
+
+
+def dice_from_counts(counts: Tensor) -> Tensor:
+    """Dice of (..., 3) counts as `count_pixels` gives them; summed counts give Dice over all pixels."""
+    tp, fp, fn = counts.unbind(-1)
+    return _ratio_or_one(2 * tp, 2 * tp + fp + fn)
+
+
+def iou_from_counts(counts: Tensor) -> Tensor:
+    """Intersection over union of (..., 3) counts as `count_pixels` gives them."""
+    tp, fp, fn = counts.unbind(-1)
+    return _ratio_or_one(tp, tp + fp + fn)
+
+
+def _ratio_or_one(numerator: Tensor, denominator: Tensor) -> Tensor:
+    return torch.where(denominator == 0, 1.0, numerator / denominator.clamp(min=1))
+
+
+def summarise(counts: Tensor) -> dict[str, float]:
+    """The two scores that the project reports, from the counts of many images.
+
+    Parameters
+    ----------
+    counts : (N, 3), N at least 1.
+
+    Returns
+    -------
+    "dice": over all pixels of all images together; "mean_iou": the challenge's, the mean over images.
+
+    Raises
+    ------
+    ValueError : there is no image.
+    """
+    if len(counts) == 0:
+        raise ValueError("No image was scored: the counts are empty.")
+    # float64 and one fixed order: a mean of float32 would depend on how the sum is split.
+    mean_iou = iou_from_counts(counts.double()).mean()
+    return {"dice": dice_from_counts(counts.sum(0).double()).item(), "mean_iou": mean_iou.item()}

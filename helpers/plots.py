@@ -1,0 +1,174 @@
+"""Every figure that the notebooks show. Each function shows its figure and returns nothing.
+
+One look throughout: thickness in red (metal loss) and blue (excess) around a white zero, the labelled
+groove outlined in solid black, the predicted one in dashed green, depth downwards, azimuth in degrees.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+
+from helpers.config import Config
+
+THICKNESS_LABEL = "thickness deviation (units of the files)"
+LABEL_LINE = {"colors": "black", "linewidths": 1.2, "linestyles": "solid"}
+PREDICTION_LINE = {"colors": "#00A060", "linewidths": 1.6, "linestyles": "dashed"}
+BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito's colours, safe for the colour-blind
+
+
+def set_style() -> None:
+    """Set fonts, sizes and colours for all figures of a notebook."""
+    sns.set_theme(style="ticks", palette=[BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9"])
+    plt.rcParams.update(
+        {
+            "figure.dpi": 90,
+            "figure.constrained_layout.use": True,
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+        }
+    )
+
+
+def show_bars_per_well(table: pd.DataFrame) -> None:
+    """One panel of bars per column of `table`, whose index is the well number."""
+    figure, axes = plt.subplots(1, table.shape[1], figsize=(5.2 * table.shape[1], 3.2), squeeze=False)
+    for axis, column in zip(axes[0], table, strict=True):
+        axis.bar(table.index.astype(str), table[column], color=BLUE)
+        axis.set(title=column, xlabel="well", ylabel=column)
+    plt.show()
+
+
+def show_patches(
+    images: np.ndarray,
+    titles: Sequence[str],
+    masks: np.ndarray | None = None,
+    predictions: np.ndarray | None = None,
+    columns: int = 6,
+) -> None:
+    """A grid of patches, (n, H, W), with the outlines of masks and predictions of the same shape."""
+    rows = math.ceil(len(images) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.15 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    picture = None
+    for index, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
+        picture = _draw_thickness(axis, image)
+        _outline(axis, masks, index, LABEL_LINE)
+        _outline(axis, predictions, index, PREDICTION_LINE)
+        axis.set_title(title, fontsize=9)
+    _finish(figure, picture, axes, masks is not None, predictions is not None)
+
+
+def show_well_strips(
+    strips: dict[str, np.ndarray],
+    masks: dict[str, np.ndarray] | None = None,
+    predictions: dict[str, np.ndarray] | None = None,
+    rows: int = 360,
+) -> None:
+    """The first `rows` rows of assembled wells side by side, each (rows, 36 or 72), titled by its key."""
+    figure, axes = plt.subplots(1, len(strips), figsize=(1.35 * len(strips) + 1.2, 7), squeeze=False)
+    picture = None
+    for axis, (title, strip) in zip(axes[0], strips.items(), strict=True):
+        strip = strip[:rows]
+        extent = (0, 360, len(strip), 0)
+        picture = _draw_thickness(axis, strip, extent=extent, aspect="auto")
+        for outlines, style in ((masks, LABEL_LINE), (predictions, PREDICTION_LINE)):
+            if outlines is not None and outlines[title][:rows].any():
+                degrees = (np.arange(strip.shape[1]) + 0.5) * 360 / strip.shape[1]
+                depth = np.arange(len(strip)) + 0.5
+                axis.contour(degrees, depth, outlines[title][:rows], levels=[0.5], **style)
+        axis.set(title=title, xticks=[0, 180, 360], xlabel="azimuth, °")
+        axis.tick_params(labelsize=9)
+    axes[0, 0].set_ylabel("depth, rows of the image")
+    _finish(figure, picture, axes, masks is not None, predictions is not None)
+
+
+def show_histogram(values: np.ndarray, log: bool = True) -> None:
+    """How often each thickness occurs in `values` (any shape, finite)."""
+    plt.figure(figsize=(7, 3.2))
+    plt.hist(values.ravel(), bins=120, color=BLUE, log=log)
+    plt.xlabel(THICKNESS_LABEL)
+    plt.ylabel("pixels")
+    plt.title("Distribution of thickness")
+    plt.show()
+
+
+def show_unusable_pixels(counts: np.ndarray, config: Config = Config()) -> None:
+    """How many patches have at least so many unusable pixels: `counts` (n,), one count per patch."""
+    counts = np.sort(counts[counts > 0])
+    plt.figure(figsize=(7, 3.2))
+    plt.step(counts, np.arange(len(counts), 0, -1), where="pre", color=BLUE)
+    plt.axvline(config.ruined_pixels, color=ORANGE, linestyle="--", label=f"dropped from {config.ruined_pixels} on")
+    plt.xscale("log")
+    plt.xlabel("unusable pixels in a patch (of 1,296)")
+    plt.ylabel("patches with at least so many")
+    plt.title("Few patches are ruined, most lack a pixel or two")
+    plt.legend()
+    plt.show()
+
+
+def show_history(history: pd.DataFrame) -> None:
+    """Losses and validation scores by epoch, from `Run.history_frame()` or `read_scalars()`."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
+    left.plot(history["train_loss"], marker="o", label="Training")
+    left.plot(history["val_loss"], marker="s", label="Validation")
+    left.set(title="Training vs. Validation Loss", xlabel="epoch", ylabel="binary cross-entropy")
+    right.plot(history["val_dice"], marker="o", label="Dice, all pixels")
+    right.plot(history["val_mean_iou"], marker="s", label="mean IoU per patch")
+    right.set(title="Validation scores", xlabel="epoch", ylabel="score", ylim=(0, 1))
+    for axis in (left, right):
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.legend()
+    plt.show()
+
+
+def read_scalars(run_folder: Path) -> pd.DataFrame:
+    """Read back what `fit` logged for TensorBoard, as a history with one row an epoch."""
+    # tensorboard takes a second to import, which only this function should cost
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    sources = {
+        "train_loss": ("Training vs. Validation Loss_Training", "Training vs. Validation Loss"),
+        "val_loss": ("Training vs. Validation Loss_Validation", "Training vs. Validation Loss"),
+        "val_dice": ("", "Dice/Validation"),
+        "val_mean_iou": ("", "Mean IoU/Validation"),
+    }
+    columns = {}
+    for column, (folder, tag) in sources.items():
+        events = EventAccumulator(str(Path(run_folder) / folder)).Reload()
+        columns[column] = pd.Series({event.step: event.value for event in events.Scalars(tag)})
+    return pd.DataFrame(columns).rename_axis("epoch")
+
+
+def _draw_thickness(axis: Axes, image: np.ndarray, **options) -> AxesImage:
+    return axis.imshow(image, cmap="RdBu", vmin=-0.06, vmax=0.06, interpolation="nearest", **options)
+
+
+def _outline(axis: Axes, masks: np.ndarray | None, index: int, style: dict) -> None:
+    if masks is not None and masks[index].any() and not masks[index].all():
+        axis.contour(masks[index], levels=[0.5], **style)
+
+
+def _finish(figure, picture, axes, labelled: bool, predicted: bool) -> None:
+    bar = figure.colorbar(picture, ax=axes, shrink=0.7, pad=0.01, extend="both")
+    bar.set_label(THICKNESS_LABEL, fontsize=9)
+    bar.ax.tick_params(labelsize=9)
+    lines = [
+        Line2D([], [], color=style["colors"], linestyle=style["linestyles"], label=name)
+        for style, name, shown in ((LABEL_LINE, "label", labelled), (PREDICTION_LINE, "prediction", predicted))
+        if shown
+    ]
+    if lines:
+        figure.legend(handles=lines, loc="outside lower center", ncols=2, fontsize=9)
+    plt.show()

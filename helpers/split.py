@@ -1,0 +1,103 @@
+"""Split masks by wells into training, validation and test parts (review points R1.17, R2.2, R2.3).
+
+Only a split by wells keeps near-copies apart: in eight wells two patches are the even and the odd
+columns of the same rows, and most other patches touch a neighbour that shows the same groove.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers.config import Config
+from helpers.data import DataError, write_csv
+from helpers.wells import parse_name
+
+PARTS = ("train", "val", "test")
+_DEFAULT = Config()
+
+
+def split_y_to_train_val_test(
+    y: pd.DataFrame, config: Config = _DEFAULT
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return the rows of `y` of the config's training, validation and test wells.
+
+    Parameters
+    ----------
+    y : (n, 1296) masks, index = patch names. It need not have all wells of the config.
+
+    Returns
+    -------
+    y_train, y_val, y_test : copies, rows in the order of `y`; each row is in exactly one of them.
+
+    Raises
+    ------
+    DataError : a well in two parts of the config or in none, or a part without patches.
+    ValueError : a name in the index is no patch name.
+
+    >>> y_train, y_val, y_test = split_y_to_train_val_test(y)  # doctest: +SKIP
+    """
+    part_of = {}
+    for part in PARTS:
+        for well in getattr(config, f"{part}_wells"):
+            if part_of.setdefault(well, part) != part:
+                raise DataError(
+                    f"Well {well} is in two parts, so near-copies would leak from one to the other. "
+                    f"Take it out of config.{part_of[well]}_wells or config.{part}_wells."
+                )
+    wells = _wells(y)
+    homeless = sorted(set(wells) - set(part_of))
+    if homeless:
+        raise DataError(
+            f"Wells {homeless} are in no part. Add them to config.train_wells, val_wells or test_wells, "
+            "or leave their patches out of y."
+        )
+    part = np.array([part_of[well] for well in wells])
+    for name in PARTS:
+        if name not in part:
+            raise DataError(
+                f"The {name} part is empty: config.{name}_wells is {getattr(config, f'{name}_wells')}, "
+                f"but y has patches of wells {sorted(set(wells))} only."
+            )
+    return tuple(y[part == name].copy() for name in PARTS)
+
+
+def write_split(parts: Sequence[pd.DataFrame], config: Config = _DEFAULT) -> list[Path]:
+    """Write y_train.csv, y_val.csv and y_test.csv to `config.interim_dir`, and return their paths.
+
+    Masks only: the images stay where they are and are found by name (R2.2).
+
+    Parameters
+    ----------
+    parts : what `split_y_to_train_val_test` returned.
+    """
+    paths = [config.interim_dir / f"y_{name}.csv" for name in PARTS]
+    for part, path in zip(parts, paths, strict=True):
+        write_csv(part, path)
+    return paths
+
+
+def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of the parts: wells, patches and their share, ratios of corroded pixels and patches.
+
+    The ratios are percentages of all pixels, or patches, of the part. A patch is corroded if any of its
+    pixels is.
+    """
+    parts = (y_train, y_val, y_test)
+    total = sum(len(part) for part in parts)
+    rows = [
+        {
+            "wells": ", ".join(map(str, sorted(set(_wells(part))))),
+            "patches": len(part),
+            "share of patches, %": 100 * len(part) / total,
+            "corroded pixel ratio, %": 100 * part.to_numpy().mean(),
+            "corroded patch ratio, %": 100 * part.to_numpy().any(axis=1).mean(),
+        }
+        for part in parts
+    ]
+    return pd.DataFrame(rows, index=pd.Index(PARTS, name="part"))
+
+
+def _wells(y: pd.DataFrame) -> list[int]:
+    return [parse_name(name)[0] for name in y.index]

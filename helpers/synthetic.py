@@ -1,0 +1,329 @@
+"""Fifteen simulated wells in the challenge's file format: what the notebooks run on by default.
+
+The challenge's licence lets nobody ship its images, so a fresh clone has none. These wells have
+what the real ones have, at a tenth of their size: joints of pipe with a manufacturing pattern each,
+collars between them, grooves worn by drill pipe that cross patches and wrap around the azimuth,
+telemetry sentinels, missing values, and hand-drawn labels with slips. `RECIPES` holds what was
+measured on each real well. Beside the noisy labels the clean truth is known.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
+
+from helpers.config import PATCH_SIZE
+from helpers.wells import WIDE_WELLS, cut_well, patch_name
+
+SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
+_RESOLUTION = 1e-4  # thickness is rounded to this, so that a last-bit difference of a CPU cannot show
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one well is made of. Columns are counted in units of 10 degrees, 36 around the pipe."""
+
+    patches: int  # a tenth of the real well's
+    joint_rows: int  # length of one pipe between two collars
+    noise: float  # standard deviation of the measurement, from pixel to pixel
+    pattern: float  # standard deviation of the manufacturing pattern
+    contrast: float  # metal loss in the middle of a groove, typical
+    groove_width: float  # columns
+    groove_share: float  # share of the rows that the groove takes up
+    drift: float = 0.0  # columns that the groove moves sideways in 100 rows
+    wander: float = 1.0  # columns that it strays from its course
+    spikes: float = 0.0  # share of pixels with a false echo: the two odd wells
+
+
+RECIPES: dict[int, Recipe] = {
+    1: Recipe(16, 165, 0.0045, 0.0120, 0.034, 2.5, 0.74),
+    2: Recipe(62, 150, 0.0048, 0.0130, 0.036, 2.5, 0.91),
+    3: Recipe(178, 330, 0.0024, 0.0120, 0.020, 4.4, 0.84, wander=0.7),
+    4: Recipe(6, 200, 0.0026, 0.0120, 0.020, 3.2, 0.76),
+    5: Recipe(10, 80, 0.0013, 0.0115, 0.020, 2.7, 0.21, drift=1.2),
+    6: Recipe(96, 300, 0.0018, 0.0125, 0.026, 3.6, 0.56, drift=2.4, wander=2.0),
+    7: Recipe(166, 150, 0.0039, 0.0100, 0.033, 2.3, 0.77, wander=2.0),
+    8: Recipe(8, 165, 0.0030, 0.0095, 0.016, 2.8, 0.21, drift=4.0),
+    9: Recipe(16, 165, 0.0027, 0.0095, 0.0, 0.0, 0.0),
+    10: Recipe(8, 165, 0.0037, 0.0095, 0.0, 0.0, 0.0),
+    11: Recipe(152, 330, 0.0075, 0.0100, 0.024, 3.0, 0.67, spikes=0.004),
+    12: Recipe(4, 330, 0.0095, 0.0100, 0.024, 3.0, 0.86, spikes=0.006),
+    13: Recipe(190, 330, 0.0038, 0.0120, 0.058, 4.0, 0.92, wander=1.5),
+    14: Recipe(36, 330, 0.0031, 0.0095, 0.062, 4.0, 0.73, drift=5.0, wander=3.0),
+    15: Recipe(20, 330, 0.0031, 0.0105, 0.070, 4.3, 0.61, drift=2.5, wander=4.0),
+}
+
+
+@dataclass(frozen=True)
+class SimulatedWell:
+    """One assembled well; all arrays are (rows, 36 or 72), depth downwards."""
+
+    thickness: np.ndarray  # float32, with sentinels and NaN
+    labels: np.ndarray  # uint8, as an annotator drew them
+    truth: np.ndarray  # uint8, where the groove is
+
+
+def simulate_well(well: int, seed: int = 0) -> SimulatedWell:
+    """Simulate one well of `RECIPES`; the same well and seed give the same arrays everywhere."""
+    rng = np.random.default_rng([seed, well])
+    recipe = RECIPES[well]
+    scale = 2 if well in WIDE_WELLS else 1  # columns of this well in 10 degrees
+    rows = recipe.patches * PATCH_SIZE // scale
+    shape = (rows, PATCH_SIZE * scale)
+    collars = _collar_rows(rows, recipe.joint_rows, rng)
+    blind = _blind_rows(well, rows)
+
+    thickness = _manufacturing_pattern(shape, scale, collars, recipe.pattern, rng)
+    labels = truth = np.zeros(shape, np.uint8)
+    if recipe.groove_share:
+        centre, present = _groove_path(rows, scale, recipe, blind, rng)
+        thickness -= _metal_loss(shape, scale, recipe, centre, present, rng)
+        truth = _ribbon(shape, np.rint(centre), np.full(rows, round(recipe.groove_width * scale)), present)
+        labels = _annotate(shape, scale, recipe, centre, present, rng)
+    thickness += rng.normal(0.0, recipe.noise, shape)
+    _freeze_tool(thickness, well)
+    _add_collars(thickness, collars, rng)
+    thickness -= thickness.mean(axis=1, keepdims=True)  # the tool reports deviations from each row's mean
+    _add_false_echoes(thickness, recipe.spikes, rng)
+    thickness = np.rint(np.clip(thickness, -0.2499, 0.47) / _RESOLUTION) * _RESOLUTION
+    _spoil(thickness, well, blind, rng)
+    return SimulatedWell(thickness.astype(np.float32), labels, truth)
+
+
+def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Simulate all fifteen wells and cut them into patches.
+
+    Returns
+    -------
+    images, labels, truth : frames with the patch names as index and the 1,296 pixels of a patch,
+        row by row, as columns "0" ... "1295"; float32, uint8, uint8.
+    """
+    columns = [str(pixel) for pixel in range(PATCH_SIZE**2)]
+    frames: tuple[list, list, list] = ([], [], [])
+    for well, recipe in RECIPES.items():
+        simulated = simulate_well(well, seed)
+        names = pd.Index([patch_name(well, patch) for patch in range(recipe.patches)], name="patch")
+        for frame, image in zip(frames, (simulated.thickness, simulated.labels, simulated.truth), strict=True):
+            patches = cut_well(image, well).reshape(recipe.patches, -1)
+            frame.append(pd.DataFrame(patches, index=names, columns=columns))
+    images, labels, truth = (pd.concat(frame) for frame in frames)
+    return images, labels, truth
+
+
+def ensure_simulated(folder: Path, seed: int = 0) -> Path:
+    """Make the simulated wells' files in `folder`, unless this code has made them there already.
+
+    The folder then holds `images/well_<w>_patch_<p>.npy`, `y_train.csv` (what an annotator drew),
+    `y_clean.csv` (where the grooves are) and `made_by.json`. All of it appears at once or not at all.
+
+    Raises
+    ------
+    FileExistsError : the folder holds something that was not made here.
+    OSError : it cannot be written.
+    """
+    folder = Path(folder)
+    made_by = {
+        "module": "helpers.synthetic",
+        "seed": seed,
+        "source_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+    }
+    record = folder / "made_by.json"
+    if record.is_file() and json.loads(record.read_text()) == made_by:
+        return folder
+    if folder.exists() and any(folder.iterdir()) and not record.is_file():
+        raise FileExistsError(
+            f"{folder} holds files that helpers.synthetic did not make, so it does not overwrite them. "
+            "Move them away, or name another folder for the simulated wells."
+        )
+    images, labels, truth = simulate_patches(seed)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        (scratch / "images").mkdir()
+        for name, pixels in zip(images.index, images.to_numpy(), strict=True):
+            np.save(scratch / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))
+        labels.to_csv(scratch / "y_train.csv", lineterminator="\n", index_label="")
+        truth.to_csv(scratch / "y_clean.csv", lineterminator="\n", index_label="")
+        (scratch / "made_by.json").write_text(json.dumps(made_by, indent=1))
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
+
+
+# ---------------------------------------------------------------- pipe
+
+
+def _collar_rows(rows: int, joint_rows: int, rng: np.random.Generator) -> np.ndarray:
+    """First rows of the collars: pipes of nearly equal length, the first one cut off anywhere."""
+    lengths = np.rint(rng.normal(joint_rows, 0.03 * joint_rows, rows // joint_rows + 2)).astype(int)
+    starts = np.cumsum(lengths) - rng.integers(joint_rows // 4, joint_rows)
+    return starts[(starts > 0) & (starts < rows - 6)]
+
+
+def _manufacturing_pattern(
+    shape: tuple[int, int], scale: int, collars: np.ndarray, std: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Each joint has its own mixture of helical waves, blotches and lengthwise stripes."""
+    pattern = np.empty(shape)
+    azimuth = 2 * np.pi * np.arange(shape[1]) / shape[1]
+    for joint in np.split(np.arange(shape[0]), collars):
+        depth = np.arange(len(joint))[:, None]
+        helix = np.zeros((len(joint), shape[1]))
+        for _ in range(2):
+            waves, pitch = rng.integers(1, 6), rng.uniform(12, 60) * rng.choice([-1, 1])
+            helix += np.cos(waves * azimuth + 2 * np.pi * depth / pitch + rng.uniform(0, 2 * np.pi))
+        blotches = _smooth(rng, helix.shape, rng.uniform(3, 12), rng.uniform(1.2, 2.8) * scale)
+        stripes = _smooth(rng, helix.shape, rng.uniform(30, 90), rng.uniform(1.0, 2.2) * scale)
+        weights = rng.dirichlet([1.0, 1.5, 1.0])
+        mixture = weights[0] * helix + weights[1] * blotches + weights[2] * stripes
+        pattern[joint] = mixture * (std * rng.lognormal(-0.03, 0.25) / mixture.std())
+    return pattern
+
+
+def _smooth(rng: np.random.Generator, shape: tuple[int, int], rows: float, columns: float) -> np.ndarray:
+    """Gaussian field of unit variance, correlated over so many rows and columns, periodic in azimuth."""
+    field = gaussian_filter(rng.standard_normal(shape), (rows, columns), mode=("reflect", "wrap"))
+    return field / field.std()
+
+
+def _add_collars(thickness: np.ndarray, collars: np.ndarray, rng: np.random.Generator) -> None:
+    """Between two pipes the echo is lost in the thread: a few rows swing wildly from column to column."""
+    for start in collars:
+        height = rng.integers(2, 6)
+        swing = rng.normal(0, 0.06, (height, thickness.shape[1])) * rng.uniform(0.1, 1.4, (height, 1))
+        thickness[start : start + height] += swing
+
+
+def _add_false_echoes(thickness: np.ndarray, share: float, rng: np.random.Generator) -> None:
+    hit = rng.random(thickness.shape) < share
+    thickness[hit] += rng.uniform(0.1, 0.4, hit.sum())
+
+
+# ---------------------------------------------------------------- grooves
+
+
+def _groove_path(
+    rows: int, scale: int, recipe: Recipe, blind: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the groove's centre (columns, not wrapped) and where it is present, both (rows,)."""
+    wander = gaussian_filter1d(rng.standard_normal(rows), 70, mode="reflect")
+    wander *= recipe.wander / max(wander.std(), 1e-9)
+    drift = recipe.drift * rng.choice([-1, 1]) / 100 * np.arange(rows)
+    centre = (rng.uniform(0, PATCH_SIZE) + drift + wander) * scale
+
+    # So many pieces, of such lengths and with such gaps that the share of rows is exactly the recipe's.
+    seeing = rows - int(blind.sum())
+    in_groove = min(round(recipe.groove_share * rows), seeing)
+    pieces = max(1, in_groove // 300)
+    lengths = rng.dirichlet(np.full(pieces, 4.0)) * in_groove
+    gaps = rng.dirichlet(np.full(pieces + 1, 1.5)) * (seeing - in_groove)
+    edges = rows - seeing + np.rint(np.cumsum(np.stack([gaps[:-1], lengths], axis=1).ravel())).astype(int)
+    present = np.zeros(rows, bool)
+    for start, end in edges.reshape(-1, 2):
+        present[start:end] = True
+    return centre, present
+
+
+def _distance(shape: tuple[int, int], centre: np.ndarray) -> np.ndarray:
+    """Columns between each pixel and the groove's centre in its row, the short way around the pipe."""
+    half = shape[1] / 2
+    return np.abs((np.arange(shape[1]) - centre[:, None] + half) % shape[1] - half)
+
+
+def _metal_loss(
+    shape: tuple[int, int],
+    scale: int,
+    recipe: Recipe,
+    centre: np.ndarray,
+    present: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Depth of the groove: rounded across, uneven along the pipe, fading in at its ends."""
+    rows = shape[0]
+    uneven = gaussian_filter1d(rng.standard_normal(rows), 25, mode="reflect")
+    uneven += 0.5 * gaussian_filter1d(rng.standard_normal(rows), 4, mode="reflect")
+    depth = recipe.contrast * np.exp(0.4 * uneven / uneven.std())
+    depth *= gaussian_filter1d(present.astype(float), 2.0)
+    across = _distance(shape, centre) / (0.42 * recipe.groove_width * scale)
+    return depth[:, None] * np.exp(-0.5 * across**2)
+
+
+def _ribbon(shape: tuple[int, int], centre: np.ndarray, width: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """A mask `width` columns wide around whole-pixel centres: the staircases that people draw."""
+    offset = (np.arange(shape[1]) - centre[:, None] + width[:, None] // 2) % shape[1]
+    return ((offset < width[:, None]) & present[:, None]).astype(np.uint8)
+
+
+def _annotate(
+    shape: tuple[int, int],
+    scale: int,
+    recipe: Recipe,
+    centre: np.ndarray,
+    present: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw the groove as an annotator does, stretch by stretch, with what goes wrong on the way."""
+    rows = shape[0]
+    drawn_centre, drawn_width, drawn = np.rint(centre), np.zeros(rows, int), present.copy()
+    holes = []
+    start = 0
+    while start < rows:
+        end = min(rows, start + int(rng.integers(40, 160)))
+        stretch = slice(start, end)
+        drawn_width[stretch] = max(2, round(recipe.groove_width * scale) + rng.choice([-1, 0, 0, 0, 1]))
+        if rng.random() < 0.15:  # the whole stretch slips sideways
+            drawn_centre[stretch] += rng.choice([-1, 1])
+        if rng.random() < 0.04 and present.sum() > 3 * (end - start):  # overlooked, unless it is all there is
+            drawn[stretch] = False
+        if rng.random() < 0.30:  # a hole in the filled outline
+            row, height = rng.integers(start, end), rng.integers(2, 7)
+            holes.append((slice(row, row + height), int(drawn_centre[row]) % shape[1]))
+        start = end
+    mask = _ribbon(shape, drawn_centre, drawn_width, drawn)
+    for hole_rows, column in holes:
+        mask[hole_rows, column] = 0
+    return mask
+
+
+# ---------------------------------------------------------------- what the tool and the telemetry do
+
+
+def _blind_rows(well: int, rows: int) -> np.ndarray:
+    """Rows that came back without data: the tool was switched on late in wells 5, 6 and 9."""
+    blind = np.zeros(rows, bool)
+    blind[: {5: 36, 6: 16, 9: 24}.get(well, 0)] = True
+    return blind
+
+
+def _freeze_tool(thickness: np.ndarray, well: int) -> None:
+    """In wells 3 and 8 the tool stood still for a while and repeated one row."""
+    if well == 3:
+        thickness[:40] = thickness[40]
+    if well == 8:
+        thickness[-24:] = thickness[-24]
+
+
+def _spoil(thickness: np.ndarray, well: int, blind: np.ndarray, rng: np.random.Generator) -> None:
+    """Write sentinels and NaN, in place, as often as the real files have them."""
+    rows, columns = thickness.shape
+    thickness[blind] = SENTINELS[0]
+    lone_pixels = {2: 1, 3: 1, 6: 4, 7: 1, 11: 5, 12: 1, 13: 1}.get(well, 0)
+    for _ in range(lone_pixels):
+        thickness[rng.integers(rows), rng.integers(columns)] = rng.choice(SENTINELS)
+    for _ in range({6: 5, 10: 1}.get(well, 0)):  # part of a few rows
+        row, column = rng.integers(rows - 4), rng.integers(columns // 2)
+        height, width = rng.integers(1, 5), rng.integers(8, columns // 2)
+        thickness[row : row + height, column : column + width] = rng.choice(SENTINELS)
+    if well == 15:  # the last two patches of this well are the only ones with missing values
+        thickness[-52, 10:21] = np.nan  # 11 pixels of the last patch but one
+        thickness[-18:] = np.nan  # 683 pixels of the last one
+        thickness[-19, 1:] = np.nan
