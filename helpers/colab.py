@@ -48,9 +48,9 @@ def open_notebook(config: Config = _DEFAULT) -> DataSource:
     """
     from helpers.plots import set_style  # here, so that finding the data does not need matplotlib
 
-    seed_everything(config.seed)
     set_style()
     source = find_data(config)
+    seed_everything(config.seed)  # last, so that nothing done on a first run only shifts the draws
     print(f"Data: {source.description}")
     return source
 
@@ -84,7 +84,7 @@ def in_colab() -> bool:
 def seed_everything(seed: int) -> None:
     """Seed the global generators of Python, numpy and torch (all devices)."""
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - libraries still draw from the global one
     torch.manual_seed(seed)
 
 
@@ -96,7 +96,7 @@ def print_versions() -> None:
             print(f"{package} {version(package)}")
         except PackageNotFoundError:
             print(f"{package} is not installed")
-    print(f"device {torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'}")
+    print(f"device {f'cuda, {torch.cuda.get_device_name()}' if torch.cuda.is_available() else 'cpu'}")
 
 
 def _resolve(wanted: str) -> Path:

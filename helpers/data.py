@@ -54,9 +54,8 @@ def load_data(folder: Path, unpacked_dir: Path = _DEFAULT.unpacked_dir) -> tuple
     ------
     DataError : files are missing, damaged, or images and labels do not belong together.
     """
-    labels_path = find_labels(folder)
+    y_train = read_labels(find_labels(folder))  # first: a zip takes longer
     images_train = read_images(find_images(folder, unpacked_dir))
-    y_train = read_labels(labels_path)
     check_same_patches(y_train, images_train)
     return y_train, images_train
 
@@ -91,15 +90,15 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
     remedy = "Put images and labels of one download together; never keep only the names they have in common."
     if len(images) == 9670 or len(y) == 10290:  # the corrected download has 9,674 of both
         remedy = (
-            "This is the challenge's first download, or half of it: it lacks 4 images of well 11, and its rows "
-            "of well 0 and rows 0-449 of well 1 are false. Never keep only the names they have in common: "
-            "download the corrected images and labels from the page of challenge 144 on challengedata.ens.fr."
+            "This is the challenge's first download, or half of it: it lacks 4 images of well 11, and its "
+            "rows of well 0 and rows 0-449 of well 1 are false. Never keep only the common names: download "
+            "the corrected images and labels from the page of challenge 144 on challengedata.ens.fr."
         )
     elif images.index.sort_values().equals(y.index.sort_values()):
         return
     counts = {title: Counter(parse_name(name)[0] for name in some) for title, some in names.items()}
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index().rename_axis("well").reset_index()
-    lists = [f"{title}: {_some(some)}" for title, some in names.items() if "without" in title]
+    lists = [f"{title.capitalize()}: {_some(some)}" for title, some in names.items() if "without" in title]
     raise DataError(
         f"Images and labels do not fit together: {len(images)} images, {len(y)} rows of labels.\n"
         + "\n".join([table.to_string(index=False), *lists, remedy])

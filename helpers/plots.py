@@ -6,7 +6,6 @@ groove outlined in solid black, the predicted one in dashed green, depth downwar
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -119,7 +118,7 @@ def show_unusable_pixels(counts: np.ndarray, config: Config = Config()) -> None:
 
 
 def show_history(history: pd.DataFrame) -> None:
-    """Losses and validation scores by epoch, from `Run.history_frame()` or `read_scalars()`."""
+    """Losses and validation scores by epoch, from `Run.history_frame()` or `training.read_scalars()`."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
     left.plot(history["train_loss"], marker="o", label="Training")
     left.plot(history["val_loss"], marker="s", label="Validation")
@@ -131,24 +130,6 @@ def show_history(history: pd.DataFrame) -> None:
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend()
     plt.show()
-
-
-def read_scalars(run_folder: Path) -> pd.DataFrame:
-    """Read back what `fit` logged for TensorBoard, as a history with one row an epoch."""
-    # tensorboard takes a second to import, which only this function should cost
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    sources = {
-        "train_loss": ("Training vs. Validation Loss_Training", "Training vs. Validation Loss"),
-        "val_loss": ("Training vs. Validation Loss_Validation", "Training vs. Validation Loss"),
-        "val_dice": ("", "Dice/Validation"),
-        "val_mean_iou": ("", "Mean IoU/Validation"),
-    }
-    columns = {}
-    for column, (folder, tag) in sources.items():
-        events = EventAccumulator(str(Path(run_folder) / folder)).Reload()
-        columns[column] = pd.Series({event.step: event.value for event in events.Scalars(tag)})
-    return pd.DataFrame(columns).rename_axis("epoch")
 
 
 def _draw_thickness(axis: Axes, image: np.ndarray, **options) -> AxesImage:

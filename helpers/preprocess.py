@@ -5,21 +5,23 @@ replaces the unusable pixels only, never the whole row; all 1,296 pixels are cou
 and the detectors see the training wells only, so no validation well shapes the training set.
 """
 
+import math
+
 import numpy as np
 import pandas as pd
+from sklearn import config_context
 from sklearn.cluster import DBSCAN
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.data import DataError, check_same_patches
-from helpers.wells import parse_name
+from helpers.wells import wells_of
 
 PIXELS = PATCH_SIZE * PATCH_SIZE
 MISSING, OUTLIERS = "missing values", "telemetry outliers"
 SPE, CLUSTER = "outside the SPE/DmodX ellipse", "outside the largest DBSCAN cluster"
-_DEFAULT = Config()
 
 
-def repair_pixels(pixels: np.ndarray, config: Config = _DEFAULT) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give each unusable pixel the median of its patch's usable pixels.
 
     A pixel is unusable if it is missing (NaN or infinite) or an outlier (below
@@ -35,7 +37,7 @@ def repair_pixels(pixels: np.ndarray, config: Config = _DEFAULT) -> tuple[np.nda
         everywhere, which is "no variation", since the data are deviations from a mean.
     missing, outliers : (n,) unusable pixels of each patch. The caller decides which patch is ruined.
     """
-    flat = pixels.reshape(len(pixels), -1).copy()
+    flat = pixels.reshape(len(pixels), math.prod(pixels.shape[1:])).copy()
     missing = ~np.isfinite(flat)
     outliers = ~missing & (flat < config.outlier_threshold)
     unusable = missing | outliers
@@ -45,7 +47,7 @@ def repair_pixels(pixels: np.ndarray, config: Config = _DEFAULT) -> tuple[np.nda
     return flat.reshape(pixels.shape), missing.sum(axis=1), outliers.sum(axis=1)
 
 
-def spe_outliers(pixels: np.ndarray, config: Config = _DEFAULT) -> np.ndarray:
+def spe_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
     """Flag patches with the SPE/DmodX test of the `pca` package.
 
     What the package calls SPE/DmodX is an ellipse of `config.spe_std` standard deviations in the plane
@@ -65,7 +67,7 @@ def spe_outliers(pixels: np.ndarray, config: Config = _DEFAULT) -> np.ndarray:
     ------
     DataError : fewer than 3 patches, which span no ellipse.
 
-    See https://erdogant.github.io/pca/pages/html/Outlier%20detection.html
+    See https://erdogant.github.io/pca/
     """
     # Imported here because it loads pyplot and statsmodels, which a DataLoader worker that only
     # repairs pixels does not need.
@@ -80,21 +82,21 @@ def spe_outliers(pixels: np.ndarray, config: Config = _DEFAULT) -> np.ndarray:
     return outliers["y_bool_spe"].to_numpy()
 
 
-def dbscan_outliers(pixels: np.ndarray, config: Config = _DEFAULT) -> np.ndarray:
-    """Flag patches outside the largest DBSCAN cluster: noise and the small clusters.
+def dbscan_labels(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
+    """Cluster (n, 1296) repaired patches: (n,) int, the number of each one's cluster, -1 for noise.
 
-    Parameters
-    ----------
-    pixels : (n, 1296) repaired thickness variation. Memory grows with n squared, to about 1 GB for
-        9,400 patches.
-
-    Returns
-    -------
-    (n,) bool, True outside the largest cluster; all True if there is no cluster.
+    Memory grows with n squared, to about 1 GB for 9,400 patches.
     """
-    labels = DBSCAN(eps=config.dbscan_eps, min_samples=config.dbscan_min_samples).fit_predict(pixels)
-    sizes = np.bincount(labels + 1)[1:]  # label -1 is noise, no cluster
-    return labels != sizes.argmax() if sizes.size else np.ones(len(pixels), bool)
+    # scikit-learn's other way to find neighbours, its default, takes twice the memory.
+    with config_context(enable_cython_pairwise_dist=False):
+        return DBSCAN(eps=config.dbscan_eps, min_samples=config.dbscan_min_samples).fit_predict(pixels)
+
+
+def dbscan_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
+    """Flag (n, 1296) repaired patches outside the largest cluster: (n,) bool, all True if there is none."""
+    labels = dbscan_labels(pixels, config)
+    sizes = np.bincount(labels + 1)[1:]  # without noise
+    return labels != sizes.argmax() if len(sizes) else np.ones(len(pixels), bool)
 
 
 class PreprocessData:
@@ -123,7 +125,7 @@ class PreprocessData:
     >>> cleaner.summary_  # doctest: +SKIP
     """
 
-    def __init__(self, config: Config = _DEFAULT):
+    def __init__(self, config: Config = Config()):
         self.config = config
 
     def fit_transform(self, y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -156,7 +158,7 @@ class PreprocessData:
         left = unusable < min(self.config.ruined_pixels, PIXELS)
         report = pd.DataFrame(
             {
-                "well": [parse_name(name)[0] for name in images.index],
+                "well": wells_of(images),
                 "missing": missing,
                 "outliers": outliers,
                 "action": np.select([~left, unusable > 0], ["dropped", "filled"], ""),
@@ -193,7 +195,7 @@ def _check(y: pd.DataFrame, images: pd.DataFrame) -> None:
             raise DataError(f"Expected {PIXELS} columns of {kind}, one per pixel, found {frame.shape[1]}.")
         if frame.index.has_duplicates:
             twice = frame.index[frame.index.duplicated()]
-            raise DataError(f"{len(twice)} patches appear twice among the {kind}, the first is {twice[0]}.")
+            raise DataError(f"{len(twice)} patches appear twice among the {kind}, first {twice[0]}.")
     if not y.index.equals(images.index):
         check_same_patches(y, images)
         first = np.flatnonzero(y.index != images.index)[0]

@@ -12,14 +12,13 @@ import pandas as pd
 
 from helpers.config import Config
 from helpers.data import DataError, write_csv
-from helpers.wells import parse_name
+from helpers.wells import wells_of
 
 PARTS = ("train", "val", "test")
-_DEFAULT = Config()
 
 
 def split_y_to_train_val_test(
-    y: pd.DataFrame, config: Config = _DEFAULT
+    y: pd.DataFrame, config: Config = Config()
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the rows of `y` of the config's training, validation and test wells.
 
@@ -46,7 +45,7 @@ def split_y_to_train_val_test(
                     f"Well {well} is in two parts, so near-copies would leak from one to the other. "
                     f"Take it out of config.{part_of[well]}_wells or config.{part}_wells."
                 )
-    wells = _wells(y)
+    wells = wells_of(y)
     homeless = sorted(set(wells) - set(part_of))
     if homeless:
         raise DataError(
@@ -63,7 +62,7 @@ def split_y_to_train_val_test(
     return tuple(y[part == name].copy() for name in PARTS)
 
 
-def write_split(parts: Sequence[pd.DataFrame], config: Config = _DEFAULT) -> list[Path]:
+def write_split(parts: Sequence[pd.DataFrame], config: Config = Config()) -> list[Path]:
     """Write y_train.csv, y_val.csv and y_test.csv to `config.interim_dir`, and return their paths.
 
     Masks only: the images stay where they are and are found by name (R2.2).
@@ -88,7 +87,7 @@ def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFra
     total = sum(len(part) for part in parts)
     rows = [
         {
-            "wells": ", ".join(map(str, sorted(set(_wells(part))))),
+            "wells": ", ".join(map(str, sorted(set(wells_of(part))))),
             "patches": len(part),
             "share of patches, %": 100 * len(part) / total,
             "corroded pixel ratio, %": 100 * part.to_numpy().mean(),
@@ -97,7 +96,3 @@ def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFra
         for part in parts
     ]
     return pd.DataFrame(rows, index=pd.Index(PARTS, name="part"))
-
-
-def _wells(y: pd.DataFrame) -> list[int]:
-    return [parse_name(name)[0] for name in y.index]

@@ -43,16 +43,16 @@ class Recipe:
 
 
 RECIPES: dict[int, Recipe] = {
-    1: Recipe(16, 165, 0.0045, 0.0120, 0.034, 2.5, 0.74),
-    2: Recipe(62, 150, 0.0048, 0.0130, 0.036, 2.5, 0.91),
+    1: Recipe(16, 165, 0.0032, 0.0120, 0.034, 2.5, 0.74),
+    2: Recipe(62, 150, 0.0036, 0.0130, 0.036, 2.5, 0.91),
     3: Recipe(178, 330, 0.0024, 0.0120, 0.020, 4.4, 0.84, wander=0.7),
     4: Recipe(6, 200, 0.0026, 0.0120, 0.020, 3.2, 0.76),
     5: Recipe(10, 80, 0.0013, 0.0115, 0.020, 2.7, 0.21, drift=1.2),
     6: Recipe(96, 300, 0.0018, 0.0125, 0.026, 3.6, 0.56, drift=2.4, wander=2.0),
-    7: Recipe(166, 150, 0.0039, 0.0100, 0.033, 2.3, 0.77, wander=2.0),
-    8: Recipe(8, 165, 0.0030, 0.0095, 0.016, 2.8, 0.21, drift=4.0),
-    9: Recipe(16, 165, 0.0027, 0.0095, 0.0, 0.0, 0.0),
-    10: Recipe(8, 165, 0.0037, 0.0095, 0.0, 0.0, 0.0),
+    7: Recipe(166, 150, 0.0030, 0.0105, 0.033, 2.3, 0.77, wander=2.0),
+    8: Recipe(8, 165, 0.0022, 0.0095, 0.016, 2.8, 0.21, drift=4.0),
+    9: Recipe(16, 165, 0.0024, 0.0095, 0.0, 0.0, 0.0),
+    10: Recipe(8, 165, 0.0028, 0.0095, 0.0, 0.0, 0.0),
     11: Recipe(152, 330, 0.0075, 0.0100, 0.024, 3.0, 0.67, spikes=0.004),
     12: Recipe(4, 330, 0.0095, 0.0100, 0.024, 3.0, 0.86, spikes=0.006),
     13: Recipe(190, 330, 0.0038, 0.0120, 0.058, 4.0, 0.92, wander=1.5),
@@ -89,7 +89,7 @@ def simulate_well(well: int, seed: int = 0) -> SimulatedWell:
         labels = _annotate(shape, scale, recipe, centre, present, rng)
     thickness += rng.normal(0.0, recipe.noise, shape)
     _freeze_tool(thickness, well)
-    _add_collars(thickness, collars, rng)
+    _add_collars(thickness, scale, collars, rng)
     thickness -= thickness.mean(axis=1, keepdims=True)  # the tool reports deviations from each row's mean
     _add_false_echoes(thickness, recipe.spikes, rng)
     thickness = np.rint(np.clip(thickness, -0.2499, 0.47) / _RESOLUTION) * _RESOLUTION
@@ -179,10 +179,10 @@ def _manufacturing_pattern(
         depth = np.arange(len(joint))[:, None]
         helix = np.zeros((len(joint), shape[1]))
         for _ in range(2):
-            waves, pitch = rng.integers(1, 6), rng.uniform(12, 60) * rng.choice([-1, 1])
+            waves, pitch = rng.integers(1, 5), rng.uniform(12, 60) * rng.choice([-1, 1])
             helix += np.cos(waves * azimuth + 2 * np.pi * depth / pitch + rng.uniform(0, 2 * np.pi))
-        blotches = _smooth(rng, helix.shape, rng.uniform(3, 12), rng.uniform(1.2, 2.8) * scale)
-        stripes = _smooth(rng, helix.shape, rng.uniform(30, 90), rng.uniform(1.0, 2.2) * scale)
+        blotches = _smooth(rng, helix.shape, rng.uniform(3, 12), rng.uniform(1.6, 3.6) * scale)
+        stripes = _smooth(rng, helix.shape, rng.uniform(30, 90), rng.uniform(1.4, 3.0) * scale)
         weights = rng.dirichlet([1.0, 1.5, 1.0])
         mixture = weights[0] * helix + weights[1] * blotches + weights[2] * stripes
         pattern[joint] = mixture * (std * rng.lognormal(-0.03, 0.25) / mixture.std())
@@ -195,11 +195,12 @@ def _smooth(rng: np.random.Generator, shape: tuple[int, int], rows: float, colum
     return field / field.std()
 
 
-def _add_collars(thickness: np.ndarray, collars: np.ndarray, rng: np.random.Generator) -> None:
+def _add_collars(thickness: np.ndarray, scale: int, collars: np.ndarray, rng: np.random.Generator) -> None:
     """Between two pipes the echo is lost in the thread: a few rows swing wildly from column to column."""
     for start in collars:
         height = rng.integers(2, 6)
-        swing = rng.normal(0, 0.06, (height, thickness.shape[1])) * rng.uniform(0.1, 1.4, (height, 1))
+        swing = gaussian_filter1d(rng.standard_normal((height, thickness.shape[1])), 0.35 * scale, mode="wrap")
+        swing *= 0.06 / swing.std() * rng.uniform(0.1, 1.4, (height, 1))
         thickness[start : start + height] += swing
 
 

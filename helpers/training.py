@@ -21,11 +21,17 @@ from helpers.models import build_model
 
 
 def train_one_epoch(
-    model: nn.Module, loader: DataLoader, loss_fn: nn.Module, optimizer: Optimizer, progress: bool = False
+    model: nn.Module, loader: DataLoader, loss_fn: nn.Module, optimizer: Optimizer, bar: tqdm | None = None
 ) -> float:
     """Train on every batch once and return the mean loss over patches (not over batches).
 
     The loss is added up on the model's device and read once, at the end: no transfer inside the epoch.
+
+    Parameters
+    ----------
+    loader : gives (images, masks), both (B, 1, H, W) float32.
+    loss_fn : takes logits and masks, and returns the mean over the batch.
+    bar : moved on by one after each batch.
 
     Raises
     ------
@@ -35,7 +41,7 @@ def train_one_epoch(
     model.train()
     total = torch.zeros((), device=device)
     patches = 0
-    for images, masks in tqdm(loader, "training", leave=False, delay=2, file=sys.stderr, disable=not progress):
+    for images, masks in loader:
         images, masks = images.to(device), masks.to(device)
         optimizer.zero_grad()
         loss = loss_fn(model(images), masks)
@@ -43,6 +49,8 @@ def train_one_epoch(
         optimizer.step()
         total += loss.detach() * len(images)
         patches += len(images)
+        if bar is not None:
+            bar.update()
     mean_loss = (total / patches).item()
     if not torch.isfinite(torch.tensor(mean_loss)):
         raise FloatingPointError(
@@ -137,11 +145,15 @@ def fit(run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int)
     DataError : a checkpoint cannot be written.
     """
     done = len(run.history)
-    with SummaryWriter(run.folder) as writer:
-        bar = tqdm(range(done + 1, done + epochs + 1), "epochs", file=sys.stderr)
-        for epoch in bar:
+    batches = epochs * len(train_loader)
+    with (
+        SummaryWriter(run.folder) as writer,
+        tqdm(total=batches, unit="batch", leave=False, mininterval=1, file=sys.stderr) as bar,
+    ):
+        for epoch in range(done + 1, done + epochs + 1):
+            bar.set_description(f"epoch {epoch} of {done + epochs}", refresh=False)
             start = time.perf_counter()
-            train_loss = train_one_epoch(run.model, train_loader, run.loss_fn, run.optimizer, progress=True)
+            train_loss = train_one_epoch(run.model, train_loader, run.loss_fn, run.optimizer, bar)
             seconds = time.perf_counter() - start
             val_loss, counts = evaluate(run.model, val_loader, run.loss_fn, run.config.threshold)
             scores = summarise(counts)
@@ -158,7 +170,7 @@ def fit(run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int)
             _log(writer, row)
             if val_loss < run.best_val_loss:
                 _save_best(run, row)
-            bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", dice=f"{scores['dice']:.3f}")
+            bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", refresh=False)
     return run.history_frame()
 
 
@@ -169,6 +181,24 @@ def _log(writer: SummaryWriter, row: dict[str, float]) -> None:
     writer.add_scalar("Mean IoU/Validation", row["val_mean_iou"], row["epoch"])
     writer.add_scalar("Patches per second", row["patches_per_second"], row["epoch"])
     writer.flush()
+
+
+def read_scalars(run_folder: Path) -> pd.DataFrame:
+    """Read back what `fit` logged for TensorBoard, as a history with one row an epoch."""
+    # tensorboard takes a second to import, which only this function should cost
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    sources = {
+        "train_loss": ("Training vs. Validation Loss_Training", "Training vs. Validation Loss"),
+        "val_loss": ("Training vs. Validation Loss_Validation", "Training vs. Validation Loss"),
+        "val_dice": ("", "Dice/Validation"),
+        "val_mean_iou": ("", "Mean IoU/Validation"),
+    }
+    columns = {}
+    for column, (folder, tag) in sources.items():
+        events = EventAccumulator(str(Path(run_folder) / folder)).Reload()
+        columns[column] = pd.Series({event.step: event.value for event in events.Scalars(tag)})
+    return pd.DataFrame(columns).rename_axis("epoch")
 
 
 def _save_best(run: Run, row: dict[str, float]) -> None:

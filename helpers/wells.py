@@ -7,6 +7,7 @@ columns of the same 36 rows; in the other seven wells patch p+1 continues patch 
 import re
 
 import numpy as np
+import pandas as pd
 
 from helpers.config import PATCH_SIZE
 
@@ -36,6 +37,11 @@ def parse_name(name: str) -> tuple[int, int]:
 def patch_name(well: int, patch: int) -> str:
     """Return the challenge's name of a patch: `patch_name(3, 17)` is 'well_3_patch_17'."""
     return f"well_{well}_patch_{patch}"
+
+
+def wells_of(frame: pd.DataFrame) -> np.ndarray:
+    """Well number of each row of a frame indexed by patch name."""
+    return np.array([parse_name(name)[0] for name in frame.index], dtype=int)
 
 
 def assemble_well(patches: np.ndarray, well: int) -> np.ndarray:
@@ -87,3 +93,31 @@ def cut_well(image: np.ndarray, well: int) -> np.ndarray:
         return image.reshape(-1, PATCH_SIZE, PATCH_SIZE)
     blocks = image.reshape(-1, PATCH_SIZE, PATCH_SIZE, 2)
     return np.moveaxis(blocks, -1, 1).reshape(-1, PATCH_SIZE, PATCH_SIZE)
+
+
+def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
+    """Assemble one well from a frame of patches; rows of patches that are not in it are NaN.
+
+    Parameters
+    ----------
+    frame : (n, 1296) pixels indexed by patch name, of any wells, in any order.
+
+    Returns
+    -------
+    float32, (36 b, 36) or (36 b, 72), as `assemble_well` gives it. It ends with the last patch in `frame`.
+
+    Raises
+    ------
+    ValueError : `frame` has no patch of this well.
+    """
+    numbers = {name: parse_name(name) for name in frame.index}
+    rows = {patch: name for name, (of_well, patch) in numbers.items() if of_well == well}
+    if not rows:
+        raise ValueError(f"There is no patch of well {well} among the {len(frame)} patches.")
+    count = max(rows) + 1
+    if well in WIDE_WELLS:
+        count += count % 2
+    patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
+    pixels = frame.loc[list(rows.values())].to_numpy(np.float32)
+    patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
+    return assemble_well(patches, well)

@@ -1,0 +1,195 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 · Datasets, dataloaders, transforms
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/02_Datasets_dataloaders_transforms.ipynb)
+#
+# From files on disk to batches for the network: cleaned once, split by wells, augmented on the way, with no copy of
+# the images and nothing read twice.
+#
+# **You will learn** what cleaning does to each part, why masks must move with their images, and what a batch looks
+# like.
+#
+# **Review points** R2.1 – R2.6. The list of all points is in [notebooks/README.md](README.md).
+#
+# **Before:** [01 EDA](01_EDA.ipynb) · **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
+# [04 Baseline model](04_Baseline_model.ipynb)
+#
+# **Contents**
+# 1. [Clean](#1-clean)
+# 2. [Split by wells](#2-split-by-wells)
+# 3. [A dataset that is read once](#3-a-dataset-that-is-read-once)
+# 4. [Transforms](#4-transforms)
+# 5. [The whole pipeline](#5-the-whole-pipeline)
+
+# %%
+# Setup: in Colab, where only this notebook was opened, fetch the project around it first.
+import os
+import subprocess
+import sys
+
+if not os.path.isdir("../helpers"):
+    if not os.path.isdir("corrosion-segmentation"):
+        url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+        subprocess.run(["git", "clone", "--quiet", "--depth", "1", url], check=True)
+    os.chdir("corrosion-segmentation/notebooks")
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"], check=True)
+sys.path.insert(0, os.path.abspath(".."))
+
+from helpers.colab import open_notebook
+
+data = open_notebook()
+
+# %% tags=["nbval-ignore-output"]
+import torch
+
+from helpers import plots, transforms
+from helpers.colab import print_versions, seed_everything
+from helpers.config import Config
+from helpers.data import find_images, load_data
+from helpers.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.inference import as_patches
+from helpers.preprocess import PreprocessData
+from helpers.split import split_y_to_train_val_test, write_split
+
+print_versions()
+
+# %%
+config = Config()
+
+# %% [markdown]
+# ## 1 Clean
+#
+# *R2.1.* Cleaning comes before any dataset is built, in a module of its own. Its thresholds were found in
+# [notebook 01](01_EDA.ipynb) and stand in `helpers.config`. Unlike the notebook under review we split *first*: the
+# detectors see the training wells only, and what they flag is dropped from training only. Validation and test wells
+# are repaired, and lose nothing but their ruined patches.
+
+# %%
+y, images = load_data(data.folder)
+y_train, y_val, y_test = split_y_to_train_val_test(y, config)
+
+preprocess = PreprocessData(config)
+y_train, images_train = preprocess.fit_transform(y_train, images.loc[y_train.index])
+preprocess.summary_
+
+# %%
+preprocess_val = PreprocessData(config)
+y_val, images_val = preprocess_val.transform(y_val, images.loc[y_val.index])
+preprocess_val.summary_
+
+# %%
+preprocess_test = PreprocessData(config)
+y_test, images_test = preprocess_test.transform(y_test, images.loc[y_test.index])
+preprocess_test.summary_
+
+# %% [markdown]
+# Nothing is dropped silently. The report names each patch, what was found in it and what was done:
+
+# %%
+preprocess_test.report_
+
+# %% [markdown]
+# ## 2 Split by wells
+#
+# *R2.2, R2.3.* The notebook under review copied every image into a folder per part. The images are the same in each, so
+# three small tables of masks are enough: `data/interim/y_train.csv`, `y_val.csv` and `y_test.csv`. The third, which the
+# notebook did not have, is for the final score and for error analysis.
+
+# %%
+csv_train, csv_val, csv_test = write_split((y_train, y_val, y_test), config)
+wells = {path.name: {name.split("_")[1] for name in part.index} for path, part in zip((csv_train, csv_val, csv_test), (y_train, y_val, y_test), strict=True)}
+assert not wells["y_train.csv"] & wells["y_val.csv"]
+assert not wells["y_train.csv"] & wells["y_test.csv"]
+assert not wells["y_val.csv"] & wells["y_test.csv"]
+{name: sorted(part, key=int) for name, part in wells.items()}
+
+# %% [markdown]
+# No well appears twice.
+#
+# ## 3 A dataset that is read once
+#
+# *R2.4.* The dataset is told its patches (`csv_file`), where the images are (`root_dir`), and what to do with each
+# (`transform`). All patches together are 50 MB in the real set, so they are read once, at construction, and kept as one
+# tensor.
+
+# %%
+root_dir = find_images(data.folder, config.unpacked_dir)
+dataset = SegmentationDataset(csv_val, root_dir, transform=transforms.eval_transform(config))
+image, mask = dataset[10]
+print(f"{len(dataset)} patches; {dataset.names[10]}: image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask.dtype}")
+
+# %% [markdown]
+# ## 4 Transforms
+#
+# *R2.4, R2.5.* Training patches may be changed at random; validation and test patches may not. Both are brought to the
+# scale of 1 at the end: (value − 0) / 0.02, two constants, nothing that a test well could have shaped.
+#
+# `torchvision.transforms.v2` gives image and mask the same geometry, as long as each says what it is: a
+# `tv_tensors.Image` is interpolated, a `tv_tensors.Mask` takes its nearest neighbour and stays 0 or 1.
+
+# %%
+plain = SegmentationDataset(csv_train, root_dir)
+example = next(index for index, pixels in enumerate(plain.masks.sum(dim=(1, 2, 3))) if pixels > 100)
+pair = transforms.to_tensors(*plain[example])
+steps = {
+    "rotation, ±15°": transforms.rotation(config),
+    "random resized crop": transforms.crop(config),
+    "blur, up to 1.75 pixels": transforms.blur(config),
+    "noise, up to 10 % of pixels": transforms.PixelNoise(config.noisy_share),
+    "brightness, ±50 %": transforms.Brightness(config.brightness),
+}
+for title, step in steps.items():
+    seed_everything(config.seed)
+    pairs = [pair] + [step(*pair) for _ in range(5)]
+    titles = ["as it is"] + [title] * 5
+    plots.show_patches(as_patches(torch.stack([p[0] for p in pairs])), titles, as_patches(torch.stack([p[1] for p in pairs])))
+
+# %% [markdown]
+# The outline follows the groove through rotation and crop, and stays where it is under blur, noise and brightness.
+#
+# One trap: `adjust_brightness` of torchvision clips a float image to 0 … 1. On data whose grooves are negative that wipes
+# out every groove:
+
+# %%
+darkened = transforms.v2.functional.adjust_brightness(pair[0], 0.8)
+print(f"before: {pair[0].min():.3f} … {pair[0].max():.3f}; adjust_brightness: {darkened.min():.3f} … {darkened.max():.3f}")
+
+# %% [markdown]
+# So `helpers.transforms.Brightness` multiplies and does not clip.
+#
+# ## 5 The whole pipeline
+#
+# *R2.6.* All of the above is one call. It returns the three loaders, and the cleaning of each part.
+
+# %%
+prepared = data_preparation_pipeline(data.folder, config, transforms.augment_transform(config))
+for part in ("train", "val", "test"):
+    loader = getattr(prepared, part)
+    print(f"{part:5s}: {len(loader.dataset):5d} patches in {len(loader):4d} batches")
+
+# %%
+seed_everything(config.seed)
+images_batch, masks_batch = next(iter(prepared.train))
+print(f"images {tuple(images_batch.shape)}, masks {tuple(masks_batch.shape)}")
+plots.show_patches(as_patches(images_batch[:12] * config.value_std), ["augmented"] * 12, as_patches(masks_batch[:12]))
+
+# %% [markdown]
+# A training batch, augmented. And one for validation, where nothing is random:
+
+# %%
+images_batch, masks_batch = next(iter(prepared.val))
+names = prepared.val.dataset.names
+plots.show_patches(as_patches(images_batch[:12] * config.value_std), names[:12], as_patches(masks_batch[:12]))
+
+# %% [markdown]
+# The patches of one well follow each other, top to bottom.
+#
+# **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb)

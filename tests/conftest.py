@@ -1,0 +1,42 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers.config import Config
+from helpers.synthetic import simulate_patches
+
+REAL_DATA = pytest.StashKey[str]()
+
+
+def pytest_configure(config):
+    """Notebooks are compared with their committed outputs, which were made on the simulated wells."""
+    config.stash[REAL_DATA] = os.environ.get("CORROSEG_DATA", "")
+    os.environ["CORROSEG_DATA"] = "simulated"
+
+
+@pytest.fixture(scope="session")
+def real_data_folder(pytestconfig) -> Path:
+    """The folder that CORROSEG_DATA named when pytest was started, else the test is skipped."""
+    named = pytestconfig.stash[REAL_DATA]
+    if named in ("", "simulated"):
+        pytest.skip("CORROSEG_DATA does not name the real files")
+    return Path(named).expanduser().resolve()
+
+
+@pytest.fixture(scope="session")
+def simulated():
+    """(images, labels, truth) of all simulated wells; read only."""
+    return simulate_patches(seed=0)
+
+
+@pytest.fixture
+def config(tmp_path) -> Config:
+    """The defaults, but writing to a temporary folder."""
+    return Config(
+        raw_dir=tmp_path / "raw",
+        interim_dir=tmp_path / "interim",
+        simulated_dir=tmp_path / "simulated",
+        unpacked_dir=tmp_path / "unpacked",
+        runs_dir=tmp_path / "runs",
+    )

@@ -1,0 +1,270 @@
+"""Where the data come from, in which order, and what a notebook says of them."""
+
+import os
+import random
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from jupyter_client.manager import start_new_kernel
+
+from helpers import colab
+from helpers.colab import DataSource, find_data, in_colab, open_notebook, print_versions, seed_everything
+from helpers.config import Config
+from helpers.data import DataError
+
+
+def fill(folder: Path, labels: str = "y_train.csv") -> Path:
+    """Make a folder that looks like the challenge's data."""
+    (folder / "images").mkdir(parents=True)
+    (folder / labels).touch()
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> Config:
+    """Settings with empty folders, and the environment of a user who has set nothing."""
+    monkeypatch.delenv("CORROSEG_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / ".gitkeep").touch()
+    return replace(Config(), raw_dir=tmp_path / "raw", simulated_dir=tmp_path / "simulated_wells", seed=7)
+
+
+@pytest.fixture
+def ensure_simulated(monkeypatch) -> mock.Mock:
+    """Stand in for the simulation, which has tests of its own."""
+    module = ModuleType("helpers.synthetic")
+    module.ensure_simulated = mock.Mock(side_effect=lambda folder, seed: folder)
+    monkeypatch.setitem(sys.modules, "helpers.synthetic", module)
+    return module.ensure_simulated
+
+
+@pytest.fixture
+def set_style(monkeypatch) -> mock.Mock:
+    module = ModuleType("helpers.plots")
+    module.set_style = mock.Mock()
+    monkeypatch.setitem(sys.modules, "helpers.plots", module)
+    return module.set_style
+
+
+# --- find_data ---------------------------------------------------------------------------------------
+
+
+def test_without_files_the_simulated_wells_are_made(config, ensure_simulated):
+    source = find_data(config)
+    ensure_simulated.assert_called_once_with(config.simulated_dir, 7)
+    assert source.folder == config.simulated_dir
+    assert source.simulated
+
+
+def test_missing_raw_folder_counts_as_empty(config, ensure_simulated):
+    assert find_data(replace(config, raw_dir=config.raw_dir / "nowhere")).simulated
+
+
+def test_files_in_the_raw_folder_go_before_the_simulated_wells(config, ensure_simulated):
+    fill(config.raw_dir)
+    source = find_data(config)
+    assert source.folder == config.raw_dir
+    assert not source.simulated
+    ensure_simulated.assert_not_called()
+
+
+def test_incomplete_raw_folder_is_refused_rather_than_simulated(config, ensure_simulated):
+    (config.raw_dir / "X_train.zip").touch()
+    with pytest.raises(DataError, match=r"raw: expected one y_train\*\.csv"):
+        find_data(config)
+
+
+def test_environment_goes_before_the_raw_folder(config, tmp_path, monkeypatch):
+    fill(config.raw_dir)
+    monkeypatch.setenv("CORROSEG_DATA", str(fill(tmp_path / "mine")))
+    assert find_data(config).folder == tmp_path / "mine"
+
+
+def test_environment_can_ask_for_the_simulated_wells(config, monkeypatch, ensure_simulated):
+    fill(config.raw_dir)
+    monkeypatch.setenv("CORROSEG_DATA", "simulated")
+    assert find_data(config).folder == config.simulated_dir
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_empty_environment_counts_as_unset(config, monkeypatch, value):
+    fill(config.raw_dir)
+    monkeypatch.setenv("CORROSEG_DATA", value)
+    assert find_data(config).folder == config.raw_dir
+
+
+@pytest.mark.parametrize("places", [("typed", "kernel", "root"), ("kernel", "root"), ("root",)])
+def test_relative_folder_counts_from_pwd_then_the_working_directory_then_the_project(
+    config, tmp_path, monkeypatch, places
+):
+    for place in ("typed", "kernel", "root"):
+        (tmp_path / place).mkdir()
+    for place in places:
+        fill(tmp_path / place / "my data")
+    monkeypatch.setenv("PWD", str(tmp_path / "typed"))
+    monkeypatch.chdir(tmp_path / "kernel")
+    monkeypatch.setenv("PWD", str(tmp_path / "typed"))
+    monkeypatch.setattr(colab, "PROJECT_ROOT", tmp_path / "root")
+    monkeypatch.setenv("CORROSEG_DATA", "my data")
+    assert find_data(config).folder == tmp_path / places[0] / "my data"
+
+
+def test_relative_folder_is_found_without_pwd(config, tmp_path, monkeypatch):
+    monkeypatch.delenv("PWD")
+    fill(tmp_path / "mine")
+    monkeypatch.setenv("CORROSEG_DATA", "mine")
+    assert find_data(config).folder == tmp_path / "mine"
+
+
+def test_home_folder_may_be_written_short(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fill(tmp_path / "mine")
+    monkeypatch.setenv("CORROSEG_DATA", "~/mine")
+    assert find_data(config).folder == tmp_path / "mine"
+
+
+def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("PWD", str(tmp_path / "typed"))
+    monkeypatch.setattr(colab, "PROJECT_ROOT", tmp_path / "root")
+    monkeypatch.setenv("CORROSEG_DATA", "mine")
+    with pytest.raises(DataError, match=r"CORROSEG_DATA is 'mine'.*images/ .*X_train.*y_train") as caught:
+        find_data(config)
+    for place in ("typed", "", "root"):
+        assert str(tmp_path / place / "mine") in str(caught.value)
+
+
+def test_absolute_folder_is_tried_once(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("CORROSEG_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(DataError) as caught:
+        find_data(config)
+    assert f"Tried: {tmp_path / 'nowhere'}. " in str(caught.value)
+
+
+def test_file_in_place_of_the_folder_is_refused(config, tmp_path, monkeypatch):
+    (tmp_path / "mine").touch()
+    monkeypatch.setenv("CORROSEG_DATA", "mine")
+    with pytest.raises(DataError, match="mine: expected a folder .*found a file"):
+        find_data(config)
+
+
+def test_kernels_inherit_the_folder_of_the_shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("PWD", "/where/it/was/typed")
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        expressions = {"found": "__import__('os').environ['PWD']"}
+        reply = client.execute_interactive("pass", user_expressions=expressions, timeout=30)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert reply["content"]["user_expressions"]["found"]["data"]["text/plain"] == "'/where/it/was/typed'"
+
+
+# --- what is said of the data ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("y_train_silver.csv.gz", "real challenge images; labels: silver labels"),
+        ("Y_train_SILVER.csv", "real challenge images; labels: silver labels"),
+        ("y_train_9oPq.csv", "real challenge images; labels: the challenge's labels"),
+    ],
+)
+def test_description_of_real_data_tells_the_labels(config, file, said):
+    fill(config.raw_dir, labels=file)
+    assert find_data(config).description == said
+
+
+def test_description_of_simulated_data_tells_the_seed(config, ensure_simulated):
+    assert find_data(config).description == (
+        "15 simulated wells (helpers.synthetic, seed 7); labels: simulated, with slips; "
+        "the clean truth is known"
+    )
+
+
+def test_simulated_wells_in_another_folder_do_not_pass_for_real(config):
+    fill(config.raw_dir)
+    (config.raw_dir / "y_clean.csv").touch()
+    source = find_data(config)
+    assert source.simulated
+    assert source.description.startswith("15 simulated wells (helpers.synthetic); labels: simulated")
+
+
+# --- open_notebook and its parts ---------------------------------------------------------------------
+
+
+def test_open_notebook_prints_one_line_without_a_path(config, ensure_simulated, set_style, capsys):
+    source = open_notebook(config)
+    assert capsys.readouterr() == (f"Data: {source.description}\n", "")
+    assert os.sep not in source.description
+
+
+def test_open_notebook_sets_the_style_of_figures(config, ensure_simulated, set_style):
+    open_notebook(config)
+    set_style.assert_called_once_with()
+
+
+def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_simulated, set_style):
+    def draw():
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    open_notebook(config)
+    first = draw()
+    ensure_simulated.side_effect = lambda folder, seed: draw() and folder
+    open_notebook(config)
+    assert draw() == first
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(1).item()])
+def test_seed_everything_repeats_and_changes_the_draws(draw):
+    draws = []
+    for seed in (0, 0, 1):
+        seed_everything(seed)
+        draws.append(draw())
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_colab_is_known_by_its_module(monkeypatch):
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    assert not in_colab()
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    assert in_colab()
+
+
+def test_versions_are_printed_one_a_line(capsys):
+    with mock.patch("torch.cuda.is_available", return_value=False):
+        print_versions()
+    lines = [line.split(" ") for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines] == [
+        "python", "numpy", "pandas", "scikit-learn", "torch", "torchvision", "device",
+    ]  # fmt: skip
+    assert lines[1][1] == np.__version__
+    assert lines[-1][1] == "cpu"
+
+
+def test_missing_package_is_told(capsys):
+    with mock.patch.object(colab, "_PACKAGES", ("no-such-package-here",)):
+        print_versions()
+    assert "no-such-package-here is not installed" in capsys.readouterr().out
+
+
+def test_graphics_card_is_named(capsys):
+    with (
+        mock.patch("torch.cuda.is_available", return_value=True),
+        mock.patch("torch.cuda.get_device_name", return_value="Tesla T4"),
+    ):
+        print_versions()
+    assert capsys.readouterr().out.endswith("device cuda, Tesla T4\n")
+
+
+def test_source_cannot_be_changed_by_a_notebook():
+    with pytest.raises(AttributeError):
+        DataSource(Path("x"), True, "simulated").simulated = False

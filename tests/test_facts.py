@@ -1,0 +1,274 @@
+"""The real images, to the digit: their number, their errors, their geometry and their cleaning.
+
+Runs when the challenge's files are there. Figures are of the 9,674 images alone, but for the last test,
+which knows the published counts of corroded pixels and how far silver labels stray from them.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pca import pca
+from sklearn.metrics import silhouette_score
+
+from helpers.config import Config
+from helpers.data import find_labels, load_data
+from helpers.preprocess import CLUSTER, PreprocessData, dbscan_labels, repair_pixels, spe_outliers
+from helpers.split import split_y_to_train_val_test
+from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, wells_of
+
+pytestmark = pytest.mark.real_data
+
+NARROW_WELLS = sorted(set(ALL_WELLS) - WIDE_WELLS)
+PATCHES = [166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203]  # wells 1 ... 15
+CONFIG = Config()
+
+
+@pytest.fixture(scope="module")
+def frames(real_data_folder, tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return load_data(real_data_folder, unpacked_dir=tmp_path_factory.mktemp("unpacked"))
+
+
+@pytest.fixture(scope="module")
+def pixels(frames) -> np.ndarray:
+    """(9674, 1296) as they come, with sentinels and NaN."""
+    return frames[1].to_numpy()
+
+
+@pytest.fixture(scope="module")
+def wells(frames) -> np.ndarray:
+    return wells_of(frames[1])
+
+
+@pytest.fixture(scope="module")
+def repaired(frames) -> pd.DataFrame:
+    """The images that are not ruined, before the detectors."""
+    return PreprocessData().transform(*frames)[1]
+
+
+@pytest.fixture(scope="module")
+def spe(repaired) -> np.ndarray:
+    return spe_outliers(repaired.to_numpy())
+
+
+@pytest.fixture(scope="module")
+def cleaned(frames) -> tuple[PreprocessData, pd.DataFrame, pd.DataFrame]:
+    """All wells cleaned at once, as in the published figures; the project cleans the training wells only."""
+    cleaner = PreprocessData()
+    return cleaner, *cleaner.fit_transform(*frames)
+
+
+def per_well(frame: pd.DataFrame) -> list[int]:
+    return np.bincount(wells_of(frame), minlength=16)[1:].tolist()
+
+
+# The data
+
+
+def test_number_of_patches_and_their_order(frames):
+    y, images = frames
+    assert per_well(y) == per_well(images) == PATCHES
+    assert sum(PATCHES) == 9674
+    names = [
+        f"well_{well}_patch_{patch}" for well, n in zip(ALL_WELLS, PATCHES, strict=True) for patch in range(n)
+    ]
+    assert y.index.tolist() == images.index.tolist() == names
+
+
+def test_sentinels(pixels):
+    sentinels = np.isin(pixels, [-999.25, -999.0])
+    assert sentinels.sum() == 42522 + 15837
+    assert round(100 * sentinels.mean(), 3) == 0.465
+    assert round(100 * sentinels.any(axis=1).mean(), 2) == 3.51
+
+
+def test_nan_is_in_two_patches_only(frames, pixels):
+    missing = pd.Series((~np.isfinite(pixels)).sum(axis=1), frames[1].index)
+    assert missing[missing > 0].to_dict() == {"well_15_patch_201": 11, "well_15_patch_202": 683}
+
+
+def test_range_of_usable_pixels(pixels):
+    usable = pixels[pixels >= CONFIG.outlier_threshold]
+    assert round(float(usable.min()), 2) == -0.25
+    assert round(float(usable.max()), 2) == 0.47
+
+
+def test_quantiles_with_nan_as_zero(pixels):
+    quantiles = np.quantile(np.nan_to_num(pixels), CONFIG.quantiles)
+    np.testing.assert_array_equal(quantiles.round(3), [-999.25, -0.151, -0.008, 0.001, 0.010, 0.040])
+
+
+# Geometry
+
+
+def median_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Median over patches of the correlation of a[i] with b[i]; those that are constant do not count."""
+    a, b = (x.reshape(len(x), -1).astype(np.float64) for x in (a, b))
+    a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
+    with np.errstate(invalid="ignore"):
+        return float(np.nanmedian((a * b).sum(axis=1) / np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))))
+
+
+@pytest.fixture(scope="module")
+def patches_of(pixels, wells) -> dict[int, np.ndarray]:
+    """Patches of each well, (n, 36, 36), with sentinels raised to the least usable value and NaN as 0."""
+    raised = np.nan_to_num(pixels).clip(CONFIG.outlier_threshold).reshape(-1, 36, 36)
+    return {well: raised[wells == well] for well in ALL_WELLS}
+
+
+def test_four_patches_in_ten_have_a_twin(wells):
+    in_wide_wells = np.isin(wells, sorted(WIDE_WELLS))
+    assert in_wide_wells.sum() == 3822
+    assert round(100 * in_wide_wells.mean(), 1) == 39.5
+
+
+def test_twins_are_near_copies(patches_of):
+    correlation = {
+        well: median_correlation(patches_of[well][0::2], patches_of[well][1::2]) for well in WIDE_WELLS
+    }
+    assert round(min(correlation.values()), 3) == 0.885
+    assert round(max(correlation.values()), 3) == 0.953
+
+
+@pytest.mark.parametrize("well", sorted(WIDE_WELLS))
+def test_patches_2k_and_2k_plus_1_are_even_and_odd_columns_of_the_same_rows(patches_of, well):
+    a, b = patches_of[well][0::2], patches_of[well][1::2]
+    assert median_correlation(a, b) > 0.88  # the same rows ...
+    assert median_correlation(b[:-1], a[1:]) < 0.4  # ... which the pair below does not have
+    after = median_correlation(b[:, :, :-1], a[:, :, 1:])  # b0 stands beside a1 ...
+    apart = median_correlation(b[:, :, 1:], a[:, :, :-1])  # ... and three columns from a0 stands b1
+    assert after > 0.87
+    assert apart < after - 0.15
+    assert median_correlation(a[:-1, -1], a[1:, 0]) > 0.88  # the next pair goes on below
+
+
+@pytest.mark.parametrize("well", NARROW_WELLS)
+def test_patch_p_plus_1_continues_patch_p_downwards(patches_of, well):
+    patches = patches_of[well]
+    across_the_border = median_correlation(patches[:-1, -1], patches[1:, 0])
+    assert across_the_border == pytest.approx(median_correlation(patches[:, -2], patches[:, -1]), abs=0.1)
+    assert across_the_border > median_correlation(patches[:-2, -1], patches[2:, 0]) + 0.15
+
+
+@pytest.mark.parametrize("well", ALL_WELLS)
+def test_last_column_meets_the_first(pixels, wells, well):
+    repaired, missing, outliers = repair_pixels(pixels[wells == well].reshape(-1, 36, 36))
+    unusable = np.broadcast_to((missing + outliers > 0)[:, None, None], repaired.shape)
+    rows = ~assemble_well(unusable, well).any(axis=1)
+    image = assemble_well(repaired, well)[rows].astype(np.float64)
+    width = image.shape[1]
+    correlation = np.corrcoef(image.T)
+    inside = np.median(np.diag(correlation, 1))
+    assert correlation[0, -1] > inside - 0.25
+    assert correlation[0, -1] > correlation[0, width // 4 : -width // 4].max() + 0.25
+    step = np.abs(np.diff(image, axis=1, append=image[:, :1])).mean(axis=0)  # the last is the wrap
+    assert step[-1] < 2 * np.median(step[:-1])
+
+
+# Cleaning, step by step
+
+
+def test_patches_with_outliers(pixels):
+    outliers = (pixels < CONFIG.outlier_threshold).sum(axis=1)
+    found = {
+        "any": outliers > 0,
+        "1-2": (outliers >= 1) & (outliers <= 2),
+        "1-15": (outliers >= 1) & (outliers <= 15),
+        "at least 200": outliers >= 200,
+        "all": outliers == 1296,
+    }
+    assert {name: int(patches.sum()) for name, patches in found.items()} == {
+        "any": 347, "1-2": 119, "1-15": 159, "at least 200": 40, "all": 34
+    }  # fmt: skip
+
+
+def test_steps_of_cleaning(cleaned):
+    summary = cleaned[0].summary_
+    assert summary["touched"].tolist() == [0, 2, 347, 235, 14]
+    assert summary["dropped"].tolist() == [0, 1, 40, 235, 14]
+    assert summary["left"].tolist() == [9674, 9673, 9633, 9398, 9384]
+
+
+def test_what_happened_to_the_two_patches_with_nan(cleaned, repaired, frames):
+    assert cleaned[0].report_.loc["well_15_patch_202", ["action", "reason"]].tolist() == [
+        "dropped",
+        "missing values",
+    ]
+    before, after = frames[1].loc["well_15_patch_201"], repaired.loc["well_15_patch_201"]
+    usable = before >= CONFIG.outlier_threshold
+    assert (~usable).sum() == 11 + 2
+    assert (after[~usable] == before[usable].median()).all()
+    assert (after[usable] == before[usable]).all()
+
+
+def test_patches_per_well_after_cleaning(cleaned):
+    _, y, images = cleaned
+    assert per_well(images) == [161, 608, 1718, 56, 74, 940, 1652, 78, 154, 80, 1510, 43, 1794, 335, 181]
+    assert y.index.equals(images.index)
+
+
+def test_parts_of_the_9398_that_spe_leaves(cleaned, frames):
+    report = cleaned[0].report_
+    dropped_before = report.index[(report["action"] == "dropped") & (report["reason"] != CLUSTER)]
+    parts = split_y_to_train_val_test(frames[0].drop(index=dropped_before))
+    assert [len(part) for part in parts] == [6606, 1872, 920]
+
+
+def test_components_that_hold_95_percent_of_the_variance(repaired):
+    variance = np.linalg.eigvalsh(np.cov(repaired.to_numpy(np.float64), rowvar=False))[::-1]
+    assert np.searchsorted(variance.cumsum() / variance.sum(), 0.95) + 1 == 565
+
+
+def test_two_components_flag_the_same_235_patches_as_95_percent_of_the_variance(repaired, spe):
+    model = pca(n_components=0.95, detect_outliers=["spe"], n_std=CONFIG.spe_std, random_state=0, verbose=0)
+    outliers = model.fit_transform(repaired.to_numpy())["outliers"]["y_bool_spe"].to_numpy()
+    assert model.n_components == 565
+    assert spe.sum() == 235
+    np.testing.assert_array_equal(spe, outliers)
+
+
+def test_distance_to_the_model_proper_flags_other_patches(repaired, spe):
+    centred = repaired.to_numpy(np.float64) - repaired.to_numpy(np.float64).mean(axis=0)
+    axes = np.linalg.eigh(np.cov(centred, rowvar=False))[1][:, -2:]
+    residual = ((centred - centred @ axes @ axes.T) ** 2).sum(axis=1)  # Q, the squared prediction error
+    farthest = np.zeros(len(spe), bool)
+    farthest[np.argsort(residual)[-235:]] = True
+    assert (farthest & spe).sum() < 235 / 2
+
+
+def test_dbscan_finds_six_patches_of_noise_and_four_pairs(repaired, spe):
+    rest = repaired.to_numpy()[~spe]
+    labels = dbscan_labels(rest)
+    assert sorted(np.bincount(labels + 1)[1:].tolist()) == [2, 2, 2, 2, 9384]
+    assert (labels == -1).sum() == 6
+    assert (
+        round(float(silhouette_score(rest, labels)), 3) == 0.523
+    )  # noise counted as a cluster, as published
+
+
+# Labels
+
+CORRODED_PATCHES = [130, 580, 1611, 53, 24, 496, 1420, 30, 0, 0, 1103, 44, 1777, 278, 128]
+# Published as counts that include one more for each corroded patch: only less these do they add up to
+# the published 896,993.
+CORRODED_PIXELS = np.array(
+    [11116, 50541, 234831, 5139, 1968, 70235, 105092, 1678, 0, 0, 110139, 4093, 253338, 37226, 19271]
+) - np.array(CORRODED_PATCHES)  # fmt: skip
+
+
+def test_labels_have_the_published_counts_or_silver_labels_come_near(frames, wells, real_data_folder):
+    y = frames[0].to_numpy()
+    patches = np.bincount(wells, y.any(axis=1), minlength=16)[1:]
+    pixels = np.bincount(wells, y.sum(axis=1), minlength=16)[1:]
+    assert CORRODED_PIXELS.sum() == 896_993
+    assert sum(CORRODED_PATCHES) == 7_674
+    if "silver" not in find_labels(real_data_folder).name:
+        assert patches.tolist() == CORRODED_PATCHES
+        assert pixels.tolist() == CORRODED_PIXELS.tolist()
+        return
+    assert (pixels[CORRODED_PIXELS == 0] == 0).all()  # wells 9 and 10
+    rough = np.isin(ALL_WELLS, [4, 5, 8, 12])
+    excess = pixels / CORRODED_PIXELS.clip(1) - 1
+    assert (np.abs(excess[~rough & (CORRODED_PIXELS > 0)]) < 0.07).all()
+    assert (excess[rough] < 0.21).all()
+    assert (excess[rough] > 0.08).all()
+    assert patches[[0, 12]].tolist() == [130, 1769]

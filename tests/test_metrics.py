@@ -1,0 +1,97 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
+
+from helpers.metrics import count_pixels, dice, iou, summarise
+
+TARGET = torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
+PREDICTION = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]])
+
+
+def random_masks(seed: int, images: int = 24, share: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.rand((2, images, 1, 12, 12), generator=generator) < share
+    masks[0, :3] = False  # predicted nothing
+    masks[1, 2:5] = False  # nothing there; in image 2 both are empty
+    return masks[0], masks[1]
+
+
+def test_dice_of_cases_done_by_hand():
+    torch.testing.assert_close(dice(PREDICTION, TARGET), torch.tensor([1, 2 / 3, 0, 1]))
+
+
+def test_iou_of_cases_done_by_hand():
+    torch.testing.assert_close(iou(PREDICTION, TARGET), torch.tensor([1, 1 / 2, 0, 1]))
+
+
+def test_the_reviewed_dice_fails_where_both_masks_are_empty():
+    def reviewed_dice(prediction, target, eps=1e-7):
+        return 2 * (prediction * target).sum() / (prediction.sum() + target.sum() + eps)
+
+    empty = torch.zeros(1, 4)
+    assert reviewed_dice(empty, empty) == 0
+    assert dice(empty, empty) == 1
+
+
+def test_a_dice_averaged_over_batches_depends_on_them_and_ours_does_not():
+    prediction, target = random_masks(0)
+
+    def reviewed(size):
+        pairs = zip(prediction.split(size), target.split(size), strict=True)
+        return torch.stack([2 * (p & t).sum() / (p.sum() + t.sum() + 1e-7) for p, t in pairs]).mean().item()
+
+    def ours(size):
+        pairs = zip(prediction.split(size), target.split(size), strict=True)
+        return summarise(torch.cat([count_pixels(p, t) for p, t in pairs]))
+
+    assert reviewed(4) != pytest.approx(reviewed(7), abs=1e-3)
+    assert ours(4) == ours(7) == ours(24)
+
+
+@given(st.integers(0, 10_000), st.floats(0.01, 0.6))
+def test_dice_over_all_pixels_is_torchmetrics_f1(seed, share):
+    prediction, target = random_masks(seed, share=share)
+    ours = summarise(count_pixels(prediction, target))["dice"]
+    if prediction.any() or target.any():
+        assert ours == pytest.approx(binary_f1_score(prediction.int(), target.int()).item(), abs=1e-6)
+
+
+@given(st.integers(0, 10_000))
+def test_dice_and_iou_of_an_image_are_torchmetrics(seed):
+    prediction, target = random_masks(seed, share=0.3)
+    grooved = slice(5, None)  # torchmetrics counts two empty masks in its own way
+    pairs = [(p.int(), t.int()) for p, t in zip(prediction[grooved], target[grooved], strict=True)]
+    f1 = torch.stack([binary_f1_score(p, t) for p, t in pairs])
+    jaccard = torch.stack([binary_jaccard_index(p, t) for p, t in pairs])
+    torch.testing.assert_close(dice(prediction, target)[grooved], f1)
+    torch.testing.assert_close(iou(prediction, target)[grooved], jaccard)
+
+
+def test_the_order_of_images_does_not_change_the_scores():
+    prediction, target = random_masks(1)
+    shuffled = torch.randperm(len(target), generator=torch.Generator().manual_seed(2))
+    assert summarise(count_pixels(prediction, target)) == pytest.approx(
+        summarise(count_pixels(prediction[shuffled], target[shuffled])), abs=1e-15
+    )
+
+
+def test_counts_stay_on_their_device():
+    meta = torch.zeros((2, 1, 4, 4), dtype=torch.bool, device="meta")
+    assert count_pixels(meta, meta).device.type == "meta"
+
+
+def test_probabilities_are_refused():
+    with pytest.raises(ValueError, match="prediction holds values other than 0 and 1.*threshold"):
+        dice(torch.tensor([[0.3, 0.9]]), torch.tensor([[0, 1]]))
+
+
+def test_masks_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"\(1, 2\) and \(2, 1\)"):
+        dice(torch.zeros(1, 2), torch.zeros(2, 1))
+
+
+def test_no_image_has_no_score():
+    with pytest.raises(ValueError, match="No image"):
+        summarise(torch.zeros(0, 3, dtype=torch.int64))

@@ -1,0 +1,380 @@
+"""Cleaning: what is repaired, what is dropped, and what is left alone."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.config import Config
+from helpers.data import COLUMNS, DataError
+from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
+from helpers.split import split_y_to_train_val_test
+from helpers.wells import patch_name
+
+SENTINEL = np.float32(-999.25)
+
+
+def make_frames(pixels: np.ndarray, well: int = 1) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Masks and images of patches 0, 1, ... of one well; the mask of patch p has p corroded pixels."""
+    index = pd.Index([patch_name(well, patch) for patch in range(len(pixels))], name="patch")
+    masks = (np.arange(1296) < np.arange(len(pixels))[:, None]).astype(np.uint8)
+    return pd.DataFrame(masks, index, COLUMNS), pd.DataFrame(pixels.astype(np.float32), index, COLUMNS)
+
+
+def noise(patches: int, seed: int = 0) -> np.ndarray:
+    """Patches as alike as those of a quiet well: 0.5 from each other, well inside DBSCAN's 1.5."""
+    return np.random.default_rng(seed).normal(0, 0.01, (patches, 1296)).astype(np.float32)
+
+
+def with_odd_patch(patches: int = 40, value: float = 0.15) -> np.ndarray:
+    """Quiet patches, and as patch 5 one whose wall is thicker everywhere."""
+    pixels = noise(patches)
+    pixels[5] += value
+    return pixels
+
+
+# Repair
+
+
+@pytest.mark.parametrize("unusable", [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.2501])
+def test_only_unusable_pixels_change_and_get_the_median_of_the_usable(unusable):
+    pixels = noise(3)
+    pixels[1, [0, 700, 1295]] = unusable
+    repaired, _, _ = repair_pixels(pixels)
+    usable = np.setdiff1d(np.arange(1296), [0, 700, 1295])
+    assert (repaired[1, [0, 700, 1295]] == np.median(pixels[1, usable])).all()
+    np.testing.assert_array_equal(repaired[1, usable], pixels[1, usable])
+    np.testing.assert_array_equal(repaired[[0, 2]], pixels[[0, 2]])
+
+
+def test_fill_does_not_overwrite_the_row_as_dataframe_mask_does():
+    pixels = noise(2)
+    pixels[1, :11] = np.nan
+    frame = pd.DataFrame(pixels)
+    flawed = frame.mask(frame.isna().any(axis=1), frame.median(axis=1), axis=0).to_numpy()  # the notebook's
+    assert len(np.unique(flawed[1])) == 1  # a patch of one colour: all 1,285 good pixels are lost
+    repaired, _, _ = repair_pixels(pixels)
+    np.testing.assert_array_equal(repaired[1, 11:], pixels[1, 11:])
+
+
+def test_last_pixel_counts_which_the_notebook_skips():
+    pixels = noise(1)
+    pixels[0, -1] = SENTINEL
+    flawed = (pd.DataFrame(pixels).iloc[:, :-1] < -0.25).sum(axis=1)  # the notebook's count
+    assert flawed.item() == 0
+    repaired, _, outliers = repair_pixels(pixels)
+    assert outliers.item() == 1
+    assert repaired[0, -1] > -0.25
+
+
+def test_median_is_taken_of_usable_pixels_even_if_most_are_not():
+    pixels = noise(1)
+    pixels[0, :1000] = SENTINEL
+    repaired, _, _ = repair_pixels(pixels)
+    assert repaired[0, 0] == np.median(pixels[0, 1000:])
+
+
+def test_threshold_itself_is_usable_and_comes_from_the_config():
+    pixels = np.array([[-0.25, -0.2, 0.0, 0.1]], np.float32)
+    np.testing.assert_array_equal(repair_pixels(pixels)[0], pixels)
+    _, missing, outliers = repair_pixels(pixels, Config(outlier_threshold=-0.1))
+    assert (missing.item(), outliers.item()) == (0, 2)
+
+
+def test_missing_and_outliers_are_counted_apart():
+    pixels = noise(2)
+    pixels[1, :6] = [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.3]
+    _, missing, outliers = repair_pixels(pixels)
+    assert missing.tolist() == [0, 3]
+    assert outliers.tolist() == [0, 3]
+
+
+def test_repair_takes_patches_of_any_shape():
+    pixels = noise(2)
+    pixels[0, 40:50] = np.nan
+    flat, square = repair_pixels(pixels), repair_pixels(pixels.reshape(2, 36, 36))
+    assert square[0].shape == (2, 36, 36)
+    assert square[0].dtype == np.float32
+    np.testing.assert_array_equal(square[0].reshape(2, 1296), flat[0])
+    assert square[1].tolist() == [10, 0]
+
+
+def test_patch_without_usable_pixel_becomes_zero_without_a_warning():
+    pixels = np.array([[np.nan, np.nan], [np.nan, SENTINEL]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        repaired, missing, outliers = repair_pixels(pixels)
+    assert (repaired == 0).all()
+    assert missing.tolist() == [2, 1]
+    assert outliers.tolist() == [0, 1]
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+@settings(deadline=None, max_examples=50)
+def test_repaired_pixels_are_usable_and_the_input_keeps_its_bytes(seed, share):
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(0, 0.1, (4, 36, 36)).astype(np.float32)
+    damage = rng.random(pixels.shape) < share
+    pixels[damage] = rng.choice(np.float32([np.nan, np.inf, -np.inf, -999.25, -999]), damage.sum())
+    before = pixels.tobytes()
+    repaired, missing, outliers = repair_pixels(pixels)
+    usable = np.isfinite(pixels) & (pixels >= -0.25)
+    assert np.isfinite(repaired).all()
+    assert (repaired >= -0.25).all()
+    np.testing.assert_array_equal(repaired[usable], pixels[usable])
+    np.testing.assert_array_equal(missing + outliers, (~usable).sum(axis=(1, 2)))
+    assert pixels.tobytes() == before
+
+
+# Ruined patches
+
+
+@pytest.mark.parametrize("clean", ["fit_transform", "transform"])
+def test_patch_is_ruined_from_the_configs_number_of_unusable_pixels(clean):
+    pixels = noise(10)
+    pixels[3, :199] = SENTINEL  # one less than ruined_pixels
+    pixels[4, :200] = SENTINEL
+    pixels[6, -150:], pixels[6, :50] = np.nan, SENTINEL  # 200 of both kinds together
+    cleaner = PreprocessData()
+    y, images = getattr(cleaner, clean)(*make_frames(pixels))
+    assert cleaner.dropped_ == ["well_1_patch_4", "well_1_patch_6"]
+    assert len(images) == 8
+    assert np.isfinite(images.to_numpy()).all()
+    assert cleaner.report_["action"].to_dict() == {
+        "well_1_patch_3": "filled",
+        "well_1_patch_4": "dropped",
+        "well_1_patch_6": "dropped",
+    }
+    assert cleaner.report_["reason"].tolist() == ["telemetry outliers"] * 2 + ["missing values"]
+
+
+def test_thresholds_of_ruin_come_from_the_config():
+    pixels = noise(4)
+    pixels[2, :3], pixels[2, 3:5] = np.nan, -0.2
+    cleaner = PreprocessData(Config(ruined_pixels=5, outlier_threshold=-0.1))
+    cleaner.transform(*make_frames(pixels))
+    assert cleaner.dropped_ == ["well_1_patch_2"]
+
+
+@pytest.mark.parametrize("ruined_pixels", [200, 5000])
+def test_empty_patch_is_dropped_and_reported_without_a_warning(ruined_pixels):
+    pixels = noise(4)
+    pixels[1] = np.nan
+    cleaner = PreprocessData(Config(ruined_pixels=ruined_pixels))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cleaner.transform(*make_frames(pixels))
+    assert cleaner.dropped_ == ["well_1_patch_1"]
+    assert cleaner.report_.loc["well_1_patch_1", "missing"] == 1296
+
+
+# Detectors
+
+
+def test_spe_flags_the_odd_patch_only():
+    assert np.flatnonzero(spe_outliers(with_odd_patch())).tolist() == [5]
+
+
+def test_spe_width_comes_from_the_config():
+    assert not spe_outliers(with_odd_patch(), Config(spe_std=20)).any()
+
+
+def test_spe_is_the_same_on_every_run_whatever_the_global_generator():
+    pixels = noise(600) + np.random.default_rng(1).standard_t(2, (600, 1)).astype(np.float32) * 0.01
+    np.random.seed(1)  # noqa: NPY002
+    first = spe_outliers(pixels)
+    np.random.seed(2)  # noqa: NPY002
+    np.testing.assert_array_equal(spe_outliers(pixels), first)
+    assert first.any()
+
+
+@pytest.mark.filterwarnings("error")
+def test_identical_patches_are_not_flagged():
+    assert not spe_outliers(np.full((5, 1296), 0.1, np.float32)).any()
+    assert not dbscan_outliers(np.full((5, 1296), 0.1, np.float32)).any()
+
+
+@pytest.mark.parametrize("patches", [1, 2])
+def test_too_few_patches_for_an_ellipse(patches):
+    with pytest.raises(DataError, match=f"at least 3 patches, found {patches}"):
+        PreprocessData().fit_transform(*make_frames(noise(patches)))
+
+
+def test_dbscan_keeps_the_largest_cluster_even_if_it_is_not_the_first():
+    pixels = noise(12)
+    pixels[:2] += 0.1  # the first cluster, of two patches, 3.6 from the rest
+    pixels[7] -= 0.1  # noise
+    assert np.flatnonzero(dbscan_outliers(pixels)).tolist() == [0, 1, 7]
+
+
+def test_dbscan_settings_come_from_the_config():
+    pixels = noise(12)
+    pixels[:2] += 0.1
+    assert not dbscan_outliers(pixels, Config(dbscan_eps=5.0)).any()
+    assert dbscan_outliers(pixels, Config(dbscan_min_samples=13)).all()
+
+
+def test_dbscan_judges_what_spe_left():
+    pixels = noise(200)
+    pixels[::2, :400] += 0.06  # two patterns, each 1.2 strong, span the plane that SPE looks at ...
+    pixels[::3, 400:800] += 0.06
+    pixels[9, 800:] += 0.1  # ... and this patch leaves it sideways, 2.2 from the rest
+    pixels[20:22] += 0.2  # two odd patches, which SPE takes before they can form a cluster
+    cleaner = PreprocessData()
+    cleaner.fit_transform(*make_frames(pixels))
+    assert cleaner.report_["reason"].to_dict() == {
+        "well_1_patch_9": "outside the largest DBSCAN cluster",
+        "well_1_patch_20": "outside the SPE/DmodX ellipse",
+        "well_1_patch_21": "outside the SPE/DmodX ellipse",
+    }
+
+
+# PreprocessData
+
+
+def test_odd_patch_is_left_out_of_training_but_not_out_of_judging():
+    frames = make_frames(with_odd_patch())
+    cleaner = PreprocessData()
+    assert "well_1_patch_5" not in cleaner.fit_transform(*frames)[1].index
+    assert cleaner.report_.loc["well_1_patch_5"].tolist() == [
+        1, 0, 0, "dropped", "outside the SPE/DmodX ellipse"
+    ]  # fmt: skip
+    assert "well_1_patch_5" in cleaner.transform(*frames)[1].index
+    assert cleaner.dropped_ == []
+
+
+def test_validation_wells_do_not_shape_the_training_set():
+    y_train, train = make_frames(with_odd_patch(), well=1)
+    quiet, loud = noise(40, seed=1), noise(40, seed=2)
+    loud += np.random.default_rng(3).normal(0, 0.1, (40, 1)).clip(-0.2).astype(np.float32)
+    config = Config(train_wells=(1,), val_wells=(3,), test_wells=(4,), dbscan_eps=100.0)
+
+    def frames_with(val_pixels):
+        frames = [(y_train, train), make_frames(val_pixels, well=3), make_frames(noise(3), well=4)]
+        return (pd.concat(parts) for parts in zip(*frames, strict=True))
+
+    def flawed(val_pixels):  # the notebook's order: clean all patches, then split
+        y, _ = PreprocessData(config).fit_transform(*frames_with(val_pixels))
+        return split_y_to_train_val_test(y, config)[0].index.tolist()
+
+    def ours(val_pixels):
+        y, images = frames_with(val_pixels)
+        y_train, y_val, _ = split_y_to_train_val_test(y, config)
+        cleaner = PreprocessData(config)
+        cleaner.transform(y_val, images.loc[y_val.index])
+        return cleaner.fit_transform(y_train, images.loc[y_train.index])[0].index.tolist()
+
+    assert flawed(quiet) != flawed(loud)
+    assert ours(quiet) == ours(loud)
+    assert "well_1_patch_5" not in ours(loud)
+
+
+def test_masks_and_images_stay_together():
+    pixels = with_odd_patch()
+    pixels[2, :300] = np.nan
+    y_before, images_before = make_frames(pixels)
+    y, images = PreprocessData().fit_transform(y_before, images_before)
+    kept = [name for name in y_before.index if name not in ("well_1_patch_2", "well_1_patch_5")]
+    pd.testing.assert_frame_equal(y, y_before.loc[kept])
+    pd.testing.assert_frame_equal(images, images_before.loc[kept])
+
+
+@pytest.mark.filterwarnings("error")  # pandas' SettingWithCopyWarning
+@pytest.mark.parametrize("clean", ["fit_transform", "transform"])
+def test_input_is_not_modified(clean):
+    pixels = with_odd_patch()
+    pixels[2, :30], pixels[3, :300] = np.nan, SENTINEL
+    y, images = make_frames(pixels)
+    y_before, images_before = y.copy(), images.copy()
+    for frame in getattr(PreprocessData(), clean)(y, images):
+        frame.iloc[:] = 7
+    pd.testing.assert_frame_equal(y, y_before)
+    pd.testing.assert_frame_equal(images, images_before)
+
+
+def test_summary_follows_the_patches_from_step_to_step():
+    pixels = with_odd_patch()
+    pixels[1, :11] = np.nan
+    pixels[2, :300] = np.nan
+    pixels[3, :300] = SENTINEL
+    pixels[4, :2], pixels[4, 5] = SENTINEL, np.nan  # touched in both steps
+    pixels[7, 800] = SENTINEL
+    cleaner = PreprocessData()
+    cleaner.fit_transform(*make_frames(pixels))
+    assert cleaner.summary_.index.tolist() == [
+        "loaded",
+        "missing values",
+        "telemetry outliers",
+        "outside the SPE/DmodX ellipse",
+        "outside the largest DBSCAN cluster",
+    ]
+    assert cleaner.summary_["touched"].tolist() == [0, 3, 3, 1, 0]
+    assert cleaner.summary_["dropped"].tolist() == [0, 1, 1, 1, 0]
+    assert cleaner.summary_["left"].tolist() == [40, 39, 38, 37, 37]
+    assert cleaner.report_.index.tolist() == [patch_name(1, patch) for patch in (1, 2, 3, 4, 5, 7)]
+    assert cleaner.report_["missing"].tolist() == [11, 300, 0, 1, 0, 0]
+    assert cleaner.report_["outliers"].tolist() == [0, 0, 300, 2, 0, 1]
+
+
+def test_clean_data_pass_untouched():
+    frames = make_frames(noise(10))
+    cleaner = PreprocessData()
+    for before, after in zip(frames, cleaner.fit_transform(*frames), strict=True):
+        pd.testing.assert_frame_equal(before, after)
+    assert cleaner.report_.empty
+    assert cleaner.dropped_ == []
+
+
+def test_cleaning_is_silent(capfd, caplog):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PreprocessData().fit_transform(*make_frames(with_odd_patch()))
+    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
+
+
+def test_nothing_left_is_an_error_that_says_at_which_step():
+    with pytest.raises(DataError, match=r"left none of 4 patches:(.|\n)*DBSCAN cluster +4 +4 +0\n"):
+        PreprocessData(Config(dbscan_eps=1e-6)).fit_transform(*make_frames(noise(4)))
+    with pytest.raises(DataError, match=r"left none of 4 patches:(.|\n)*missing values +4 +4 +0\n"):
+        PreprocessData().fit_transform(*make_frames(np.full((4, 1296), np.nan)))
+    with pytest.raises(DataError, match="left none of 0 patches"):
+        PreprocessData().fit_transform(*make_frames(noise(0)))
+
+
+def test_masks_and_images_of_other_patches_are_refused_by_name():
+    y, images = make_frames(noise(5))
+    with pytest.raises(DataError, match="(?i)images without label: well_1_patch_3"):
+        PreprocessData().transform(y.drop(index="well_1_patch_3"), images)
+    with pytest.raises(DataError, match="(?i)labels without image: well_1_patch_0"):
+        PreprocessData().transform(y, images.drop(index="well_1_patch_0"))
+
+
+def test_masks_in_another_order_are_refused_by_name():
+    y, images = make_frames(noise(5))
+    with pytest.raises(DataError, match="Row 1 is well_1_patch_2 in the masks, well_1_patch_1 in the images"):
+        PreprocessData().transform(y.iloc[[0, 2, 1, 3, 4]], images)
+
+
+def test_patch_twice_is_refused_by_name():
+    y, images = make_frames(noise(5))
+    rows = [0, 1, 2, 2, 3]
+    with pytest.raises(DataError, match="1 patches appear twice among the masks, first well_1_patch_2"):
+        PreprocessData().transform(y.iloc[rows], images.iloc[rows])
+
+
+@pytest.mark.parametrize("kind", ["masks", "images"])
+def test_another_number_of_pixels_is_refused(kind):
+    y, images = make_frames(noise(5))
+    frames = (y.iloc[:, :-1], images) if kind == "masks" else (y, images.iloc[:, :-1])
+    with pytest.raises(DataError, match=f"Expected 1296 columns of {kind}, one per pixel, found 1295"):
+        PreprocessData().transform(*frames)
+
+
+def test_name_that_is_no_patch_is_refused():
+    y, images = (frame.rename(index={"well_1_patch_2": "total"}) for frame in make_frames(noise(5)))
+    with pytest.raises(ValueError, match="'total' is not a patch name"):
+        PreprocessData().transform(y, images)

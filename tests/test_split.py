@@ -1,0 +1,126 @@
+"""The split by wells."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.config import Config
+from helpers.data import COLUMNS, DataError, read_labels
+from helpers.split import split_balance, split_y_to_train_val_test, write_split
+from helpers.wells import patch_name
+
+CONFIG = Config(train_wells=(1, 6), val_wells=(3,), test_wells=(2,))
+
+
+def make_y(patches_per_well: dict[int, int], seed: int = 0) -> pd.DataFrame:
+    names = [patch_name(well, patch) for well, n in patches_per_well.items() for patch in range(n)]
+    pixels = np.random.default_rng(seed).integers(0, 2, (len(names), 1296), np.uint8)
+    return pd.DataFrame(pixels, pd.Index(names, name="patch"), COLUMNS)
+
+
+Y = make_y({1: 4, 2: 2, 3: 3, 6: 2})
+
+
+def wells_of(y: pd.DataFrame) -> set[str]:
+    return {name.split("_")[1] for name in y.index}
+
+
+def test_each_part_has_its_wells_and_their_masks():
+    y_train, y_val, y_test = split_y_to_train_val_test(Y, CONFIG)
+    pd.testing.assert_frame_equal(y_train, Y.iloc[[0, 1, 2, 3, 9, 10]])
+    pd.testing.assert_frame_equal(y_val, Y.iloc[6:9])
+    pd.testing.assert_frame_equal(y_test, Y.iloc[4:6])
+
+
+def test_wells_are_told_apart_by_number_not_by_how_a_name_begins():
+    config = Config(train_wells=(1,), val_wells=(11,), test_wells=(15,))
+    parts = split_y_to_train_val_test(make_y({1: 2, 11: 3, 15: 1}), config)
+    assert [len(part) for part in parts] == [2, 3, 1]
+
+
+def test_no_well_is_in_two_parts_as_it_is_in_a_random_split():
+    shuffled = Y.sample(frac=1, random_state=0)  # the reviewed notebook's split: patches drawn at random
+    assert wells_of(shuffled[:8]) & wells_of(shuffled[8:])
+    train, val, test = map(wells_of, split_y_to_train_val_test(Y, CONFIG))
+    assert not (train & val or train & test or val & test)
+
+
+def test_the_reviewers_split_takes_all_fifteen_wells():
+    parts = split_y_to_train_val_test(make_y({well: 1 for well in range(1, 16)}))
+    assert [len(part) for part in parts] == [9, 2, 4]
+
+
+@pytest.mark.filterwarnings("error")  # pandas' SettingWithCopyWarning
+def test_parts_are_copies():
+    y = Y.copy()
+    for part in split_y_to_train_val_test(y, CONFIG):
+        part.iloc[:] = 7
+    pd.testing.assert_frame_equal(y, Y)
+
+
+def test_wells_of_the_config_may_be_absent_from_y():
+    parts = split_y_to_train_val_test(make_y({6: 1, 3: 1, 2: 1}), CONFIG)
+    assert [len(part) for part in parts] == [1, 1, 1]
+
+
+def test_well_in_no_part_is_named():
+    with pytest.raises(DataError, match=r"Wells \[4, 12\] are in no part.*config\.train_wells"):
+        split_y_to_train_val_test(make_y({1: 1, 2: 1, 3: 1, 12: 1, 4: 1}), CONFIG)
+
+
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_well_in_two_parts_is_named_with_its_parts(part):
+    config = replace(CONFIG, **{f"{part}_wells": (6,)})
+    with pytest.raises(DataError, match=rf"Well 6 .*config\.train_wells or config\.{part}_wells"):
+        split_y_to_train_val_test(Y, config)
+
+
+def test_well_in_two_parts_is_refused_even_if_y_lacks_it():
+    with pytest.raises(DataError, match="Well 8 is in two parts"):
+        split_y_to_train_val_test(Y, replace(CONFIG, val_wells=(3, 8), test_wells=(2, 8)))
+
+
+@pytest.mark.parametrize(("part", "well"), [("val", 3), ("test", 2)])
+def test_empty_part_is_named(part, well):
+    y = Y[[not name.startswith(f"well_{well}_") for name in Y.index]]
+    with pytest.raises(DataError, match=rf"The {part} part is empty: config\.{part}_wells is \({well},\)"):
+        split_y_to_train_val_test(y, CONFIG)
+
+
+def test_row_that_is_no_patch_is_named():
+    y = Y.rename(index={"well_3_patch_1": "mean"})
+    with pytest.raises(ValueError, match="'mean' is not a patch name"):
+        split_y_to_train_val_test(y, CONFIG)
+
+
+def test_write_split_writes_three_tables_of_masks_and_nothing_else(tmp_path):
+    config = replace(CONFIG, interim_dir=tmp_path / "data" / "interim")
+    parts = split_y_to_train_val_test(Y, config)
+    paths = write_split(parts, config)
+    assert [path.name for path in paths] == ["y_train.csv", "y_val.csv", "y_test.csv"]
+    assert sorted(config.interim_dir.iterdir()) == sorted(paths)
+    for part, path in zip(parts, paths, strict=True):
+        written = read_labels(path)
+        assert written.index.tolist() == part.index.tolist()
+        np.testing.assert_array_equal(written, part)
+
+
+def test_write_split_wants_three_parts(tmp_path):
+    with pytest.raises(ValueError):
+        write_split([Y, Y], replace(CONFIG, interim_dir=tmp_path))
+
+
+def test_split_balance_counts_by_hand():
+    y = make_y({1: 3, 6: 3, 3: 2, 2: 2})
+    y.iloc[:] = 0
+    y.iloc[0, :648] = 1  # half of one of the six training patches
+    y.iloc[6] = 1  # one of two validation patches
+    balance = split_balance(*split_y_to_train_val_test(y, CONFIG))
+    assert balance.index.tolist() == ["train", "val", "test"]
+    assert balance["wells"].tolist() == ["1, 6", "3", "2"]
+    assert balance["patches"].tolist() == [6, 2, 2]
+    np.testing.assert_allclose(balance["share of patches, %"], [60, 20, 20])
+    np.testing.assert_allclose(balance["corroded pixel ratio, %"], [100 / 12, 50, 0])
+    np.testing.assert_allclose(balance["corroded patch ratio, %"], [100 / 6, 50, 0])

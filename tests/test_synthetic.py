@@ -1,0 +1,196 @@
+"""The simulated wells hold to what was measured on the real ones (bounds around the figures of the real data)."""
+
+import hashlib
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+
+from helpers import synthetic
+from helpers.data import load_data
+from helpers.eda import corroded_ratios_per_well, patch_statistics, twin_correlations
+from helpers.synthetic import RECIPES, ensure_simulated, simulate_well
+from helpers.wells import WIDE_WELLS, well_from_frame, wells_of
+
+REAL_PATCHES = [166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203]
+
+
+def usable(images):
+    return images.where(images >= -0.25)
+
+
+def test_each_well_has_a_tenth_of_the_real_patches(simulated):
+    images, _, _ = simulated
+    counts = np.bincount(wells_of(images))[1:]
+    assert len(images) == 968
+    assert np.all(np.abs(counts - np.array(REAL_PATCHES) / 10) <= 1)
+
+
+def test_patches_of_wide_wells_come_in_pairs():
+    assert all(RECIPES[well].patches % 2 == 0 for well in WIDE_WELLS)
+
+
+def test_the_same_seed_gives_the_same_bytes_on_every_machine(simulated):
+    digest = hashlib.sha256(b"".join(np.ascontiguousarray(frame.to_numpy()).tobytes() for frame in simulated))
+    assert digest.hexdigest() == "f1b2869f4c18718128fbc24eb665d6ef5e4161e1f2e029b1e38493c237eee15c"
+
+
+def test_another_seed_gives_other_wells():
+    assert not np.array_equal(simulate_well(4, seed=0).thickness, simulate_well(4, seed=1).thickness)
+
+
+def test_files_are_byte_identical_on_every_run(tmp_path):
+    folders = [ensure_simulated(tmp_path / name) for name in ("first", "second")]
+    files = [sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()) for folder in folders]
+    assert files[0] == files[1] and len(files[0]) == 968 + 3
+    for file in files[0]:
+        assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes(), file
+
+
+def test_files_are_read_back_by_load_data(tmp_path, simulated):
+    images, labels, _ = simulated
+    y_read, images_read = load_data(ensure_simulated(tmp_path / "simulated"))
+    assert y_read.equals(labels)
+    np.testing.assert_array_equal(images_read.to_numpy(), images.to_numpy())
+
+
+def test_files_that_are_there_are_not_made_again(tmp_path):
+    folder = ensure_simulated(tmp_path / "simulated")
+    with patch.object(synthetic, "simulate_patches", side_effect=AssertionError("made again")):
+        assert ensure_simulated(folder) == folder
+
+
+def test_another_seed_replaces_the_files(tmp_path):
+    folder = ensure_simulated(tmp_path / "simulated", seed=0)
+    before = (folder / "y_train.csv").read_bytes()
+    ensure_simulated(folder, seed=1)
+    assert (folder / "y_train.csv").read_bytes() != before
+
+
+def test_files_of_somebody_else_are_not_overwritten(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="did not make"):
+        ensure_simulated(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_failure_while_writing_leaves_nothing(tmp_path):
+    with patch("numpy.save", side_effect=OSError("disk full")), pytest.raises(OSError, match="disk full"):
+        ensure_simulated(tmp_path / "simulated")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quantiles_are_near_the_real_ones(simulated):
+    images, _, _ = simulated
+    quantiles = np.quantile(images.fillna(0).to_numpy(), [0.0025, 0.005, 0.25, 0.5, 0.75, 0.995])
+    assert quantiles[0] == -999.25
+    real, tolerance = [-0.151, -0.008, 0.001, 0.010, 0.040], [0.04, 0.002, 0.001, 0.002, 0.006]
+    assert np.all(np.abs(quantiles[1:] - real) <= tolerance), quantiles
+
+
+def test_values_stay_in_the_real_range(simulated):
+    images, _, _ = simulated
+    values = usable(images).to_numpy()
+    assert -0.25 < np.nanmin(values) and np.nanmax(values) <= 0.47 + 1e-6
+
+
+def test_corroded_shares_are_near_the_published_ones(simulated):
+    _, labels, truth = simulated
+    assert labels.to_numpy().mean() == pytest.approx(0.0715, abs=0.01)
+    assert labels.to_numpy().any(axis=1).mean() == pytest.approx(0.793, abs=0.03)
+    published = np.array([5.2, 6.3, 10.2, 6.7, 1.5, 5.6, 4.9, 1.7, 0, 0, 5.6, 7.2, 10.3, 8.1, 7.3])
+    np.testing.assert_allclose(corroded_ratios_per_well(truth)["corroded pixels, %"], published, atol=2.0)
+
+
+def test_wells_9_and_10_have_no_groove(simulated):
+    _, labels, truth = simulated
+    for masks in (labels, truth):
+        per_well = masks.groupby(wells_of(masks)).sum().sum(axis=1)
+        assert list(per_well[per_well == 0].index) == [9, 10]
+
+
+def test_outliers_are_as_frequent_as_in_the_real_files(simulated):
+    images, _, _ = simulated
+    outliers = patch_statistics(images)["outliers"]
+    assert outliers.sum() / images.size == pytest.approx(0.00465, abs=0.0005)
+    assert (outliers > 0).mean() == pytest.approx(0.0351, abs=0.005)
+    assert 0.2 < (outliers[outliers > 0] <= 2).mean() < 0.5
+    assert (outliers >= 200).sum() == 6 and (outliers == 1296).sum() == 2
+
+
+def test_two_patches_of_well_15_have_missing_values(simulated):
+    images, _, _ = simulated
+    missing = images.isna().sum(axis=1)
+    assert sorted(missing[missing > 0]) == [11, 683]
+    assert set(wells_of(images[missing > 0])) == {15}
+
+
+def test_twins_are_as_alike_as_the_real_ones(simulated):
+    images, _, _ = simulated
+    correlations = twin_correlations(images)
+    medians = correlations.groupby("well")["correlation"].median()
+    twins = medians[sorted(WIDE_WELLS)]
+    assert twins.min() > 0.85 and twins.max() < 0.97
+    assert medians.drop(sorted(WIDE_WELLS)).max() < 0.7
+
+
+@pytest.mark.parametrize("well", [2, 3, 6, 7, 13, 14])
+def test_the_azimuth_wraps_as_smoothly_as_it_runs(simulated, well):
+    image = well_from_frame(usable(simulated[0]), well)
+    image = image[np.isfinite(image).all(axis=1)]
+    steps = np.abs(image - np.roll(image, 1, axis=1)).mean(axis=0)  # steps[0] is from the last column to the first
+    assert steps[0] < 1.6 * np.median(steps)
+
+
+@pytest.mark.parametrize("well", [2, 3, 6, 7, 13, 14])
+def test_patches_continue_each_other_downwards(simulated, well):
+    image = well_from_frame(usable(simulated[0]), well)
+    steps = np.abs(np.diff(image, axis=0))
+    across = np.nanmedian(steps[35::36], axis=1)  # from the last row of a patch to the first of the next
+    assert np.nanmedian(across) == pytest.approx(np.nanmedian(steps), rel=0.2)
+
+
+def test_labels_are_the_truth_with_slips(simulated):
+    _, labels, truth = (frame.to_numpy().astype(bool) for frame in simulated)
+    dice = 2 * (labels & truth).sum() / (labels.sum() + truth.sum())
+    assert 0.85 < dice < 0.93
+
+
+def test_grooves_cross_the_wrap_of_the_azimuth(simulated):
+    well = well_from_frame(simulated[2], 14)
+    assert (well[:, 0].astype(bool) & well[:, -1].astype(bool)).any()
+
+
+def test_the_truth_is_a_ribbon_of_constant_width():
+    recipe = RECIPES[14]
+    widths = simulate_well(14).truth.sum(axis=1)
+    assert set(widths) == {0, round(recipe.groove_width)}
+
+
+def test_rows_without_data_have_no_groove(simulated):
+    images, _, truth = simulated
+    blind = (images < -0.25).all(axis=1)
+    assert blind.any() and truth[blind].to_numpy().sum() == 0
+
+
+def test_two_wells_have_false_echoes(simulated):
+    images, _, _ = simulated
+    high = (images > 0.1).mean(axis=1).groupby(wells_of(images)).median()
+    assert high[[11, 12]].min() > 2 * high.drop([11, 12]).max()
+
+
+def test_a_groove_is_metal_loss(simulated):
+    images, _, truth = simulated
+    pixels, groove = usable(images).to_numpy(), truth.to_numpy().astype(bool)
+    assert np.nanmedian(pixels[groove]) < np.nanmedian(pixels[~groove]) - 0.015
+
+
+def test_the_noise_is_the_recipe_s():
+    quiet = {4: replace(RECIPES[4], noise=0.0)}
+    with patch.dict(RECIPES, quiet):
+        smooth = simulate_well(4).thickness
+    rough = simulate_well(4).thickness
+    assert np.abs(np.diff(rough, axis=0)).mean() > np.abs(np.diff(smooth, axis=0)).mean()
+
+
