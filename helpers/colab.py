@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from helpers.config import PROJECT_ROOT, Config
-from helpers.data import EXPECTED_FILES, DataError, find_labels
+from helpers.data import EXPECTED_FILES, find_labels
+from helpers.files import DataError
 
-_DEFAULT = Config()
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "torchvision")
 
 
@@ -39,7 +39,7 @@ class DataSource:
         )
 
 
-def open_notebook(config: Config = _DEFAULT) -> DataSource:
+def open_notebook(config: Config = Config()) -> DataSource:
     """Seed the generators, set the figures' style, find the data and print which they are.
 
     Raises
@@ -55,7 +55,7 @@ def open_notebook(config: Config = _DEFAULT) -> DataSource:
     return source
 
 
-def find_data(config: Config = _DEFAULT) -> DataSource:
+def find_data(config: Config = Config()) -> DataSource:
     """Return the data to run on: $CORROSEG_DATA, else `config.raw_dir`, else the simulated wells.
 
     $CORROSEG_DATA is a folder, or the word "simulated". A relative folder counts from where the command

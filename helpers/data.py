@@ -4,40 +4,37 @@ A data folder holds the images, as `images/well_<w>_patch_<p>.npy` or in the cha
 downloaded, and one table of labels. It is only read: a zip is unpacked elsewhere, once.
 """
 
-import errno
 import os
 import re
-import shutil
-import stat
-import sys
 import tempfile
-import uuid
-import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
+from helpers.archive import unpack_images
 from helpers.config import PATCH_SIZE, Config
+from helpers.files import (
+    DataError,
+    disk_errors,
+    is_image,
+    listed,
+    progress,
+    reason_of,
+    replace_atomically,
+    sorted_names,
+)
 from helpers.wells import parse_name
 
 COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
-_LARGEST_ENTRY = 2**20  # bytes; a patch has 5,312, so anything near this is not one
-_DEFAULT = Config()
 
 
-class DataError(ValueError):
-    """A file or folder is not what it should be; the message says which, what was found and expected."""
-
-
-def load_data(folder: Path, unpacked_dir: Path = _DEFAULT.unpacked_dir) -> tuple[pd.DataFrame, pd.DataFrame]:
+def load_data(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read all labels and images of a data folder, checked, in the order of wells and patch numbers.
 
     Parameters
@@ -98,7 +95,7 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
         return
     counts = {title: Counter(parse_name(name)[0] for name in some) for title, some in names.items()}
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index().rename_axis("well").reset_index()
-    lists = [f"{title.capitalize()}: {_some(some)}" for title, some in names.items() if "without" in title]
+    lists = [f"{title.capitalize()}: {listed(some)}" for title, some in names.items() if "without" in title]
     raise DataError(
         f"Images and labels do not fit together: {len(images)} images, {len(y)} rows of labels.\n"
         + "\n".join([table.to_string(index=False), *lists, remedy])
@@ -110,7 +107,7 @@ def find_labels(folder: Path) -> Path:
     return _the_only_file(folder, r"y_train.*\.csv(\.gz)?", "one y_train*.csv or y_train*.csv.gz")
 
 
-def find_images(folder: Path, unpacked_dir: Path = _DEFAULT.unpacked_dir) -> Path:
+def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Path:
     """Return the folder with the .npy files: `images/`, or what the challenge's zip was unpacked to.
 
     A zip is unpacked once under `unpacked_dir`, and again when it has moved or changed. The folder gets
@@ -121,7 +118,7 @@ def find_images(folder: Path, unpacked_dir: Path = _DEFAULT.unpacked_dir) -> Pat
         return images
     archive_path = _the_only_file(folder, r"x_train.*\.zip", "images/ or one X_train*.zip")
     unpacked_dir = Path(unpacked_dir)
-    with _disk_errors(archive_path, f"unpacked into {unpacked_dir}", unpacked_dir):
+    with disk_errors(archive_path, f"unpacked into {unpacked_dir}", unpacked_dir):
         status = archive_path.stat()
         key = f"{archive_path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         target = unpacked_dir / f"{archive_path.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
@@ -131,7 +128,7 @@ def find_images(folder: Path, unpacked_dir: Path = _DEFAULT.unpacked_dir) -> Pat
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=unpacked_dir) as scratch:
             part = Path(scratch) / "images"  # unlike the scratch folder, it is not closed to other users
             part.mkdir()
-            _unpack(archive_path, part)
+            unpack_images(archive_path, part)
             try:
                 part.rename(target)
             except OSError:
@@ -150,15 +147,15 @@ def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFram
     """
     folder = Path(folder)
     if names is None:
-        files = [path.name for path in _list_files(folder, "images") if _is_image(path.name)]
-        names = _sorted_names((name.removesuffix(".npy") for name in files), folder)
+        files = [path.name for path in _list_files(folder, "images") if is_image(path.name)]
+        names = sorted_names((name.removesuffix(".npy") for name in files), folder)
     else:
         names = list(names)
-        _sorted_names(names, folder)
+        sorted_names(names, folder)
     if not names:
         raise DataError(f"{folder}: expected well_<w>_patch_<p>.npy files, found none.")
     pixels = np.empty((len(names), PATCH_SIZE**2), dtype=np.float32)
-    for row, name in enumerate(_progress(names, "Reading images")):
+    for row, name in enumerate(progress(names, "Reading images")):
         pixels[row] = read_patch(folder / f"{name}.npy").ravel()
     return pd.DataFrame(pixels, index=pd.Index(names, name="patch"), columns=COLUMNS)
 
@@ -173,7 +170,9 @@ def read_patch(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; {expected}.") from error
     except Exception as error:  # a damaged header makes numpy raise a dozen kinds
-        raise DataError(f"{path}: {expected}, found a file numpy cannot read ({_told(error)}).") from error
+        raise DataError(
+            f"{path}: {expected}, found a file numpy cannot read ({reason_of(error)})."
+        ) from error
     if patch.shape != (PATCH_SIZE, PATCH_SIZE) or patch.dtype != np.float32 or rest:
         more = ", and bytes after it" if rest else ""
         raise DataError(f"{path}: {expected}, found shape {patch.shape} of {patch.dtype}{more}.")
@@ -191,21 +190,21 @@ def read_labels(path: Path) -> pd.DataFrame:
         header = head.iloc[0, 1:].tolist()
         frame = pd.read_csv(path, index_col=0, low_memory=False) if header == COLUMNS else None
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: not a readable CSV file of labels ({_told(error)}).") from error
+        raise DataError(f"{path}: not a readable CSV file of labels ({reason_of(error)}).") from error
     if frame is None:
         missing = [column for column in COLUMNS if column not in header]
         odd = [column for column, n in Counter(header).items() if n > 1 or column not in COLUMNS]
         raise DataError(
             f"{path}: expected the columns 0 ... {COLUMNS[-1]} in this order after the patch names, found "
-            f"{len(header)} columns. Missing: {_some(missing)}. Doubled or unknown: {_some(odd)}."
+            f"{len(header)} columns. Missing: {listed(missing)}. Doubled or unknown: {listed(odd)}."
         )
     if frame.empty:
         raise DataError(f"{path}: expected a row for each patch, found none.")
     frame.index = frame.index.astype(str).rename("patch")
-    names = _sorted_names(frame.index, path)
+    names = sorted_names(frame.index, path)
     doubled = frame.index[frame.index.duplicated()].unique()
     if len(doubled):
-        raise DataError(f"{path}: expected one row a patch, found several for {_some(doubled)}.")
+        raise DataError(f"{path}: expected one row a patch, found several for {listed(doubled)}.")
     texts = [column for column, kind in frame.dtypes.items() if kind.kind not in "iuf"]
     if texts:
         frame[texts] = frame[texts].astype(str).apply(pd.to_numeric, errors="coerce")
@@ -215,7 +214,7 @@ def read_labels(path: Path) -> pd.DataFrame:
         cells = [f"{frame.index[row]} column {column}" for row, column in np.argwhere(wrong)[:5]]
         raise DataError(
             f"{path}: expected 0 or 1 everywhere, found something else in {wrong.sum()} cells of "
-            f"{wrong.any(axis=1).sum()} patches, first in {_some(cells)}."
+            f"{wrong.any(axis=1).sum()} patches, first in {listed(cells)}."
         )
     return frame.astype(np.uint8).loc[names]
 
@@ -226,124 +225,18 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         frame.to_csv(temporary, index_label="", lineterminator="\n")
 
 
-@contextmanager
-def replace_atomically(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, beside `path`, and put it in the place of `path` at the end.
-
-    When the block fails or is interrupted, `path` stays as it was and the half-written file is removed.
-
-    >>> with replace_atomically(Path("model.pt")) as temporary:  # doctest: +SKIP
-    ...     torch.save(state, temporary)
-    """
-    path = Path(path)
-    # Hidden, so that nothing takes it for data; the name's end stays, since numpy and pandas look at it
-    temporary = path.with_name(f".part-{uuid.uuid4().hex[:8]}-{path.name}")
-    with _disk_errors(path, "written", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
-    """Turn an OSError into a DataError that names `path` and, when `disk` is full, the space left on it."""
-    try:
-        yield
-    except OSError as error:
-        reason = _told(error)
-        if error.errno == errno.ENOSPC:
-            there = next(folder for folder in (disk, *disk.absolute().parents) if folder.exists())
-            reason = f"the disk is full, with {shutil.disk_usage(there).free / 1e6:.1f} MB free; make room"
-        raise DataError(f"{path}: could not be {what}: {reason}.") from error
-
-
-def _unpack(archive_path: Path, part: Path) -> None:
-    """Write the patches of a zip into the folder `part`, under their bare file names."""
-    try:
-        with zipfile.ZipFile(archive_path) as archive:
-            entries = _patch_entries(archive, archive_path)
-            for name in _progress(entries, "Unpacking images"):
-                with archive.open(entries[name]) as source:
-                    (part / f"{name}.npy").write_bytes(source.read(_LARGEST_ENTRY))
-    except (DataError, OSError):
-        raise
-    except Exception as error:  # a damaged archive makes zipfile raise a dozen kinds
-        raise DataError(f"{archive_path}: damaged zip ({_told(error)}). Download it again.") from error
-
-
-def _patch_entries(archive: zipfile.ZipFile, archive_path: Path) -> dict[str, zipfile.ZipInfo]:
-    """Return the entries to unpack by patch name; raise DataError if any entry of the zip is not harmless."""
-    entries: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        path, problem = info.orig_filename, None  # zipfile rewrites `filename`, differently on each system
-        *folders, file_name = path.split("/")
-        wanted = _is_image(file_name) and "__MACOSX" not in folders
-        if "\\" in path or path.startswith("/") or ".." in path.split("/") or path[1:2] == ":":
-            problem = "has a path that may leave the folder"
-        elif stat.S_ISLNK(info.external_attr >> 16):
-            problem = "is a symbolic link"
-        elif info.flag_bits & 1:
-            problem = "is encrypted"
-        elif wanted and info.file_size > _LARGEST_ENTRY:
-            problem = f"has {info.file_size:,} bytes, where a patch has 5,312"
-        elif wanted and file_name.removesuffix(".npy") in entries:
-            problem = "has the file name of another entry"
-        if problem:
-            raise DataError(f"{archive_path}: nothing was unpacked, because entry {path!r} {problem}.")
-        if wanted:
-            entries[file_name.removesuffix(".npy")] = info
-    if not entries:
-        raise DataError(f"{archive_path}: expected well_<w>_patch_<p>.npy files in it, found none.")
-    _sorted_names(entries, archive_path)
-    return entries
-
-
 def _list_files(folder: Path, what: str) -> list[Path]:
     """Return the files of a folder, sorted; raise DataError if it is no folder, or a closed one."""
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing of this name"
         raise DataError(f"{folder}: expected a folder with {what}, found {found}. {EXPECTED_FILES}")
-    with _disk_errors(folder, "read", folder):
+    with disk_errors(folder, "read", folder):
         return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def _the_only_file(folder: Path, pattern: str, what: str) -> Path:
     files = [path for path in _list_files(Path(folder), what) if re.fullmatch(pattern, path.name, re.I)]
     if len(files) != 1:
-        found = _some(path.name for path in files)
+        found = listed(path.name for path in files)
         raise DataError(f"{folder}: expected {what}, found {found}. {EXPECTED_FILES}")
     return files[0]
-
-
-def _is_image(file_name: str) -> bool:
-    return file_name.lower().endswith(".npy") and not file_name.startswith(".")
-
-
-def _sorted_names(names: Iterable[str], where: Path) -> list[str]:
-    """Return patch names in the order of (well, patch number); raise DataError if any is not one."""
-    keys, wrong = {}, []
-    for name in names:
-        try:
-            keys[name] = parse_name(name)
-        except ValueError:
-            wrong.append(repr(name))
-    if wrong:
-        raise DataError(f"{where}: expected patch names, well_<w>_patch_<p>, found {_some(wrong)}.")
-    return sorted(keys, key=keys.__getitem__)
-
-
-def _progress(items: Iterable, title: str) -> tqdm:
-    return tqdm(items, desc=title, delay=2, leave=False, file=sys.stderr)
-
-
-def _told(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-
-
-def _some(items: Iterable, most: int = 5) -> str:
-    items = list(items)
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(map(str, items[:most])) + more or "none"

@@ -35,7 +35,7 @@ class SegmentationDataset(Dataset):
 
     Raises
     ------
-    helpers.data.DataError : a file is missing or damaged.
+    helpers.files.DataError : a file is missing or damaged.
 
     >>> dataset = SegmentationDataset("data/interim/y_val.csv", images_dir)  # doctest: +SKIP
     >>> image, mask = dataset[0]  # doctest: +SKIP
@@ -47,7 +47,9 @@ class SegmentationDataset(Dataset):
         self._keep(y, images, transform)
 
     @classmethod
-    def from_frames(cls, y: pd.DataFrame, images: pd.DataFrame, transform: v2.Transform | None = None) -> Self:
+    def from_frames(
+        cls, y: pd.DataFrame, images: pd.DataFrame, transform: v2.Transform | None = None
+    ) -> Self:
         """The same from cleaned frames with equal indexes, as `PreprocessData` returns them."""
         dataset = cls.__new__(cls)
         dataset._keep(y, images.loc[y.index].to_numpy(), transform)
@@ -107,7 +109,7 @@ def data_preparation_pipeline(
 
     Raises
     ------
-    helpers.data.DataError : see `load_data`, `split_y_to_train_val_test` and `PreprocessData`.
+    helpers.files.DataError : see `load_data`, `split_y_to_train_val_test` and `PreprocessData`.
 
     >>> data = data_preparation_pipeline(folder)  # doctest: +SKIP
     >>> images, masks = next(iter(data.train))  # doctest: +SKIP

@@ -72,5 +72,7 @@ def twin_correlations(images: pd.DataFrame, config: Config = Config()) -> pd.Dat
         both = np.isfinite(usable[first]) & np.isfinite(usable[second])
         if both.sum() >= 100:
             correlation = np.corrcoef(usable[first, both], usable[second, both])[0, 1]
-            rows.append({"well": well, "pair": patch // 2, "twins": well in WIDE_WELLS, "correlation": correlation})
+            rows.append(
+                {"well": well, "pair": patch // 2, "twins": well in WIDE_WELLS, "correlation": correlation}
+            )
     return pd.DataFrame(rows)

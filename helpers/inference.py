@@ -24,7 +24,9 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
     ValueError : the loader shuffles or drops patches.
     """
     if loader.drop_last or isinstance(loader.sampler, torch.utils.data.RandomSampler):
-        raise ValueError("This loader shuffles or drops patches; predict with shuffle=False, drop_last=False.")
+        raise ValueError(
+            "This loader shuffles or drops patches; predict with shuffle=False, drop_last=False."
+        )
     model.eval()
     device = next(model.parameters()).device
     return torch.cat([model(images.to(device)).sigmoid().float().cpu() for images, _ in loader])

@@ -4,8 +4,13 @@ Everything starts from `count_pixels`: three whole numbers an image. They are ad
 only at the end, so no score depends on how the images were batched.
 """
 
+from collections.abc import Sequence
+
+import pandas as pd
 import torch
 from torch import Tensor
+
+from helpers.wells import parse_name
 
 
 def count_pixels(prediction: Tensor, target: Tensor) -> Tensor:
@@ -103,3 +108,25 @@ def summarise(counts: Tensor) -> dict[str, float]:
     # float64 and one fixed order: a mean of float32 would depend on how the sum is split.
     mean_iou = iou_from_counts(counts.double()).mean()
     return {"dice": dice_from_counts(counts.sum(0).double()).item(), "mean_iou": mean_iou.item()}
+
+
+def scores_per_well(counts: Tensor, names: Sequence[str]) -> pd.DataFrame:
+    """`summarise` for each well apart: one row a well, with its number of patches.
+
+    Parameters
+    ----------
+    counts : (N, 3), as `count_pixels` gives them.
+    names : N patch names, in the same order.
+
+    Raises
+    ------
+    ValueError : there are not as many names as counts.
+    """
+    if len(counts) != len(names):
+        raise ValueError(f"Expected one name a patch, found {len(names)} names and {len(counts)} counts.")
+    wells = torch.tensor([parse_name(name)[0] for name in names])
+    rows = []
+    for well in wells.unique().tolist():
+        of_well = counts[wells == well]
+        rows.append({"well": well, "patches": len(of_well), **summarise(of_well)})
+    return pd.DataFrame(rows).set_index("well")

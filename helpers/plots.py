@@ -32,6 +32,7 @@ def set_style() -> None:
             "figure.constrained_layout.use": True,
             "font.size": 11,
             "axes.titlesize": 11,
+            "axes.labelsize": 10,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "legend.frameon": False,
@@ -108,11 +109,25 @@ def show_unusable_pixels(counts: np.ndarray, config: Config = Config()) -> None:
     counts = np.sort(counts[counts > 0])
     plt.figure(figsize=(7, 3.2))
     plt.step(counts, np.arange(len(counts), 0, -1), where="pre", color=BLUE)
-    plt.axvline(config.ruined_pixels, color=ORANGE, linestyle="--", label=f"dropped from {config.ruined_pixels} on")
+    plt.axvline(
+        config.ruined_pixels, color=ORANGE, linestyle="--", label=f"dropped from {config.ruined_pixels} on"
+    )
     plt.xscale("log")
     plt.xlabel("unusable pixels in a patch (of 1,296)")
     plt.ylabel("patches with at least so many")
     plt.title("Few patches are ruined, most lack a pixel or two")
+    plt.legend()
+    plt.show()
+
+
+def show_curves(table: pd.DataFrame, ylabel: str, title: str) -> None:
+    """One curve a column of `table` over its index, whose name labels the axis."""
+    plt.figure(figsize=(7, 3.2))
+    for column, line in zip(table, ("-", "--", ":"), strict=False):
+        plt.plot(table.index, table[column], line, linewidth=2.5, label=column)
+    plt.xlabel(table.index.name)
+    plt.ylabel(ylabel)
+    plt.title(title)
     plt.legend()
     plt.show()
 
@@ -147,7 +162,10 @@ def _finish(figure, picture, axes, labelled: bool, predicted: bool) -> None:
     bar.ax.tick_params(labelsize=9)
     lines = [
         Line2D([], [], color=style["colors"], linestyle=style["linestyles"], label=name)
-        for style, name, shown in ((LABEL_LINE, "label", labelled), (PREDICTION_LINE, "prediction", predicted))
+        for style, name, shown in (
+            (LABEL_LINE, "label", labelled),
+            (PREDICTION_LINE, "prediction", predicted),
+        )
         if shown
     ]
     if lines:

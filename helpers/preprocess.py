@@ -13,7 +13,8 @@ from sklearn import config_context
 from sklearn.cluster import DBSCAN
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import DataError, check_same_patches
+from helpers.data import check_same_patches
+from helpers.files import DataError
 from helpers.wells import wells_of
 
 PIXELS = PATCH_SIZE * PATCH_SIZE

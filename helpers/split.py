@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
-from helpers.data import DataError, write_csv
+from helpers.data import write_csv
+from helpers.files import DataError
 from helpers.wells import wells_of
 
 PARTS = ("train", "val", "test")
@@ -45,7 +46,7 @@ def split_y_to_train_val_test(
                     f"Well {well} is in two parts, so near-copies would leak from one to the other. "
                     f"Take it out of config.{part_of[well]}_wells or config.{part}_wells."
                 )
-    wells = wells_of(y)
+    wells = wells_of(y).tolist()
     homeless = sorted(set(wells) - set(part_of))
     if homeless:
         raise DataError(

@@ -110,7 +110,9 @@ def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
     for well, recipe in RECIPES.items():
         simulated = simulate_well(well, seed)
         names = pd.Index([patch_name(well, patch) for patch in range(recipe.patches)], name="patch")
-        for frame, image in zip(frames, (simulated.thickness, simulated.labels, simulated.truth), strict=True):
+        for frame, image in zip(
+            frames, (simulated.thickness, simulated.labels, simulated.truth), strict=True
+        ):
             patches = cut_well(image, well).reshape(recipe.patches, -1)
             frame.append(pd.DataFrame(patches, index=names, columns=columns))
     images, labels, truth = (pd.concat(frame) for frame in frames)
@@ -199,7 +201,9 @@ def _add_collars(thickness: np.ndarray, scale: int, collars: np.ndarray, rng: np
     """Between two pipes the echo is lost in the thread: a few rows swing wildly from column to column."""
     for start in collars:
         height = rng.integers(2, 6)
-        swing = gaussian_filter1d(rng.standard_normal((height, thickness.shape[1])), 0.35 * scale, mode="wrap")
+        swing = gaussian_filter1d(
+            rng.standard_normal((height, thickness.shape[1])), 0.35 * scale, mode="wrap"
+        )
         swing *= 0.06 / swing.std() * rng.uniform(0.1, 1.4, (height, 1))
         thickness[start : start + height] += swing
 

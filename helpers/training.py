@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from helpers.config import Config
-from helpers.data import DataError, replace_atomically
+from helpers.files import DataError, replace_atomically
 from helpers.metrics import count_pixels, summarise
 from helpers.models import build_model
 

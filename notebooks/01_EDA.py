@@ -1,5 +1,12 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -28,14 +35,20 @@
 # [04 Baseline model](04_Baseline_model.ipynb)
 #
 # **Contents**
-# 1. [Do masks and images belong together?](#1-do-masks-and-images-belong-together)
-# 2. [How much is corroded?](#2-how-much-is-corroded)
-# 3. [Thickness](#3-thickness)
-# 4. [Missing values](#4-missing-values)
-# 5. [Outliers of single pixels](#5-outliers-of-single-pixels)
-# 6. [Outliers in many dimensions](#6-outliers-in-many-dimensions)
-# 7. [Wells, not patches](#7-wells-not-patches)
-# 8. [The split by wells](#8-the-split-by-wells)
+# 1. [Masks and images belong together](#1-Masks-and-images-belong-together)
+# 2. [How much is corroded?](#2-How-much-is-corroded?)
+# 3. [Thickness](#3-Thickness)
+# 4. [Missing values](#4-Missing-values)
+# 5. [Outliers of single pixels](#5-Outliers-of-single-pixels)
+# 6. [Outliers in many dimensions](#6-Outliers-in-many-dimensions)
+# 7. [Wells, not patches](#7-Wells,-not-patches)
+# 8. [The split by wells](#8-The-split-by-wells)
+
+# %% [markdown]
+# ## Setup
+#
+# *R1.2, R1.3.* Versions are pinned in `requirements.txt`, and printed. Imports stand in one cell, sorted and
+# sectioned; ruff's isort rules see to it in all notebooks and modules. Every notebook opens with these three cells.
 
 # %%
 # Setup: in Colab, where only this notebook was opened, fetch the project around it first.
@@ -73,7 +86,7 @@ print_versions()
 config = Config()
 
 # %% [markdown]
-# ## 1 Do masks and images belong together?
+# ## 1 Masks and images belong together
 #
 # *R1.5 – R1.8.* The notebook under review counted patches with two copies of one loop, converted dictionary keys
 # back and forth, and compared the two counts by printing them. One function does for both: `get_patches_per_well`.

@@ -1,5 +1,12 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -23,11 +30,11 @@
 # [04 Baseline model](04_Baseline_model.ipynb)
 #
 # **Contents**
-# 1. [Clean](#1-clean)
-# 2. [Split by wells](#2-split-by-wells)
-# 3. [A dataset that is read once](#3-a-dataset-that-is-read-once)
-# 4. [Transforms](#4-transforms)
-# 5. [The whole pipeline](#5-the-whole-pipeline)
+# 1. [Clean](#1-Clean)
+# 2. [Split by wells](#2-Split-by-wells)
+# 3. [A dataset that is read once](#3-A-dataset-that-is-read-once)
+# 4. [Transforms](#4-Transforms)
+# 5. [The whole pipeline](#5-The-whole-pipeline)
 
 # %%
 # Setup: in Colab, where only this notebook was opened, fetch the project around it first.
@@ -137,23 +144,26 @@ print(f"{len(dataset)} patches; {dataset.names[10]}: image {tuple(image.shape)} 
 
 # %%
 plain = SegmentationDataset(csv_train, root_dir)
-example = next(index for index, pixels in enumerate(plain.masks.sum(dim=(1, 2, 3))) if pixels > 100)
+example = int((plain.images * plain.masks).sum(dim=(1, 2, 3)).argmin())  # the groove with most metal loss
 pair = transforms.to_tensors(*plain[example])
 steps = {
-    "rotation, ±15°": transforms.rotation(config),
-    "random resized crop": transforms.crop(config),
-    "blur, up to 1.75 pixels": transforms.blur(config),
-    "noise, up to 10 % of pixels": transforms.PixelNoise(config.noisy_share),
-    "brightness, ±50 %": transforms.Brightness(config.brightness),
+    "rotation": transforms.rotation(config),
+    "resized crop": transforms.crop(config),
+    "blur": transforms.blur(config),
+    "noise": transforms.PixelNoise(config.noisy_share),
+    "brightness": transforms.Brightness(config.brightness),
 }
-for title, step in steps.items():
-    seed_everything(config.seed)
-    pairs = [pair] + [step(*pair) for _ in range(5)]
-    titles = ["as it is"] + [title] * 5
-    plots.show_patches(as_patches(torch.stack([p[0] for p in pairs])), titles, as_patches(torch.stack([p[1] for p in pairs])))
+seed_everything(config.seed)
+pairs = [changed for step in steps.values() for changed in [pair, *(step(*pair) for _ in range(5))]]
+titles = [title for step in steps for title in ["as it is", *[step] * 5]]
+plots.show_patches(
+    as_patches(torch.stack([image for image, _ in pairs])), titles, as_patches(torch.stack([mask for _, mask in pairs]))
+)
 
 # %% [markdown]
-# The outline follows the groove through rotation and crop, and stays where it is under blur, noise and brightness.
+# From top to bottom: rotation by up to ±15°, a random part of at least 70 % of the area stretched to the patch's size, blur of
+# up to 1.75 pixels, noise on up to 10 % of the pixels, brightness ±50 %. The outline follows the groove through
+# rotation and crop, and stays where it is under the others.
 #
 # One trap: `adjust_brightness` of torchvision clips a float image to 0 … 1. On data whose grooves are negative that wipes
 # out every groove:

@@ -1,5 +1,12 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -24,10 +31,10 @@
 # **Next:** [04 Baseline model](04_Baseline_model.ipynb)
 #
 # **Contents**
-# 1. [The U-Net](#1-the-u-net)
-# 2. [The loss, on logits](#2-the-loss-on-logits)
-# 3. [The right Dice](#3-the-right-dice)
-# 4. [A score that stays on the device](#4-a-score-that-stays-on-the-device)
+# 1. [The U-Net](#1-The-U-Net)
+# 2. [The loss, on logits](#2-The-loss,-on-logits)
+# 3. [The right Dice](#3-The-right-Dice)
+# 4. [A score that stays on the device](#4-A-score-that-stays-on-the-device)
 
 # %%
 # Setup: in Colab, where only this notebook was opened, fetch the project around it first.
@@ -53,9 +60,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from helpers import plots
 from helpers.colab import print_versions
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
+from helpers.inference import as_patches
 from helpers.metrics import count_pixels, dice, iou, summarise
 from helpers.models import build_model
 
@@ -94,18 +103,20 @@ for height, width in ((36, 36), (36, 72), (360, 36), (37, 41)):
 # `BCELoss` then takes the logarithm of 0, which it cuts off at −100, and its gradient dies:
 
 # %%
-rows = []
-for logit in (5.0, 20.0, 60.0, 200.0):
-    x = torch.tensor(logit, requires_grad=True)
-    nn.BCELoss()(x.sigmoid(), torch.tensor(0.0)).backward()
-    z = torch.tensor(logit, requires_grad=True)
-    nn.BCEWithLogitsLoss()(z, torch.tensor(0.0)).backward()
-    rows.append({"logit of a wrong pixel": logit, "gradient, sigmoid + BCELoss": x.grad.item(), "gradient, BCEWithLogitsLoss": z.grad.item()})
-pd.DataFrame(rows).set_index("logit of a wrong pixel").round(4)
+logits = torch.linspace(-10, 40, 201, requires_grad=True)
+not_a_groove = torch.zeros_like(logits)
+(through_sigmoid,) = torch.autograd.grad(nn.BCELoss(reduction="sum")(logits.sigmoid(), not_a_groove), logits)
+(on_logits,) = torch.autograd.grad(nn.BCEWithLogitsLoss(reduction="sum")(logits, not_a_groove), logits)
+gradients = pd.DataFrame(
+    {"sigmoid, then BCELoss": through_sigmoid, "BCEWithLogitsLoss": on_logits},
+    index=pd.Index(logits.detach().numpy(), name="logit of a pixel that is no groove"),
+)
+plots.show_curves(gradients, "gradient of the loss", "What a wrong pixel teaches")
+gradients.iloc[[60, 100, 120, 200]].round(4)
 
 # %% [markdown]
-# The more wrong the pixel, the less the first learns from it; beyond a logit of about 17 it learns nothing. On logits
-# the gradient is 1, as it should be.
+# Up to a logit of about 17 both agree. Beyond it, the more wrong the pixel, the less the first learns from it: nothing. On
+# logits the gradient stays 1, as it should.
 #
 # ## 3 The right Dice
 #
@@ -167,7 +178,17 @@ for batch_size in (1, 16, len(masks)):
     scores = summarise(counts)
     print(f"batches of {batch_size:4d}: dice {scores['dice']!r}, mean IoU {scores['mean_iou']!r}")
 
+# %%
+chosen = torch.arange(0, len(masks), len(masks) // 12)[:12]
+plots.show_patches(
+    as_patches(dataset.images[chosen]),
+    [f"IoU {score:.2f}" for score in iou(guess[chosen], masks[chosen])],
+    as_patches(masks[chosen]),
+    as_patches(guess[chosen]),
+)
+
 # %% [markdown]
-# This is what a threshold on the thickness alone is worth on the validation wells. The model has to do better.
+# This is what a threshold on the thickness alone is worth on the validation wells: it outlines every dip of the pipe's own
+# pattern, and the noise. The model has to do better.
 #
 # **Next:** [04 Baseline model](04_Baseline_model.ipynb)

@@ -13,6 +13,7 @@ def pytest_configure(config):
     """Notebooks are compared with their committed outputs, which were made on the simulated wells."""
     config.stash[REAL_DATA] = os.environ.get("CORROSEG_DATA", "")
     os.environ["CORROSEG_DATA"] = "simulated"
+    os.environ["TQDM_DISABLE"] = "1"  # how often a bar is drawn depends on the machine
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from jupyter_client.manager import start_new_kernel
 from helpers import colab
 from helpers.colab import DataSource, find_data, in_colab, open_notebook, print_versions, seed_everything
 from helpers.config import Config
-from helpers.data import DataError
+from helpers.files import DataError
 
 
 def fill(folder: Path, labels: str = "y_train.csv") -> Path:

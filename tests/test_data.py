@@ -22,11 +22,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tqdm import tqdm
 
-from helpers import data
+from helpers import data, files
 from helpers.config import PROJECT_ROOT
 from helpers.data import (
     COLUMNS,
-    DataError,
     check_same_patches,
     find_images,
     find_labels,
@@ -35,9 +34,9 @@ from helpers.data import (
     read_images,
     read_labels,
     read_patch,
-    replace_atomically,
     write_csv,
 )
+from helpers.files import DataError, replace_atomically, sorted_names
 from helpers.wells import patch_name
 
 NAMES = ["well_2_patch_0", "well_2_patch_3", "well_2_patch_10", "well_10_patch_1"]  # in the right order
@@ -198,7 +197,9 @@ def test_quick_loading_prints_nothing(zip_folder, unpacked, capfd):
 
 
 def test_slow_loading_shows_its_progress(zip_folder, unpacked, capfd):
-    with mock.patch.object(data, "tqdm", lambda items, **options: tqdm(items, **options | {"delay": 0})):
+    with mock.patch.object(
+        files, "tqdm", lambda items, **options: tqdm(items, **options | {"delay": 0, "disable": False})
+    ):
         load_data(zip_folder, unpacked)
     shown = capfd.readouterr().err
     assert "Unpacking images" in shown
@@ -433,13 +434,13 @@ def test_folder_of_a_killed_process_does_not_count(zip_folder, unpacked):
 
 def test_two_that_unpack_at_once_both_end_well(zip_folder, unpacked):
     both_done = threading.Barrier(2, timeout=20)
-    unpack = data._unpack
+    unpack = data.unpack_images
 
     def unpack_and_wait(*arguments):
         unpack(*arguments)
         both_done.wait()
 
-    with mock.patch.object(data, "_unpack", unpack_and_wait):
+    with mock.patch.object(data, "unpack_images", unpack_and_wait):
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(find_images, [zip_folder] * 2, [unpacked] * 2))
     assert found[0] == found[1]
@@ -735,12 +736,12 @@ def test_no_other_text_passes_for_a_patch_name(name):
     if re.fullmatch(r"well_(0|[1-9][0-9]*)_patch_(0|[1-9][0-9]*)", name):
         return
     with refused("somewhere: expected patch names"):
-        data._sorted_names([*NAMES, name], Path("somewhere"))
+        sorted_names([*NAMES, name], Path("somewhere"))
 
 
 def test_only_the_first_wrong_names_are_listed():
     with refused(r"found 'a', 'b', 'c', 'd', 'e' and 3 more\."):
-        data._sorted_names("abcdefgh", Path("somewhere"))
+        sorted_names("abcdefgh", Path("somewhere"))
 
 
 @pytest.mark.parametrize("rows", [0, 1])

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers.data import DataError, read_labels, write_csv
+from helpers.data import read_labels, write_csv
 from helpers.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.files import DataError
 from helpers.synthetic import ensure_simulated
 from helpers.transforms import eval_transform, flip_transform
 
@@ -77,7 +78,11 @@ def test_the_pipeline_keeps_each_well_in_one_part(folder, config):
         part: {int(name.split("_")[1]) for name in getattr(prepared, part).dataset.names}
         for part in ("train", "val", "test")
     }
-    assert wells == {"train": set(config.train_wells), "val": set(config.val_wells), "test": set(config.test_wells)}
+    assert wells == {
+        "train": set(config.train_wells),
+        "val": set(config.val_wells),
+        "test": set(config.test_wells),
+    }
 
 
 def test_the_pipeline_accounts_for_every_patch(folder, config, simulated):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
-from helpers.metrics import count_pixels, dice, iou, summarise
+from helpers.metrics import count_pixels, dice, iou, scores_per_well, summarise
 
 TARGET = torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
 PREDICTION = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]])
@@ -95,3 +95,17 @@ def test_masks_of_other_shapes_are_refused():
 def test_no_image_has_no_score():
     with pytest.raises(ValueError, match="No image"):
         summarise(torch.zeros(0, 3, dtype=torch.int64))
+
+
+def test_scores_per_well_are_the_scores_of_its_patches_alone():
+    prediction, target = random_masks(3)
+    counts = count_pixels(prediction, target)
+    names = [f"well_{2 + index % 2}_patch_{index}" for index in range(len(counts))]
+    table = scores_per_well(counts, names)
+    assert table.loc[3].to_dict() == {"patches": 12, **summarise(counts[1::2])}
+    assert table["patches"].sum() == len(counts)
+
+
+def test_scores_per_well_need_a_name_for_each_patch():
+    with pytest.raises(ValueError, match="1 names and 2 counts"):
+        scores_per_well(torch.zeros(2, 3), ["well_1_patch_0"])

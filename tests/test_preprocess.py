@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.config import Config
-from helpers.data import COLUMNS, DataError
+from helpers.data import COLUMNS
+from helpers.files import DataError
 from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
 from helpers.split import split_y_to_train_val_test
 from helpers.wells import patch_name

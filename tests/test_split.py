@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from helpers.config import Config
-from helpers.data import COLUMNS, DataError, read_labels
+from helpers.data import COLUMNS, read_labels
+from helpers.files import DataError
 from helpers.split import split_balance, split_y_to_train_val_test, write_split
 from helpers.wells import patch_name
 

@@ -1,4 +1,4 @@
-"""The simulated wells hold to what was measured on the real ones (bounds around the figures of the real data)."""
+"""The simulated wells hold to what was measured on the real ones."""
 
 import hashlib
 from dataclasses import replace
@@ -42,7 +42,9 @@ def test_another_seed_gives_other_wells():
 
 def test_files_are_byte_identical_on_every_run(tmp_path):
     folders = [ensure_simulated(tmp_path / name) for name in ("first", "second")]
-    files = [sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()) for folder in folders]
+    files = [
+        sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()) for folder in folders
+    ]
     assert files[0] == files[1] and len(files[0]) == 968 + 3
     for file in files[0]:
         assert (folders[0] / file).read_bytes() == (folders[1] / file).read_bytes(), file
@@ -139,7 +141,9 @@ def test_twins_are_as_alike_as_the_real_ones(simulated):
 def test_the_azimuth_wraps_as_smoothly_as_it_runs(simulated, well):
     image = well_from_frame(usable(simulated[0]), well)
     image = image[np.isfinite(image).all(axis=1)]
-    steps = np.abs(image - np.roll(image, 1, axis=1)).mean(axis=0)  # steps[0] is from the last column to the first
+    steps = np.abs(image - np.roll(image, 1, axis=1)).mean(
+        axis=0
+    )  # steps[0] is from the last column to the first
     assert steps[0] < 1.6 * np.median(steps)
 
 
@@ -192,5 +196,3 @@ def test_the_noise_is_the_recipe_s():
         smooth = simulate_well(4).thickness
     rough = simulate_well(4).thickness
     assert np.abs(np.diff(rough, axis=0)).mean() > np.abs(np.diff(smooth, axis=0)).mean()
-
-

@@ -1,0 +1,83 @@
+"""What every reader and writer of files needs: one kind of error, safe writing, names in order."""
+
+import errno
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from helpers.wells import parse_name
+
+
+class DataError(ValueError):
+    """A file or folder is not what it should be; the message says which, what was found and expected."""
+
+
+@contextmanager
+def replace_atomically(path: Path) -> Iterator[Path]:
+    """Yield a path to write to, beside `path`, and put it in the place of `path` at the end.
+
+    When the block fails or is interrupted, `path` stays as it was and the half-written file is removed.
+
+    >>> with replace_atomically(Path("model.pt")) as temporary:  # doctest: +SKIP
+    ...     torch.save(state, temporary)
+    """
+    path = Path(path)
+    # Hidden, so that nothing takes it for data; the name's end stays, since numpy and pandas look at it
+    temporary = path.with_name(f".part-{uuid.uuid4().hex[:8]}-{path.name}")
+    with disk_errors(path, "written", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
+    """Turn an OSError into a DataError that names `path` and, when `disk` is full, the space left on it."""
+    try:
+        yield
+    except OSError as error:
+        reason = reason_of(error)
+        if error.errno == errno.ENOSPC:
+            there = next(folder for folder in (disk, *disk.absolute().parents) if folder.exists())
+            reason = f"the disk is full, with {shutil.disk_usage(there).free / 1e6:.1f} MB free; make room"
+        raise DataError(f"{path}: could not be {what}: {reason}.") from error
+
+
+def is_image(file_name: str) -> bool:
+    return file_name.lower().endswith(".npy") and not file_name.startswith(".")
+
+
+def sorted_names(names: Iterable[str], where: Path) -> list[str]:
+    """Return patch names in the order of (well, patch number); raise DataError if any is not one."""
+    keys, wrong = {}, []
+    for name in names:
+        try:
+            keys[name] = parse_name(name)
+        except ValueError:
+            wrong.append(repr(name))
+    if wrong:
+        raise DataError(f"{where}: expected patch names, well_<w>_patch_<p>, found {listed(wrong)}.")
+    return sorted(keys, key=keys.__getitem__)
+
+
+def progress(items: Iterable, title: str) -> tqdm:
+    return tqdm(items, desc=title, delay=2, leave=False, file=sys.stderr)
+
+
+def reason_of(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+
+
+def listed(items: Iterable, most: int = 5) -> str:
+    items = list(items)
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(map(str, items[:most])) + more or "none"
