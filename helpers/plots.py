@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 
 from helpers.config import Config
 
-THICKNESS_LABEL = "thickness deviation (units of the files)"
+THICKNESS_LABEL = "thickness deviation\n(units of the files)"
 LABEL_LINE = {"colors": "black", "linewidths": 1.2, "linestyles": "solid"}
 PREDICTION_LINE = {"colors": "#00A060", "linewidths": 1.6, "linestyles": "dashed"}
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito's colours, safe for the colour-blind
@@ -76,18 +76,22 @@ def show_well_strips(
     predictions: dict[str, np.ndarray] | None = None,
     rows: int = 360,
 ) -> None:
-    """The first `rows` rows of assembled wells side by side, each (rows, 36 or 72), titled by its key."""
+    """Assembled wells side by side, each (rows, 36 or 72), titled by its key.
+
+    Of each well `rows` rows are shown, from the first that has any value. What is missing is white.
+    """
     figure, axes = plt.subplots(1, len(strips), figsize=(1.35 * len(strips) + 1.2, 7), squeeze=False)
     picture = None
     for axis, (title, strip) in zip(axes[0], strips.items(), strict=True):
-        strip = strip[:rows]
-        extent = (0, 360, len(strip), 0)
-        picture = _draw_thickness(axis, strip, extent=extent, aspect="auto")
+        start = int(np.isfinite(strip).any(axis=1).argmax())
+        part = slice(start, start + rows)
+        strip = strip[part]
+        picture = _draw_thickness(axis, strip, extent=(0, 360, start + len(strip), start), aspect="auto")
+        degrees = (np.arange(strip.shape[1]) + 0.5) * 360 / strip.shape[1]
+        depth = start + np.arange(len(strip)) + 0.5
         for outlines, style in ((masks, LABEL_LINE), (predictions, PREDICTION_LINE)):
-            if outlines is not None and outlines[title][:rows].any():
-                degrees = (np.arange(strip.shape[1]) + 0.5) * 360 / strip.shape[1]
-                depth = np.arange(len(strip)) + 0.5
-                axis.contour(degrees, depth, outlines[title][:rows], levels=[0.5], **style)
+            if outlines is not None and np.nanmax(outlines[title][part]) > 0:
+                axis.contour(degrees, depth, outlines[title][part], levels=[0.5], **style)
         axis.set(title=title, xticks=[0, 180, 360], xlabel="azimuth, °")
         axis.tick_params(labelsize=9)
     axes[0, 0].set_ylabel("depth, rows of the image")
@@ -98,7 +102,7 @@ def show_histogram(values: np.ndarray, log: bool = True) -> None:
     """How often each thickness occurs in `values` (any shape, finite)."""
     plt.figure(figsize=(7, 3.2))
     plt.hist(values.ravel(), bins=120, color=BLUE, log=log)
-    plt.xlabel(THICKNESS_LABEL)
+    plt.xlabel(THICKNESS_LABEL.replace("\n", " "))
     plt.ylabel("pixels")
     plt.title("Distribution of thickness")
     plt.show()
@@ -157,7 +161,8 @@ def _outline(axis: Axes, masks: np.ndarray | None, index: int, style: dict) -> N
 
 
 def _finish(figure, picture, axes, labelled: bool, predicted: bool) -> None:
-    bar = figure.colorbar(picture, ax=axes, shrink=0.7, pad=0.01, extend="both")
+    length = min(0.9, 4 / figure.get_figheight())
+    bar = figure.colorbar(picture, ax=axes, shrink=length, aspect=25 * length, pad=0.01, extend="both")
     bar.set_label(THICKNESS_LABEL, fontsize=9)
     bar.ax.tick_params(labelsize=9)
     lines = [

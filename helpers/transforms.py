@@ -61,12 +61,30 @@ def rotation(config: Config = Config()) -> v2.RandomRotation:
 
 def crop(config: Config = Config()) -> v2.RandomResizedCrop:
     """A random part of the patch, stretched back to the patch's size."""
-    return v2.RandomResizedCrop(PATCH_SIZE, scale=config.crop_scale, ratio=(0.8, 1.25), antialias=True)
+    return ResizedCrop(PATCH_SIZE, scale=config.crop_scale, ratio=(0.8, 1.25))
 
 
 def blur(config: Config = Config()) -> v2.GaussianBlur:
     """Gaussian blur of up to 1.75 pixels (standard deviation)."""
     return v2.GaussianBlur(kernel_size=9, sigma=config.blur_sigma)
+
+
+class ResizedCrop(v2.RandomResizedCrop):
+    """`v2.RandomResizedCrop` with the mask where the image is.
+
+    v2 resizes masks by torch's "nearest", which rounds down and so moves them right and down, here by 0.4
+    pixel on average; "nearest-exact" does not (https://github.com/pytorch/vision/issues/9188).
+    """
+
+    def transform(self, inpt, params: dict):
+        if not isinstance(inpt, tv_tensors.Mask):
+            return super().transform(inpt, params)
+        exact = v2.InterpolationMode.NEAREST_EXACT
+        mask = inpt.as_subclass(Tensor)  # as a plain tensor, for which v2 heeds the interpolation
+        return tv_tensors.wrap(
+            v2.functional.resized_crop(mask, **params, size=self.size, interpolation=exact, antialias=False),
+            like=inpt,
+        )
 
 
 class PixelNoise(v2.Transform):

@@ -36,7 +36,7 @@
 #
 # **Contents**
 # 1. [Masks and images belong together](#1-Masks-and-images-belong-together)
-# 2. [How much is corroded?](#2-How-much-is-corroded?)
+# 2. [Corrosion per well](#2-Corrosion-per-well)
 # 3. [Thickness](#3-Thickness)
 # 4. [Missing values](#4-Missing-values)
 # 5. [Outliers of single pixels](#5-Outliers-of-single-pixels)
@@ -110,7 +110,7 @@ assert mask_patches == image_patches
 y_train.iloc[:3, :12]
 
 # %% [markdown]
-# ## 2 How much is corroded?
+# ## 2 Corrosion per well
 #
 # *R1.9, R1.10.* A percentage is a ratio, and is called one. Format specifications round where the number is shown.
 # One ratio over all wells hides what matters, so we look per well.
@@ -263,7 +263,7 @@ plots.show_well_strips(strips, masks)
 
 # %% [markdown]
 # Now one sees pipes. Every joint has a manufacturing pattern of its own, collars cross the image as noisy lines, and
-# the grooves run through many patches, some of them around the pipe and back in on the other side.
+# the grooves run through many patches, some of them around the pipe and back in on the other side. (White: no usable value.)
 
 # %% [markdown]
 # ## 8 The split by wells

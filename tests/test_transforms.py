@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from helpers.config import Config
 from helpers.transforms import (
@@ -73,6 +74,31 @@ def test_image_and_mask_move_together(name, pair):
         found = image < -0.025
         overlap = (found & mask.bool()).sum() / (found | mask.bool()).sum()
         assert overlap > 0.75, f"seed {seed}: {overlap:.2f}"
+
+
+def mean_offset(transform) -> float:
+    """Columns from the groove in the image to the groove in the mask, over many draws."""
+    groove = torch.zeros(1, 36, 36)
+    groove[:, :, 16:20] = 1
+    columns = torch.arange(36.0)
+    offsets = []
+    for seed in range(200):
+        torch.manual_seed(seed)
+        centres = [
+            (part.sum(dim=1) * columns).sum() / part.sum() for part in transform(*to_tensors(groove, groove))
+        ]
+        offsets.append(centres[1] - centres[0])
+    return torch.stack(offsets).mean().item()
+
+
+@pytest.mark.parametrize("name", ["rotation", "crop"])
+def test_the_mask_is_not_shifted_against_the_image(name):
+    assert abs(mean_offset(GEOMETRY[name])) < 0.05
+
+
+def test_the_crop_of_torchvision_shifts_the_mask():
+    """Why `ResizedCrop` is needed: when this fails, `v2.RandomResizedCrop` will do."""
+    assert mean_offset(v2.RandomResizedCrop(36, scale=CONFIG.crop_scale, ratio=(0.8, 1.25))) > 0.3
 
 
 @pytest.mark.parametrize("name", VALUES)
