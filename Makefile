@@ -20,7 +20,9 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
 
 run: $(EXECUTED) ## execute the notebooks; copies with outputs go to runs/notebooks
-	@echo "Executed notebooks are in runs/notebooks/; curves: $(BIN)/tensorboard --logdir runs"
+	@newest=$$(ls -td runs/corrosion_segmentation_trainer_*/ | head -n 1); \
+		echo "Scores of the last run ($$newest):"; cat "$$newest/scores.csv"; \
+		echo "Executed notebooks: runs/notebooks/. Curves: $(BIN)/tensorboard --logdir runs"
 
 # A notebook is executed again only when it, a helper, the environment or the data have changed.
 runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.data
@@ -44,7 +46,7 @@ test: $(VENV)/installed lint ## run all tests and compare the notebooks' outputs
 
 lint: $(VENV)/installed ## check style and imports
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check helpers tests
+	$(BIN)/ruff format --check .
 
 sync: $(VENV)/installed ## make notebooks and paired scripts equal, the newer one winning
 	$(BIN)/jupytext --sync notebooks/*.ipynb

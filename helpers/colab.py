@@ -24,19 +24,21 @@ class DataSource:
 
     folder: Path  # for `load_data`
     simulated: bool
-    labels: str  # "simulated", "silver labels" or "the challenge's labels"
+    labels: str  # "simulated labels", "silver labels" or "the challenge's labels"
     seed: int | None = None  # of the simulation, where it is known
+
+    @property
+    def name(self) -> str:
+        """For tables: which wells, in two words."""
+        return "simulated wells" if self.simulated else "real wells"
 
     @property
     def description(self) -> str:
         """One line that is the same on every machine, so that notebooks may print it."""
         if not self.simulated:
-            return f"real challenge images; labels: {self.labels}"
+            return f"real challenge images with {self.labels}"
         seed = "" if self.seed is None else f", seed {self.seed}"
-        return (
-            f"15 simulated wells (helpers.synthetic{seed}); labels: {self.labels}, with slips; "
-            "the clean truth is known"
-        )
+        return f"15 simulated wells (helpers.synthetic{seed}) with {self.labels}; the clean truth is known"
 
 
 def open_notebook(config: Config = Config()) -> DataSource:
@@ -73,7 +75,7 @@ def find_data(config: Config = Config()) -> DataSource:
     from helpers.synthetic import ensure_simulated  # here, so that real data do not need it
 
     folder = ensure_simulated(config.simulated_dir, config.seed)
-    return DataSource(folder, simulated=True, labels="simulated", seed=config.seed)
+    return DataSource(folder, simulated=True, labels="simulated labels", seed=config.seed)
 
 
 def in_colab() -> bool:
@@ -125,6 +127,6 @@ def _holds_files(folder: Path) -> bool:
 def _describe(folder: Path) -> DataSource:
     labels = find_labels(folder)
     if (folder / "y_clean.csv").exists():  # only the simulation knows the clean truth
-        return DataSource(folder, simulated=True, labels="simulated")
+        return DataSource(folder, simulated=True, labels="simulated labels")
     silver = "silver" in labels.name.lower()
     return DataSource(folder, simulated=False, labels="silver labels" if silver else "the challenge's labels")

@@ -57,8 +57,8 @@ class SegmentationDataset(Dataset):
 
     def _keep(self, y: pd.DataFrame, pixels: np.ndarray, transform: v2.Transform | None) -> None:
         self.names = list(y.index)
-        self.images = _as_images(pixels)
-        self.masks = _as_images(y.to_numpy())
+        self.images = as_images(pixels)
+        self.masks = as_images(y)
         self.transform = transform
 
     def __len__(self) -> int:
@@ -73,7 +73,8 @@ class SegmentationDataset(Dataset):
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
 
-def _as_images(pixels: np.ndarray) -> Tensor:
+def as_images(pixels: np.ndarray | pd.DataFrame) -> Tensor:
+    """(N, 1296) pixels, row by row -> (N, 1, 36, 36) float32 tensor, a copy."""
     return torch.from_numpy(np.array(pixels, np.float32)).view(-1, 1, PATCH_SIZE, PATCH_SIZE)
 
 

@@ -61,7 +61,10 @@ if not os.path.isdir("../helpers"):
         url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", url], check=True)
     os.chdir("corrosion-segmentation/notebooks")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"],
+        check=True,
+    )
 sys.path.insert(0, os.path.abspath(".."))
 
 from helpers.colab import open_notebook
@@ -183,7 +186,9 @@ outliers = statistics.loc[statistics["outliers"] > 0, "outliers"]
 print(f"patches with outliers     : {len(outliers):4d}")
 print(f"  of which 1 or 2 pixels  : {(outliers <= 2).sum():4d}")
 print(f"  at most 15 pixels       : {(outliers <= 15).sum():4d}")
-print(f"  at least {config.ruined_pixels} pixels    : {(outliers >= config.ruined_pixels).sum():4d}")
+print(
+    f"  at least {config.ruined_pixels} pixels    : {(outliers >= config.ruined_pixels).sum():4d}"
+)
 print(f"  all 1,296 pixels        : {(outliers == 1296).sum():4d}")
 
 # %%
@@ -247,7 +252,9 @@ twins.groupby(["twins", "well"])["correlation"].median().round(3).reset_index()
 # %%
 in_twins = twins.loc[twins["twins"], "well"].unique()
 patches_in_twins = sum(image_patches[well] for well in in_twins)
-print(f"{patches_in_twins} of {len(images_train)} patches ({patches_in_twins / len(images_train):.1%}) have a near-copy")
+print(
+    f"{patches_in_twins} of {len(images_train)} patches ({patches_in_twins / len(images_train):.1%}) have a near-copy"
+)
 
 # %% [markdown]
 # These wells were logged at 72 azimuths. Their patches 2k and 2k+1 are the even and the odd columns of the same 36

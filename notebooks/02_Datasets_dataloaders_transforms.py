@@ -47,7 +47,10 @@ if not os.path.isdir("../helpers"):
         url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", url], check=True)
     os.chdir("corrosion-segmentation/notebooks")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"],
+        check=True,
+    )
 sys.path.insert(0, os.path.abspath(".."))
 
 from helpers.colab import open_notebook
@@ -112,7 +115,10 @@ preprocess_test.report_
 
 # %%
 csv_train, csv_val, csv_test = write_split((y_train, y_val, y_test), config)
-wells = {path.name: {name.split("_")[1] for name in part.index} for path, part in zip((csv_train, csv_val, csv_test), (y_train, y_val, y_test), strict=True)}
+wells = {
+    path.name: {name.split("_")[1] for name in part.index}
+    for path, part in zip((csv_train, csv_val, csv_test), (y_train, y_val, y_test), strict=True)
+}
 assert not wells["y_train.csv"] & wells["y_val.csv"]
 assert not wells["y_train.csv"] & wells["y_test.csv"]
 assert not wells["y_val.csv"] & wells["y_test.csv"]
@@ -131,7 +137,8 @@ assert not wells["y_val.csv"] & wells["y_test.csv"]
 root_dir = find_images(data.folder, config.unpacked_dir)
 dataset = SegmentationDataset(csv_val, root_dir, transform=transforms.eval_transform(config))
 image, mask = dataset[10]
-print(f"{len(dataset)} patches; {dataset.names[10]}: image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask.dtype}")
+print(f"{len(dataset)} patches, for example {dataset.names[10]}")
+print(f"image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask.dtype}")
 
 # %% [markdown]
 # ## 4 Transforms
@@ -144,7 +151,8 @@ print(f"{len(dataset)} patches; {dataset.names[10]}: image {tuple(image.shape)} 
 
 # %%
 plain = SegmentationDataset(csv_train, root_dir)
-example = int((plain.images * plain.masks).sum(dim=(1, 2, 3)).argmin())  # the groove with most metal loss
+metal_loss = (plain.images * plain.masks).sum(dim=(1, 2, 3))
+example = int(metal_loss.argmin())
 pair = transforms.to_tensors(*plain[example])
 steps = {
     "rotation": transforms.rotation(config),
@@ -157,7 +165,9 @@ seed_everything(config.seed)
 pairs = [changed for step in steps.values() for changed in [pair, *(step(*pair) for _ in range(5))]]
 titles = [title for step in steps for title in ["as it is", *[step] * 5]]
 plots.show_patches(
-    as_patches(torch.stack([image for image, _ in pairs])), titles, as_patches(torch.stack([mask for _, mask in pairs]))
+    as_patches(torch.stack([image for image, _ in pairs])),
+    titles,
+    as_patches(torch.stack([mask for _, mask in pairs])),
 )
 
 # %% [markdown]
@@ -170,7 +180,8 @@ plots.show_patches(
 
 # %%
 darkened = transforms.v2.functional.adjust_brightness(pair[0], 0.8)
-print(f"before: {pair[0].min():.3f} … {pair[0].max():.3f}; adjust_brightness: {darkened.min():.3f} … {darkened.max():.3f}")
+print(f"before           : {pair[0].min():.3f} … {pair[0].max():.3f}")
+print(f"adjust_brightness: {darkened.min():.3f} … {darkened.max():.3f}")
 
 # %% [markdown]
 # And `RandomResizedCrop` moves the mask against the image, by 0.4 pixel to the right and down on average: it resizes masks
@@ -184,7 +195,10 @@ theirs = transforms.v2.RandomResizedCrop(36, scale=config.crop_scale, ratio=(0.8
 for name, step in (("torchvision's crop", theirs), ("ours", transforms.crop(config))):
     seed_everything(config.seed)
     drawn = [step(*transforms.to_tensors(groove, groove)) for _ in range(200)]
-    centres = [[(part.sum(dim=1) * torch.arange(36)).sum() / part.sum() for part in pair_] for pair_ in drawn]
+    centres = [
+        [(part.sum(dim=1) * torch.arange(36)).sum() / part.sum() for part in drawn_pair]
+        for drawn_pair in drawn
+    ]
     print(f"{name:18s}: {torch.tensor(centres).diff(dim=1).mean():+.2f} pixel")
 
 # %% [markdown]
@@ -204,7 +218,11 @@ for part in ("train", "val", "test"):
 seed_everything(config.seed)
 images_batch, masks_batch = next(iter(prepared.train))
 print(f"images {tuple(images_batch.shape)}, masks {tuple(masks_batch.shape)}")
-plots.show_patches(as_patches(images_batch[:12] * config.value_std), ["augmented"] * 12, as_patches(masks_batch[:12]))
+plots.show_patches(
+    as_patches(images_batch[:12] * config.value_std),
+    ["augmented"] * 12,
+    as_patches(masks_batch[:12]),
+)
 
 # %% [markdown]
 # A training batch, augmented. And one for validation, where nothing is random:
@@ -212,7 +230,9 @@ plots.show_patches(as_patches(images_batch[:12] * config.value_std), ["augmented
 # %%
 images_batch, masks_batch = next(iter(prepared.val))
 names = prepared.val.dataset.names
-plots.show_patches(as_patches(images_batch[:12] * config.value_std), names[:12], as_patches(masks_batch[:12]))
+plots.show_patches(
+    as_patches(images_batch[:12] * config.value_std), names[:12], as_patches(masks_batch[:12])
+)
 
 # %% [markdown]
 # The patches of one well follow each other, top to bottom.

@@ -47,7 +47,10 @@ if not os.path.isdir("../helpers"):
         url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", url], check=True)
     os.chdir("corrosion-segmentation/notebooks")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"],
+        check=True,
+    )
 sys.path.insert(0, os.path.abspath(".."))
 
 from helpers.colab import open_notebook
@@ -105,8 +108,12 @@ for height, width in ((36, 36), (36, 72), (360, 36), (37, 41)):
 # %%
 logits = torch.linspace(-10, 40, 201, requires_grad=True)
 not_a_groove = torch.zeros_like(logits)
-(through_sigmoid,) = torch.autograd.grad(nn.BCELoss(reduction="sum")(logits.sigmoid(), not_a_groove), logits)
-(on_logits,) = torch.autograd.grad(nn.BCEWithLogitsLoss(reduction="sum")(logits, not_a_groove), logits)
+(through_sigmoid,) = torch.autograd.grad(
+    nn.BCELoss(reduction="sum")(logits.sigmoid(), not_a_groove), logits
+)
+(on_logits,) = torch.autograd.grad(
+    nn.BCEWithLogitsLoss(reduction="sum")(logits, not_a_groove), logits
+)
 gradients = pd.DataFrame(
     {"sigmoid, then BCELoss": through_sigmoid, "BCEWithLogitsLoss": on_logits},
     index=pd.Index(logits.detach().numpy(), name="logit of a pixel that is no groove"),
@@ -148,19 +155,22 @@ pd.DataFrame(
 # The other flaw is where the mean is taken. A Dice averaged over *batches* depends on how the patches fall into batches:
 
 # %%
-batches = {"one by one": [[0], [1], [2], [3]], "in pairs": [[0, 1], [2, 3]], "in other pairs": [[0, 2], [1, 3]], "all at once": [[0, 1, 2, 3]]}
-pd.DataFrame(
-    {
-        "mean over batches": [np.mean([reviewed_dice(prediction[b], target[b]).item() for b in split]) for split in batches.values()],
-        "dice over all pixels": [summarise(torch.cat([count_pixels(prediction[b], target[b]) for b in split]))["dice"] for split in batches.values()],
-        "mean IoU per patch": [summarise(torch.cat([count_pixels(prediction[b], target[b]) for b in split]))["mean_iou"] for split in batches.values()],
-    },
-    index=batches.keys(),
-).round(3)
+batches = {
+    "one by one": [[0], [1], [2], [3]],
+    "in pairs": [[0, 1], [2, 3]],
+    "in other pairs": [[0, 2], [1, 3]],
+    "all at once": [[0, 1, 2, 3]],
+}
+rows = []
+for split in batches.values():
+    reviewed = np.mean([reviewed_dice(prediction[b], target[b]).item() for b in split])
+    ours = summarise(torch.cat([count_pixels(prediction[b], target[b]) for b in split]))
+    rows.append({"reviewed, mean over batches": reviewed} | ours)
+pd.DataFrame(rows, index=batches.keys()).round(3)
 
 # %% [markdown]
-# Same predictions, four different scores in the first column; the other two columns do not care. We report both: Dice over
-# all pixels, and the challenge's mean IoU over patches.
+# Same predictions, four different scores in the first column; the other two columns do not care. We report both: `dice`
+# over all pixels, and `mean_iou`, the challenge's mean over patches.
 #
 # ## 4 A score that stays on the device
 #
@@ -174,8 +184,8 @@ dataset = prepared.val.dataset
 masks = dataset.masks.bool()
 guess = dataset.images < -0.02  # no model: call every pixel of metal loss a groove
 for batch_size in (1, 16, len(masks)):
-    counts = torch.cat([count_pixels(g, m) for g, m in zip(guess.split(batch_size), masks.split(batch_size), strict=True)])
-    scores = summarise(counts)
+    batches = zip(guess.split(batch_size), masks.split(batch_size), strict=True)
+    scores = summarise(torch.cat([count_pixels(*batch) for batch in batches]))
     print(f"batches of {batch_size:4d}: dice {scores['dice']!r}, mean IoU {scores['mean_iou']!r}")
 
 # %%

@@ -48,7 +48,10 @@ if not os.path.isdir("../helpers"):
         url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
         subprocess.run(["git", "clone", "--quiet", "--depth", "1", url], check=True)
     os.chdir("corrosion-segmentation/notebooks")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"],
+        check=True,
+    )
 sys.path.insert(0, os.path.abspath(".."))
 
 from helpers.colab import open_notebook
@@ -56,6 +59,7 @@ from helpers.colab import open_notebook
 data = open_notebook()
 
 # %% tags=["nbval-ignore-output"]
+import numpy as np
 import pandas as pd
 import torch
 from IPython import get_ipython
@@ -65,7 +69,7 @@ from helpers import plots
 from helpers.colab import in_colab, print_versions
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
-from helpers.dataset import data_preparation_pipeline
+from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.inference import as_patches, predict_probabilities
 from helpers.metrics import count_pixels, iou, scores_per_well, summarise
 from helpers.models import build_model
@@ -76,7 +80,9 @@ print_versions()
 
 # %%
 config = Config()
-first_epochs, more_epochs = (20, 8) if data.simulated else (6, 3)  # the real wells have ten times as many patches
+first_epochs, more_epochs = (
+    (20, 8) if data.simulated else (6, 3)
+)  # the real wells have ten times as many patches
 device = "cuda" if torch.cuda.is_available() else "cpu"
 
 # %% [markdown]
@@ -88,7 +94,9 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 # %%
 prepared = data_preparation_pipeline(data.folder, config)
 for part, cleaning in prepared.cleaning.items():
-    print(f"{part:5s}: {len(getattr(prepared, part).dataset):5d} patches kept, {len(cleaning.dropped_)} dropped")
+    print(
+        f"{part:5s}: {len(getattr(prepared, part).dataset):5d} patches kept, {len(cleaning.dropped_)} dropped"
+    )
 
 # %% [markdown]
 # ## 2 Model
@@ -121,35 +129,36 @@ history.tail().round(4)
 history = fit(run, prepared.train, prepared.val, epochs=more_epochs)
 history.tail(more_epochs).round(4)
 
-# %%
-plots.show_history(history)
-
 # %% [markdown]
-# The training loss falls steadily. The validation loss does not follow: it turns early and jumps from epoch to epoch. Nine
-# tenths of the validation patches are well 3, whose faint grooves lie under a strong pattern unlike any in the training wells.
-# So the lowest validation loss is a poor judge here, and the test wells, below, tell a different story.
-#
 # ## 5 TensorBoard
 #
-# *R3.8.* In Colab this shows TensorBoard itself; elsewhere run `tensorboard --logdir runs` in a terminal. The figure below is
-# read back from the same event files.
+# *R3.8.* In Colab this cell shows TensorBoard itself; elsewhere run `tensorboard --logdir runs` in a terminal.
 
 # %% tags=["nbval-ignore-output"]
 if in_colab():
     get_ipython().run_line_magic("load_ext", "tensorboard")
     get_ipython().run_line_magic("tensorboard", "--logdir ../runs")
 
+# %% [markdown]
+# A page has no TensorBoard, so here are the same curves, read back from the same event files:
+
 # %%
 plots.show_history(read_scalars(run.folder))
 
 # %% [markdown]
+# The training loss falls steadily. The validation loss does not follow: it turns early and jumps from epoch to epoch. Nine
+# tenths of the validation patches are well 3, whose faint grooves lie under a strong pattern unlike any in the training wells.
+# So the lowest validation loss is a poor judge here, and the test wells, below, tell a different story.
+#
 # ## 6 Scores
 #
 # *R3.9, R3.10.* The best model is loaded from its file, as a user would, and scored on wells that it has not seen.
 
 # %% tags=["nbval-ignore-output"]
 best = load_model(run.best_path, device)
-probabilities = {part: predict_probabilities(best, getattr(prepared, part)) for part in ("val", "test")}
+probabilities = {
+    part: predict_probabilities(best, getattr(prepared, part)) for part in ("val", "test")
+}
 print(f"{run.best_path.name}: epoch {history['val_loss'].idxmin()} of {len(history)}")
 
 # %% tags=["nbval-ignore-output"]
@@ -157,16 +166,19 @@ judges = {data.labels: {part: getattr(prepared, part).dataset.masks for part in 
 if data.simulated:
     clean = read_labels(data.folder / "y_clean.csv")
     judges["clean truth"] = {
-        part: torch.tensor(clean.loc[getattr(prepared, part).dataset.names].to_numpy()).view(-1, 1, 36, 36)
-        for part in probabilities
+        part: as_images(clean.loc[getattr(prepared, part).dataset.names]) for part in probabilities
     }
+found = {part: probability >= config.threshold for part, probability in probabilities.items()}
 rows = [
-    {"part": part, "judged by": judge, **summarise(count_pixels(probabilities[part] >= config.threshold, masks[part]))}
+    {"data": data.name, "judged by": judge, "part": part}
+    | summarise(count_pixels(found[part], masks[part]))
     for judge, masks in judges.items()
-    for part in probabilities
+    for part in found
 ]
+scores = pd.DataFrame(rows).set_index(["data", "judged by", "part"]).round(3)
+scores.to_csv(run.folder / "scores.csv")
 print(f"Baseline U-Net, {len(history)} epochs, seed {config.seed}. Data: {data.description}")
-pd.DataFrame(rows).set_index(["judged by", "part"]).round(3)
+scores
 
 # %% [markdown]
 # Dice is over all pixels, mean IoU the challenge's mean over patches. The test wells are far easier than the validation
@@ -176,10 +188,9 @@ pd.DataFrame(rows).set_index(["judged by", "part"]).round(3)
 # Per well:
 
 # %% tags=["nbval-ignore-output"]
-scores_per_well(
-    torch.cat([count_pixels(probabilities[part] >= config.threshold, judges[data.labels][part]) for part in probabilities]),
-    prepared.val.dataset.names + prepared.test.dataset.names,
-).round(3)
+counts = [count_pixels(found[part], judges[data.labels][part]) for part in found]
+names = prepared.val.dataset.names + prepared.test.dataset.names
+scores_per_well(torch.cat(counts), names).round(3)
 
 # %% [markdown]
 # Well 9 has no groove: its Dice is 0 as soon as one pixel is found, while its mean IoU is the share of patches in which
@@ -190,27 +201,30 @@ scores_per_well(
 # The best, the middle and the worst test patches with a groove, by IoU. Titles give well and patch.
 
 # %%
-images_test, masks_test = prepared.test.dataset.images, prepared.test.dataset.masks
-found_test = probabilities["test"] >= config.threshold
-scores = iou(found_test, masks_test)
-grooved = torch.argsort(scores, descending=True, stable=True)
-grooved = grooved[masks_test.flatten(1).any(1)[grooved]]
-middle = len(grooved) // 2
-chosen = torch.cat([grooved[:6], grooved[middle - 3 : middle + 3], grooved[-6:]])
-titles = [f"{prepared.test.dataset.names[i].replace('_patch_', ', ')[5:]}: IoU {scores[i]:.2f}" for i in chosen]
-plots.show_patches(as_patches(images_test[chosen]), titles, as_patches(masks_test[chosen]), as_patches(found_test[chosen]))
+test = prepared.test.dataset
+scores = iou(found["test"], test.masks)
+best_first = torch.argsort(scores, descending=True, stable=True)
+best_first = best_first[test.masks.flatten(1).any(dim=1)[best_first]]  # patches with a groove
+middle = len(best_first) // 2
+chosen = torch.cat([best_first[:6], best_first[middle - 3 : middle + 3], best_first[-6:]])
+plots.show_patches(
+    as_patches(test.images[chosen]),
+    [f"{test.names[i].replace('_patch_', ', ')[5:]}: IoU {scores[i]:.2f}" for i in chosen],
+    as_patches(test.masks[chosen]),
+    as_patches(found["test"][chosen]),
+)
 
 # %% [markdown]
 # And whole wells, put together again from their patches:
 
+
 # %%
-frames = {
-    "image": pd.DataFrame(images_test.flatten(1).numpy(), prepared.test.dataset.names, COLUMNS),
-    "label": pd.DataFrame(masks_test.flatten(1).numpy(), prepared.test.dataset.names, COLUMNS),
-    "found": pd.DataFrame(found_test.flatten(1).numpy(), prepared.test.dataset.names, COLUMNS),
-}
-strips = {kind: {f"well {well}": well_from_frame(frame, well) for well in config.test_wells} for kind, frame in frames.items()}
-plots.show_well_strips(strips["image"], strips["label"], strips["found"])
+def strips(pixels: torch.Tensor) -> dict[str, np.ndarray]:
+    frame = pd.DataFrame(pixels.flatten(1).numpy(), test.names, COLUMNS)
+    return {f"well {well}": well_from_frame(frame, well) for well in config.test_wells}
+
+
+plots.show_well_strips(strips(test.images), strips(test.masks), strips(found["test"]))
 
 # %% [markdown]
 # Where the groove is plain the model follows it closely. It loses faint grooves, and it is fooled by lengthwise

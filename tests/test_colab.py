@@ -173,9 +173,9 @@ def test_kernels_inherit_the_folder_of_the_shell(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("y_train_silver.csv.gz", "real challenge images; labels: silver labels"),
-        ("Y_train_SILVER.csv", "real challenge images; labels: silver labels"),
-        ("y_train_9oPq.csv", "real challenge images; labels: the challenge's labels"),
+        ("y_train_silver.csv.gz", "real challenge images with silver labels"),
+        ("Y_train_SILVER.csv", "real challenge images with silver labels"),
+        ("y_train_9oPq.csv", "real challenge images with the challenge's labels"),
     ],
 )
 def test_description_of_real_data_tells_the_labels(config, file, said):
@@ -185,8 +185,7 @@ def test_description_of_real_data_tells_the_labels(config, file, said):
 
 def test_description_of_simulated_data_tells_the_seed(config, ensure_simulated):
     assert find_data(config).description == (
-        "15 simulated wells (helpers.synthetic, seed 7); labels: simulated, with slips; "
-        "the clean truth is known"
+        "15 simulated wells (helpers.synthetic, seed 7) with simulated labels; the clean truth is known"
     )
 
 
@@ -195,7 +194,7 @@ def test_simulated_wells_in_another_folder_do_not_pass_for_real(config):
     (config.raw_dir / "y_clean.csv").touch()
     source = find_data(config)
     assert source.simulated
-    assert source.description.startswith("15 simulated wells (helpers.synthetic); labels: simulated")
+    assert source.description.startswith("15 simulated wells (helpers.synthetic) with simulated labels")
 
 
 # --- open_notebook and its parts ---------------------------------------------------------------------
