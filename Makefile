@@ -31,7 +31,8 @@ runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.dat
 	@$(BIN)/papermill --cwd notebooks "$<" runs/notebooks/unfinished.ipynb
 	@mv runs/notebooks/unfinished.ipynb "$@"
 
-runs/.data: always
+runs/.data: $(VENV)/installed always
+	@$(BIN)/python -m helpers.colab
 	@{ echo "$(CORROSEG_DATA)"; ls -l data/raw; } > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from helpers.config import PROJECT_ROOT, Config
-from helpers.data import EXPECTED_FILES, find_labels
+from helpers.data import EXPECTED_FILES, find_labels, load_data
 from helpers.files import DataError
 
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "torchvision")
@@ -78,6 +78,16 @@ def find_data(config: Config = Config()) -> DataSource:
     return DataSource(folder, simulated=True, labels="simulated labels", seed=config.seed)
 
 
+def check_data(config: Config = Config()) -> None:
+    """Find and read the data and print which they are; run as `python -m helpers.colab`."""
+    try:
+        source = find_data(config)
+        y, _ = load_data(source.folder, config.unpacked_dir)
+    except DataError as error:
+        sys.exit(str(error))
+    print(f"Data: {source.description}. {len(y)} patches in {source.folder}")
+
+
 def in_colab() -> bool:
     """Tell whether this runs in a Google Colab notebook."""
     return "google.colab" in sys.modules
@@ -130,3 +140,7 @@ def _describe(folder: Path) -> DataSource:
         return DataSource(folder, simulated=True, labels="simulated labels")
     silver = "silver" in labels.name.lower()
     return DataSource(folder, simulated=False, labels="silver labels" if silver else "the challenge's labels")
+
+
+if __name__ == "__main__":
+    check_data()

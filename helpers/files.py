@@ -17,6 +17,10 @@ from helpers.wells import parse_name
 class DataError(ValueError):
     """A file or folder is not what it should be; the message says which, what was found and expected."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message, without the path through our code that led to it."""
+        return [f"DataError: {self}"]
+
 
 @contextmanager
 def replace_atomically(path: Path) -> Iterator[Path]:

@@ -9,7 +9,6 @@ measured on each real well. Beside the noisy labels the clean truth is known.
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
+from helpers.files import DataError, disk_errors
 from helpers.wells import WIDE_WELLS, cut_well, patch_name
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
@@ -127,8 +127,7 @@ def ensure_simulated(folder: Path, seed: int = 0) -> Path:
 
     Raises
     ------
-    FileExistsError : the folder holds something that was not made here.
-    OSError : it cannot be written.
+    DataError : the folder holds something that was not made here, or it cannot be written.
     """
     folder = Path(folder)
     made_by = {
@@ -137,28 +136,35 @@ def ensure_simulated(folder: Path, seed: int = 0) -> Path:
         "source_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
     }
     record = folder / "made_by.json"
-    if record.is_file() and json.loads(record.read_text()) == made_by:
+    if _holds(record, made_by):
         return folder
     if folder.exists() and any(folder.iterdir()) and not record.is_file():
-        raise FileExistsError(
+        raise DataError(
             f"{folder} holds files that helpers.synthetic did not make, so it does not overwrite them. "
             "Move them away, or name another folder for the simulated wells."
         )
     images, labels, truth = simulate_patches(seed)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        (scratch / "images").mkdir()
-        for name, pixels in zip(images.index, images.to_numpy(), strict=True):
-            np.save(scratch / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))
-        labels.to_csv(scratch / "y_train.csv", lineterminator="\n", index_label="")
-        truth.to_csv(scratch / "y_clean.csv", lineterminator="\n", index_label="")
-        (scratch / "made_by.json").write_text(json.dumps(made_by, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with disk_errors(folder, "written", folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            part = Path(scratch) / "part"  # unlike the scratch folder, it is not closed to other users
+            (part / "images").mkdir(parents=True)
+            for name, pixels in zip(images.index, images.to_numpy(), strict=True):
+                np.save(part / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))
+            labels.to_csv(part / "y_train.csv", lineterminator="\n", index_label="")
+            truth.to_csv(part / "y_clean.csv", lineterminator="\n", index_label="")
+            (part / "made_by.json").write_text(json.dumps(made_by, indent=1))
+            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                part.rename(folder)
+            except OSError:
+                if not _holds(record, made_by):  # else another process was first, with the same files
+                    raise
     return folder
+
+
+def _holds(record: Path, made_by: dict) -> bool:
+    return record.is_file() and json.loads(record.read_text()) == made_by
 
 
 # ---------------------------------------------------------------- pipe

@@ -14,7 +14,15 @@ import torch
 from jupyter_client.manager import start_new_kernel
 
 from helpers import colab
-from helpers.colab import DataSource, find_data, in_colab, open_notebook, print_versions, seed_everything
+from helpers.colab import (
+    DataSource,
+    check_data,
+    find_data,
+    in_colab,
+    open_notebook,
+    print_versions,
+    seed_everything,
+)
 from helpers.config import Config
 from helpers.files import DataError
 
@@ -267,3 +275,19 @@ def test_graphics_card_is_named(capsys):
 def test_source_cannot_be_changed_by_a_notebook():
     with pytest.raises(AttributeError):
         DataSource(Path("x"), True, "simulated").simulated = False
+
+
+def test_check_data_ends_with_the_message_alone(config, monkeypatch):
+    monkeypatch.setenv("CORROSEG_DATA", "/no/such/folder")
+    with pytest.raises(SystemExit, match="^CORROSEG_DATA is '/no/such/folder', but there is no such folder"):
+        check_data(config)
+
+
+def test_check_data_tells_what_it_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CORROSEG_DATA", "simulated")
+    check_data(Config(simulated_dir=tmp_path / "simulated"))
+    assert "15 simulated wells" in capsys.readouterr().out
+
+
+def test_a_notebook_shows_a_data_error_without_traceback():
+    assert DataError("y.csv: wrong")._render_traceback_() == ["DataError: y.csv: wrong"]

@@ -1,5 +1,6 @@
 """The simulated wells hold to what was measured on the real ones."""
 
+import errno
 import hashlib
 from dataclasses import replace
 from unittest.mock import patch
@@ -10,6 +11,7 @@ import pytest
 from helpers import synthetic
 from helpers.data import load_data
 from helpers.eda import corroded_ratios_per_well, patch_statistics, twin_correlations
+from helpers.files import DataError
 from helpers.synthetic import RECIPES, ensure_simulated, simulate_well
 from helpers.wells import WIDE_WELLS, well_from_frame, wells_of
 
@@ -72,13 +74,14 @@ def test_another_seed_replaces_the_files(tmp_path):
 
 def test_files_of_somebody_else_are_not_overwritten(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(FileExistsError, match="did not make"):
+    with pytest.raises(DataError, match="did not make"):
         ensure_simulated(tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
 def test_a_failure_while_writing_leaves_nothing(tmp_path):
-    with patch("numpy.save", side_effect=OSError("disk full")), pytest.raises(OSError, match="disk full"):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch("numpy.save", side_effect=full), pytest.raises(DataError, match="simulated.*disk is full"):
         ensure_simulated(tmp_path / "simulated")
     assert list(tmp_path.iterdir()) == []
 
