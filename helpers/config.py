@@ -48,6 +48,14 @@ class Config:
     blur_sigma: tuple[float, float] = (0.1, 1.75)  # pixels
     noisy_share: float = 0.10  # at most this share of a patch's pixels gets noise
     brightness: float = 0.5  # +-50 %
+    # How likely each change is for a patch in training
+    p_flip: float = 0.5  # each direction by itself
+    p_roll: float = 1.0  # the tool's zero azimuth is arbitrary, so all rolls are equally true
+    p_rotation: float = 0.5
+    p_crop: float = 0.5
+    p_blur: float = 0.2
+    p_noise: float = 0.3
+    p_brightness: float = 0.5
 
     # Training
     batch_size: int = 16

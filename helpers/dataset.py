@@ -1,8 +1,12 @@
 """From files to batches: `SegmentationDataset`, and the whole way as `data_preparation_pipeline`."""
 
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -21,11 +25,17 @@ from helpers.transforms import eval_transform, flip_transform, to_tensors
 class SegmentationDataset(Dataset):
     """Patches and masks, read once and kept in memory as two tensors.
 
+    A DataLoader gets whole batches from `__getitems__`, transformed at once, and hands them on with
+    `keep_batch`. What is random in a batch follows from the seed and from the patches in it, so it does not
+    matter how many workers there are, or what else draws random numbers. Each epoch shuffles the patches
+    into other batches, which therefore get other draws; without shuffling every epoch gets the same.
+
     Parameters
     ----------
     csv_file : labels in the challenge's format; its rows are the dataset's patches, in its order.
     root_dir : folder of `<patch name>.npy` images. Unusable pixels are repaired as in cleaning.
-    transform : takes and returns (image, mask), see `helpers.transforms`; None leaves both as they are.
+    transform : takes and returns a batch (images, masks), see `helpers.transforms`; None leaves it as it is.
+    seed : of the random transforms.
 
     Attributes
     ----------
@@ -41,36 +51,107 @@ class SegmentationDataset(Dataset):
     >>> image, mask = dataset[0]  # doctest: +SKIP
     """
 
-    def __init__(self, csv_file: Path, root_dir: Path, transform: v2.Transform | None = None):
+    def __init__(self, csv_file: Path, root_dir: Path, transform: v2.Transform | None = None, seed: int = 0):
         y = read_labels(Path(csv_file))
         images, _, _ = repair_pixels(read_images(Path(root_dir), y.index).to_numpy())
-        self._keep(y, images, transform)
+        self._keep(y, images, transform, seed)
 
     @classmethod
     def from_frames(
-        cls, y: pd.DataFrame, images: pd.DataFrame, transform: v2.Transform | None = None
+        cls, y: pd.DataFrame, images: pd.DataFrame, transform: v2.Transform | None = None, seed: int = 0
     ) -> Self:
-        """The same from cleaned frames with equal indexes, as `PreprocessData` returns them."""
+        """The same from cleaned frames of equal names, as `PreprocessData` returns them."""
         dataset = cls.__new__(cls)
-        dataset._keep(y, images.loc[y.index].to_numpy(), transform)
+        if not images.index.equals(y.index):  # else it would copy all pixels for nothing
+            images = images.loc[y.index]
+        dataset._keep(y, images, transform, seed)
         return dataset
 
-    def _keep(self, y: pd.DataFrame, pixels: np.ndarray, transform: v2.Transform | None) -> None:
+    def _keep(self, y: pd.DataFrame, pixels, transform: v2.Transform | None, seed: int) -> None:
         self.names = list(y.index)
         self.images = as_images(pixels)
         self.masks = as_images(y)
         self.transform = transform
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return (image, mask), each (1, 36, 36) float32, transformed."""
-        image, mask = to_tensors(self.images[index], self.masks[index])
-        if self.transform is not None:
-            image, mask = self.transform(image, mask)
+        """Return (image, mask), each (1, 36, 36) float32, transformed: a batch of one."""
+        images, masks = self.__getitems__([index])
+        return images[0], masks[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return the batch (images, masks), each (len(indices), 1, 36, 36) float32, transformed."""
+        with _by_itself(crc32(np.array([self.seed, *indices], np.int64))):
+            rows = torch.tensor(indices)
+            images, masks = self.images[rows], self.masks[rows]
+            if self.transform is not None:
+                images, masks = self.transform(*to_tensors(images, masks))
         # plain tensors: what comes after needs no tv_tensors, and they cost time in every operation
-        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
+        return images.as_subclass(Tensor), masks.as_subclass(Tensor)
+
+
+@contextmanager
+def _by_itself(seed: int) -> Iterator[None]:
+    """Inside, draw from `seed` in one thread; afterwards torch's generator and threads are as before.
+
+    One thread, since a batch is too small to share: where other work keeps the cores busy, waiting for a
+    second thread costs many times what it saves.
+    """
+    generator, threads = torch.default_generator, torch.get_num_threads()
+    state = generator.get_state()
+    generator.manual_seed(seed)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+        torch.set_num_threads(threads)
+
+
+def keep_batch(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Collate nothing: `SegmentationDataset` gives whole batches. A function, so that workers can get it."""
+    return batch
+
+
+class BatchLoader(DataLoader):
+    """A DataLoader that makes several batches at once and hands them out one by one.
+
+    A small batch costs more in calls than in work, so eight are fetched and transformed together. To its user
+    it is a DataLoader of batches of `size`; only its attribute `batch_size` says how many are fetched.
+
+    Parameters
+    ----------
+    dataset : gives whole batches from `__getitems__`.
+    size : patches of a batch; the last one of an epoch may have fewer.
+    seed : of the shuffling.
+
+    >>> for images, masks in BatchLoader(dataset, size=16, shuffle=True):  # doctest: +SKIP
+    ...     ...  # (16, 1, 36, 36) each
+    """
+
+    def __init__(
+        self, dataset: SegmentationDataset, size: int, shuffle: bool, seed: int = 0, num_workers: int = 0
+    ):
+        super().__init__(
+            dataset,
+            batch_size=8 * size,
+            shuffle=shuffle,
+            num_workers=num_workers,
+            collate_fn=keep_batch,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(seed),
+        )
+        self.size = size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for images, masks in super().__iter__():
+            yield from zip(images.split(self.size), masks.split(self.size), strict=True)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.dataset) / self.size)
 
 
 def as_images(pixels: np.ndarray | pd.DataFrame) -> Tensor:
@@ -82,9 +163,9 @@ def as_images(pixels: np.ndarray | pd.DataFrame) -> Tensor:
 class PreparedData:
     """What `data_preparation_pipeline` returns; `cleaning` holds the PreprocessData of each part."""
 
-    train: DataLoader
-    val: DataLoader
-    test: DataLoader
+    train: BatchLoader
+    val: BatchLoader
+    test: BatchLoader
     cleaning: dict[str, PreprocessData]
 
 
@@ -105,8 +186,9 @@ def data_preparation_pipeline(
 
     Returns
     -------
-    PreparedData; its loaders give (images, masks), both (B, 1, 36, 36) float32. Only `train` is shuffled,
-    from a generator seeded with `config.seed`.
+    PreparedData; its loaders give (images, masks), both (B, 1, 36, 36) float32, in page-locked memory where
+    there is a GPU. Only `train` is shuffled. All that is random follows from `config.seed`. The loaders
+    have no workers: a batch is made faster than a worker could hand it over.
 
     Raises
     ------
@@ -115,26 +197,20 @@ def data_preparation_pipeline(
     >>> data = data_preparation_pipeline(folder)  # doctest: +SKIP
     >>> images, masks = next(iter(data.train))  # doctest: +SKIP
     """
-    y, images = load_data(folder, config.unpacked_dir)
-    cleaning, cleaned = {}, {}
-    for part, y_part in zip(PARTS, split_y_to_train_val_test(y, config), strict=True):
-        cleaning[part] = PreprocessData(config)
-        clean = cleaning[part].fit_transform if part == "train" else cleaning[part].transform
-        cleaned[part] = clean(y_part, images.loc[y_part.index])
-    write_split([cleaned[part][0] for part in PARTS], config)
-
     transforms = {
         "train": train_transform or flip_transform(config),
         "val": eval_transform(config),
         "test": eval_transform(config),
     }
-    loaders = {
-        part: DataLoader(
-            SegmentationDataset.from_frames(*cleaned[part], transforms[part]),
-            batch_size=config.batch_size,
-            shuffle=part == "train",
-            generator=torch.Generator().manual_seed(config.seed),
-        )
-        for part in PARTS
-    }
+    y, images = load_data(folder, config.unpacked_dir)
+    cleaning, masks, loaders = {}, [], {}
+    for part, y_part in zip(PARTS, split_y_to_train_val_test(y, config), strict=True):
+        cleaning[part] = PreprocessData(config)
+        clean = cleaning[part].fit_transform if part == "train" else cleaning[part].transform
+        cleaned = clean(y_part, images.loc[y_part.index])
+        masks.append(cleaned[0])
+        dataset = SegmentationDataset.from_frames(*cleaned, transforms[part], config.seed)
+        loaders[part] = BatchLoader(dataset, config.batch_size, shuffle=part == "train", seed=config.seed)
+        del cleaned  # its images, which the dataset has copied, before the next part needs memory
+    write_split(masks, config)
     return PreparedData(**loaders, cleaning=cleaning)

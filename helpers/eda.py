@@ -4,7 +4,25 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
-from helpers.wells import WIDE_WELLS, parse_name, wells_of
+from helpers.wells import WIDE_WELLS, parse_name, well_from_frame, wells_of
+
+# Figures of the review and of the challenge's page, for the 9,674 real patches.
+PUBLISHED = {
+    "patches": 9_674,
+    "corroded pixels, %": 7.154,
+    "corroded patches, %": 79.326,
+    "patches with missing values": 2,
+    "patches with outliers": 347,
+    "... 1 or 2 of them": 119,
+    "... at most 15": 159,
+    "... at least 200": 40,
+    "... all 1,296": 34,
+    "left after repair": 9_633,
+    "components for 95 % of variance": 565,
+    "flagged by SPE/DmodX": 235,
+    "flagged by DBSCAN after that": 14,
+    "left in the end": 9_384,
+}
 
 
 def corroded_ratios_per_well(y: pd.DataFrame) -> pd.DataFrame:
@@ -51,6 +69,23 @@ def patch_statistics(images: pd.DataFrame, config: Config = Config()) -> pd.Data
     )
 
 
+def thickness_per_well(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
+    """Quantiles of the usable pixels of each well, and how many pixels are not usable, in per cent.
+
+    Parameters
+    ----------
+    images : (n, 1296) thickness, indexed by patch name, as loaded.
+    """
+    usable = images.where(images >= config.outlier_threshold)  # NaN where missing or below
+    rows = {}
+    for well, pixels in usable.groupby(wells_of(images)):
+        quantiles = np.nanquantile(pixels, [0.005, 0.25, 0.5, 0.75, 0.995])
+        names = ["0.5 %", "25 %", "median", "75 %", "99.5 %"]
+        rows[well] = {"patches": len(pixels)} | dict(zip(names, quantiles, strict=True))
+        rows[well]["unusable, %"] = 100 * np.isnan(pixels.to_numpy()).mean()
+    return pd.DataFrame(rows).T.astype({"patches": int}).rename_axis("well")
+
+
 def twin_correlations(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
     """Correlation of each pair of patches 2k and 2k+1, in all wells.
 
@@ -76,3 +111,52 @@ def twin_correlations(images: pd.DataFrame, config: Config = Config()) -> pd.Dat
                 {"well": well, "pair": patch // 2, "twins": well in WIDE_WELLS, "correlation": correlation}
             )
     return pd.DataFrame(rows)
+
+
+def published_and_here(here: dict[str, float]) -> pd.DataFrame:
+    """Put figures beside the published ones; keys are those of `PUBLISHED`."""
+    table = pd.DataFrame({"published": {key: PUBLISHED[key] for key in here}, "here": here})
+    return table.map(lambda value: f"{value:,.3f}".rstrip("0").rstrip(".") if value % 1 else f"{value:,.0f}")
+
+
+def well_features(y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Describe each well by its image and by its mask, to see which wells are odd.
+
+    Parameters
+    ----------
+    y, images : (n, 1296) masks and repaired images, indexed by patch name.
+
+    Returns
+    -------
+    image features, one row a well: interquartile range, 0.5 % and 99.5 % quantiles, correlation of
+        neighbouring columns (around the pipe) and of neighbouring rows (along it).
+    mask features: corroded pixels and rows in per cent, groove width in columns of 36, and contrast, the
+        median of the wall minus the median of the groove; 0 for wells without a groove.
+    """
+    image_rows, mask_rows = {}, {}
+    for well in sorted(set(wells_of(images))):
+        image = well_from_frame(images, well)
+        mask = np.nan_to_num(well_from_frame(y, well)).astype(bool)
+        low, q25, q75, high = np.nanquantile(image, [0.005, 0.25, 0.75, 0.995])
+        image_rows[well] = {
+            "IQR": q75 - q25,
+            "0.5 % quantile": low,
+            "99.5 % quantile": high,
+            "column correlation": _correlation(image, np.roll(image, 1, axis=1)),
+            "row correlation": _correlation(image[1:], image[:-1]),
+        }
+        corroded_rows = mask.any(axis=1)
+        wall, groove = image[~mask], image[mask]
+        mask_rows[well] = {
+            "corroded pixels, %": 100 * mask.mean(),
+            "corroded rows, %": 100 * corroded_rows.mean(),
+            "groove width": 36 * mask[corroded_rows].mean() if mask.any() else 0.0,
+            "groove contrast": np.nanmedian(wall) - np.nanmedian(groove) if mask.any() else 0.0,
+        }
+    frames = (pd.DataFrame(rows).T.rename_axis("well") for rows in (image_rows, mask_rows))
+    return tuple(frames)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    both = np.isfinite(a) & np.isfinite(b)
+    return float(np.corrcoef(a[both], b[both])[0, 1])

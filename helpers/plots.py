@@ -70,6 +70,19 @@ def show_patches(
     _finish(figure, picture, axes, masks is not None, predictions is not None)
 
 
+def show_grey_patches(images: np.ndarray, titles: Sequence[str], columns: int = 6) -> None:
+    """A grid of 8-bit pictures, (n, H, W), black 0 and white 255."""
+    rows = math.ceil(len(images) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.25 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        picture = axis.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(title, fontsize=9)
+    figure.colorbar(picture, ax=axes, shrink=0.7, pad=0.01).set_label("grey value", fontsize=9)
+    plt.show()
+
+
 def show_well_strips(
     strips: dict[str, np.ndarray],
     masks: dict[str, np.ndarray] | None = None,
@@ -96,6 +109,16 @@ def show_well_strips(
         axis.tick_params(labelsize=9)
     axes[0, 0].set_ylabel("depth, rows of the image")
     _finish(figure, picture, axes, masks is not None, predictions is not None)
+
+
+def show_twins(even: np.ndarray, odd: np.ndarray, titles: Sequence[str]) -> None:
+    """Two patches 2k and 2k+1, (36, 36) each, and the block of 36 x 72 that they give interleaved."""
+    block = np.stack([even, odd], axis=-1).reshape(len(even), -1)
+    figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), width_ratios=[1, 1, 2])
+    for axis, image, title in zip(axes, (even, odd, block), (*titles, "interleaved"), strict=True):
+        picture = _draw_thickness(axis, image)
+        axis.set(title=title, xlabel="column", ylabel="row")
+    _finish(figure, picture, axes, labelled=False, predicted=False)
 
 
 def show_histogram(values: np.ndarray, log: bool = True) -> None:

@@ -1,131 +1,248 @@
-"""Joint transforms of image and mask with torchvision.transforms.v2 (review points R2.4 and R2.5).
+"""Joint transforms of image and mask, a batch at a time (review points R2.4 and R2.5).
 
-A transform takes (image, mask) as `tv_tensors.Image` and `tv_tensors.Mask`, both (1, H, W), and returns
-the two. v2 moves both by the same random geometry, the mask by nearest neighbour. Values act on the
-data's own scale, thickness deviations around 0: nothing is clipped to 0 ... 1. Random numbers come from
-torch's global generator, since v2 offers no other.
+They are `torchvision.transforms.v2` transforms, and take (image, mask) as `tv_tensors.Image` and
+`tv_tensors.Mask`, both (N, 1, H, W) or (1, H, W), and return the two. v2's own draw one set of parameters a
+call, so one for a whole batch; these draw one for each sample. Image and mask share their geometry, and the
+mask takes its nearest neighbour, so it stays 0 or 1. Values act on the data's own scale, thickness
+deviations around 0: nothing is clipped to 0 ... 1.
+
+Parameters are drawn on the CPU, from torch's global generator, then moved to the batch's device: a seed
+means the same on every device. A sample that a transform leaves alone gets parameters that change nothing.
 """
 
+from functools import lru_cache
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from helpers.config import PATCH_SIZE, Config
+from helpers.config import Config
 
 
 def to_tensors(image: Tensor, mask: Tensor) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
-    """Mark a pair of (1, H, W) float tensors as image and mask, so that v2 treats each rightly."""
-    return tv_tensors.Image(image), tv_tensors.Mask(mask)
-
-
-def normalise(config: Config = Config()) -> v2.Normalize:
-    """(value - value_mean) / value_std: thickness deviations come to the order of 1."""
-    return v2.Normalize(mean=[config.value_mean], std=[config.value_std])
+    """Mark two (..., 1, H, W) float tensors as image and mask, so that transforms treat each rightly."""
+    return image.as_subclass(tv_tensors.Image), mask.as_subclass(tv_tensors.Mask)
 
 
 def eval_transform(config: Config = Config()) -> v2.Compose:
     """For validation, test and use: nothing random, only the network's scale."""
-    return v2.Compose([normalise(config)])
+    return v2.Compose([Scale(config.value_mean, config.value_std)])
 
 
 def flip_transform(config: Config = Config()) -> v2.Compose:
-    """The baseline's training transform: flips, then the network's scale.
-
-    A left-right flip turns the pipe's handedness, an up-down flip the logging direction; a groove stays
-    a groove in both.
-    """
-    return v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), normalise(config)])
+    """The baseline's training transform: flips, then the network's scale."""
+    flips = FlipRoll(left_right=config.p_flip, up_down=config.p_flip)
+    return v2.Compose([flips, Scale(config.value_mean, config.value_std)])
 
 
 def augment_transform(config: Config = Config()) -> v2.Compose:
-    """All of R2.5: flips, rotation, crop, blur, noise and brightness, then the network's scale."""
+    """All of R2.5, with flips and the roll in azimuth: exact moves first, interpolation once, values last."""
     return v2.Compose(
         [
-            v2.RandomHorizontalFlip(),
-            v2.RandomVerticalFlip(),
-            v2.RandomApply([rotation(config)], p=0.5),
-            v2.RandomApply([crop(config)], p=0.5),
-            v2.RandomApply([blur(config)], p=0.2),
-            v2.RandomApply([PixelNoise(config.noisy_share)], p=0.3),
-            v2.RandomApply([Brightness(config.brightness)], p=0.5),
-            normalise(config),
+            FlipRoll(config.p_flip, config.p_flip, config.p_roll),
+            RotateCrop(config.rotation_degrees, config.crop_scale, config.p_rotation, config.p_crop),
+            Blur(config.blur_sigma, config.p_blur),
+            PixelNoise(config.noisy_share, config.p_noise),
+            Brightness(config.brightness, config.p_brightness),
+            Scale(config.value_mean, config.value_std),
         ]
     )
 
 
-def rotation(config: Config = Config()) -> v2.RandomRotation:
-    """Rotation by up to +-15 degrees; corners get 0, the mean thickness, and no groove."""
-    return v2.RandomRotation(config.rotation_degrees, interpolation=v2.InterpolationMode.BILINEAR)
+class BatchTransform(v2.Transform):
+    """What the transforms below share: `draw` makes the parameters of N samples, `apply` uses them."""
+
+    def forward(self, image: tv_tensors.Image, mask: tv_tensors.Mask) -> tuple[Tensor, Tensor]:
+        """Return (image, mask), transformed; shapes, dtypes and types stay.
+
+        Raises
+        ------
+        TypeError : the two are not marked as image and mask, see `to_tensors`.
+        """
+        if not (isinstance(image, tv_tensors.Image) and isinstance(mask, tv_tensors.Mask)):
+            found = f"{type(image).__name__} and {type(mask).__name__}"
+            raise TypeError(f"Expected a tv_tensors.Image and a tv_tensors.Mask, found {found}.")
+        # Plain tensors inside: on tv_tensors every operation costs twice the time. For the same reason
+        # v2's own `forward`, which walks through any nest of inputs, is not used.
+        size = image.shape[-2:]
+        pixels = image.as_subclass(Tensor).reshape(-1, 1, *size)
+        marks = mask.as_subclass(Tensor).reshape(-1, 1, *size)
+        params = {name: value.to(pixels.device) for name, value in self.draw(len(pixels), *size).items()}
+        pixels, marks = self.apply(pixels, marks, **params)
+        return to_tensors(pixels.view(image.shape), marks.view(mask.shape))
+
+    def draw(self, n: int, height: int, width: int) -> dict[str, Tensor]:
+        """Draw the parameters of n samples, on the CPU."""
+        return {}
 
 
-def crop(config: Config = Config()) -> v2.RandomResizedCrop:
-    """A random part of the patch, stretched back to the patch's size."""
-    return ResizedCrop(PATCH_SIZE, scale=config.crop_scale, ratio=(0.8, 1.25))
+class FlipRoll(BatchTransform):
+    """Exact moves of whole pixels: flips, and a circular roll in azimuth.
 
+    A left-right flip mirrors the pipe's handedness, an up-down flip turns the logging direction; a groove
+    stays a groove in both. The roll moves columns by 0 ... W - 1 to the right, and what leaves on one side
+    enters on the other: the tool's zero azimuth is arbitrary. A patch goes round the whole pipe, with every
+    column of a 36-column well and every second one of a 72-column well; in both the last column meets the
+    first, so rolling by whole columns invents nothing.
 
-def blur(config: Config = Config()) -> v2.GaussianBlur:
-    """Gaussian blur of up to 1.75 pixels (standard deviation)."""
-    return v2.GaussianBlur(kernel_size=9, sigma=config.blur_sigma)
-
-
-class ResizedCrop(v2.RandomResizedCrop):
-    """`v2.RandomResizedCrop` with the mask where the image is.
-
-    v2 resizes masks by torch's "nearest", which rounds down and so moves them right and down, here by 0.4
-    pixel on average; "nearest-exact" does not (https://github.com/pytorch/vision/issues/9188).
+    left_right, up_down, roll : probability of each, for each sample.
     """
 
-    def transform(self, inpt, params: dict):
-        if not isinstance(inpt, tv_tensors.Mask):
-            return super().transform(inpt, params)
-        exact = v2.InterpolationMode.NEAREST_EXACT
-        mask = inpt.as_subclass(Tensor)  # as a plain tensor, for which v2 heeds the interpolation
-        return tv_tensors.wrap(
-            v2.functional.resized_crop(mask, **params, size=self.size, interpolation=exact, antialias=False),
-            like=inpt,
+    def __init__(self, left_right: float = 0.0, up_down: float = 0.0, roll: float = 0.0):
+        super().__init__()
+        self.probabilities = torch.tensor([[left_right], [up_down], [roll]])
+
+    def draw(self, n, height, width):
+        left_right, up_down, roll = (torch.rand(3, n) < self.probabilities).long()
+        return {"left_right": left_right, "up_down": up_down, "roll": roll * torch.randint(width, (n,))}
+
+    def apply(self, image, mask, left_right, up_down, roll):
+        height, width = image.shape[-2:]
+        rows = torch.arange(height, device=image.device)
+        columns = torch.arange(width, device=image.device) - roll[:, None]
+        # |i - last| counts backwards, |i - 0| forwards
+        rows = (rows - (height - 1) * up_down[:, None]).abs()
+        columns = (columns % width - (width - 1) * left_right[:, None]).abs()
+        index = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+        return tuple(part.flatten(1).gather(1, index).view(part.shape) for part in (image, mask))
+
+
+class RotateCrop(BatchTransform):
+    """Rotation about the centre, then a random part stretched to the patch's size, sampled once for both.
+
+    The image is interpolated linearly, the mask takes its exact nearest neighbour: v2's crop resizes masks
+    by torch's "nearest", which rounds down and so moves them right and down, here by 0.4 pixel on average
+    (https://github.com/pytorch/vision/issues/9188). Corners get 0, the mean thickness, and no groove.
+
+    degrees : largest angle, either way. scale : share of the area that the part keeps; its sides are up
+    to a quarter longer than each other. p_rotation, p_crop : probability of each, for each sample.
+    """
+
+    def __init__(
+        self, degrees: float, scale: tuple[float, float], p_rotation: float = 1.0, p_crop: float = 1.0
+    ):
+        super().__init__()
+        self.degrees, self.scale, self.p_rotation, self.p_crop = degrees, scale, p_rotation, p_crop
+
+    def draw(self, n, height, width):
+        rotated, cropped, angle, area, ratio, top, left = torch.rand(7, n)
+        side = (self.scale[0] + (self.scale[1] - self.scale[0]) * area).sqrt()
+        ratio = 1.25 ** (ratio - 0.5)  # square root of width / height
+        heights = torch.where(cropped < self.p_crop, (side / ratio).clamp(max=1), 1.0) * height
+        widths = torch.where(cropped < self.p_crop, (side * ratio).clamp(max=1), 1.0) * width
+        return {
+            "degrees": self.degrees * (2 * angle - 1) * (rotated < self.p_rotation),  # counter-clockwise
+            "box": torch.stack([top * (height - heights), left * (width - widths), heights, widths]),
+        }
+
+    def apply(self, image, mask, degrees, box):
+        height, width = image.shape[-2:]
+        top, left, heights, widths = box[..., None]
+        # Where the cropped rows and columns lie in the rotated image, from its centre, in pixels; like
+        # torchvision's crop, the part does not look beyond its own border.
+        y = (torch.arange(height, device=image.device) + 0.5) * heights / height - 0.5
+        x = (torch.arange(width, device=image.device) + 0.5) * widths / width - 0.5
+        y = y.clamp(min=0).minimum(heights - 1) + top - (height - 1) / 2
+        x = x.clamp(min=0).minimum(widths - 1) + left - (width - 1) / 2
+        # The rotation, in grid_sample's coordinates: -1 ... 1 from border to border
+        sin, cos = degrees[:, None].deg2rad().sin(), degrees[:, None].deg2rad().cos()
+        from_x = torch.stack([x * cos * 2 / width, x * sin * 2 / height], dim=-1)  # (N, W, 2)
+        from_y = torch.stack([-y * sin * 2 / width, y * cos * 2 / height], dim=-1)  # (N, H, 2)
+        grid = from_x[:, None] + from_y[:, :, None]  # (N, H, W, 2)
+        return (
+            F.grid_sample(image, grid, mode="bilinear", align_corners=False),
+            F.grid_sample(mask, grid, mode="nearest", align_corners=False),
         )
 
 
-class PixelNoise(v2.Transform):
-    """Replace a random share of the pixels, at most `max_share`, by values drawn from the same image.
+class Blur(BatchTransform):
+    """Gaussian blur of the image, with 9 x 9 pixels and the border mirrored as in `v2.GaussianBlur`.
 
-    Values of the image itself keep the noise on the data's scale, whatever that is.
+    sigma : smallest and largest standard deviation, pixels. p : probability for each sample.
     """
 
-    def __init__(self, max_share: float = 0.10):
+    def __init__(self, sigma: tuple[float, float], p: float = 1.0):
         super().__init__()
-        self.max_share = max_share
+        self.sigma, self.p = sigma, p
 
-    def make_params(self, flat_inputs: list) -> dict:
-        image = next(value for value in flat_inputs if isinstance(value, tv_tensors.Image))
-        pixels = image[..., :1, :, :].numel()
-        noisy = int(torch.rand(()) * self.max_share * pixels)
-        return {"where": torch.randperm(pixels)[:noisy], "source": torch.randint(pixels, (noisy,))}
+    def draw(self, n, height, width):
+        chosen, sigma = torch.rand(2, n)
+        sigma = self.sigma[0] + (self.sigma[1] - self.sigma[0]) * sigma
+        return {"sigma": torch.where(chosen < self.p, sigma, 0.01)}  # 0.01: all weight on the pixel itself
 
-    def transform(self, inpt, params: dict):
-        if not isinstance(inpt, tv_tensors.Image):
-            return inpt
-        flat = inpt.flatten().clone()
-        flat[params["where"]] = flat[params["source"]]
-        return tv_tensors.wrap(flat.reshape(inpt.shape), like=inpt)
+    def apply(self, image, mask, sigma):
+        offsets = torch.arange(-4, 5, device=image.device)
+        weights = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(dim=1)  # (N, 9)
+        # A blur along one axis is a matrix product, for which each sample may have its own matrix
+        rows, columns = (
+            (weights @ _taps(size, image.device)).view(-1, size, size) for size in image.shape[-2:]
+        )
+        return (rows @ image[:, 0] @ columns.mT)[:, None], mask
 
 
-class Brightness(v2.Transform):
+@lru_cache
+def _taps(size: int, device: torch.device) -> Tensor:
+    """(9, size * size) of 0 and 1: tap k of pixel i reads pixel j; beyond the border it is mirrored."""
+    sources = F.pad(torch.arange(float(size))[None], (4, 4), mode="reflect")[0].long().unfold(0, 9, 1)
+    return F.one_hot(sources, size).transpose(0, 1).flatten(1).float().to(device)
+
+
+class PixelNoise(BatchTransform):
+    """Replace a random share of the pixels by values drawn from the same image.
+
+    Values of the image itself keep the noise on the data's scale, whatever that is.
+
+    max_share : largest share of the pixels. p : probability for each sample.
+    """
+
+    def __init__(self, max_share: float = 0.10, p: float = 1.0):
+        super().__init__()
+        self.max_share, self.p = max_share, p
+
+    def draw(self, n, height, width):
+        chosen, share = torch.rand(2, n, 1)
+        most = int(self.max_share * height * width)
+        noisy = 1 + (share * most).long()
+        # The first `noisy` pixels, over and over: every sample has equally many indices
+        where = torch.randint(height * width, (n, most)).gather(1, torch.arange(most) % noisy)
+        # One table for the batch: a pixel that comes up twice takes the same value twice
+        source = torch.randint(height * width, (height * width,))[where]
+        return {"where": where, "source": torch.where(chosen < self.p, source, where)}
+
+    def apply(self, image, mask, where, source):
+        flat = image.flatten(1)
+        return flat.scatter(1, where, flat.gather(1, source)).view(image.shape), mask
+
+
+class Brightness(BatchTransform):
     """Multiply the image by a factor of 1 +- `limit`.
 
     `v2.functional.adjust_brightness` does the same multiplication but clips to 0 ... 1, which would
     erase every groove: metal loss is negative.
+
+    p : probability for each sample.
     """
 
-    def __init__(self, limit: float = 0.5):
+    def __init__(self, limit: float = 0.5, p: float = 1.0):
         super().__init__()
-        self.limit = limit
+        self.limit, self.p = limit, p
 
-    def make_params(self, flat_inputs: list) -> dict:
-        return {"factor": 1 + self.limit * (2 * torch.rand(()) - 1)}
+    def draw(self, n, height, width):
+        chosen, change = torch.rand(2, n)
+        return {"factor": 1 + self.limit * (2 * change - 1) * (chosen < self.p)}
 
-    def transform(self, inpt, params: dict):
-        if not isinstance(inpt, tv_tensors.Image):
-            return inpt
-        return tv_tensors.wrap(inpt * params["factor"], like=inpt)
+    def apply(self, image, mask, factor):
+        return image * factor[:, None, None, None], mask
+
+
+class Scale(BatchTransform):
+    """(value - mean) / std, the same for all: thickness deviations come to the order of 1."""
+
+    def __init__(self, mean: float, std: float):
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def apply(self, image, mask):
+        return (image - self.mean).div_(self.std), mask

@@ -32,7 +32,7 @@
 #
 # **Contents**
 # 1. [The U-Net](#1-The-U-Net)
-# 2. [The loss, on logits](#2-The-loss,-on-logits)
+# 2. [The loss takes logits](#2-The-loss-takes-logits)
 # 3. [The right Dice](#3-The-right-Dice)
 # 4. [A score that stays on the device](#4-A-score-that-stays-on-the-device)
 
@@ -99,7 +99,7 @@ for height, width in ((36, 36), (36, 72), (360, 36), (37, 41)):
 # %% [markdown]
 # It takes any height and width, so that later it can look at more of a pipe than one patch.
 #
-# ## 2 The loss, on logits
+# ## 2 The loss takes logits
 #
 # The baseline loss is binary cross-entropy out of the box, `nn.BCEWithLogitsLoss`. The notebook under review put a sigmoid
 # into the model and `BCELoss` behind it. In float32 the sigmoid of a confident logit is exactly 1. For a confident mistake

@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from helpers.data import read_labels, write_csv
-from helpers.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
 from helpers.files import DataError
 from helpers.synthetic import ensure_simulated
-from helpers.transforms import eval_transform, flip_transform
+from helpers.transforms import augment_transform, eval_transform, flip_transform
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +120,104 @@ def test_only_training_batches_are_shuffled(folder, config):
     assert not torch.equal(next(iter(prepared.train))[1], prepared.train.dataset.masks[: config.batch_size])
 
 
-def test_the_same_seed_gives_the_same_batches(folder, config):
-    batches = []
+@pytest.fixture(scope="module")
+def augmented(simulated) -> SegmentationDataset:
+    names = simulated[1].index[:60]
+    return SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0], augment_transform(), seed=4)
+
+
+def batches(dataset, workers=0, epochs=1) -> list[torch.Tensor]:
+    """Images and masks of all batches of 4, in order: two fetches an epoch, the last one of 28 patches."""
+    loader = BatchLoader(dataset, 4, shuffle=True, num_workers=workers)
+    return [part for _ in range(epochs) for batch in loader for part in batch]
+
+
+def same(some, others) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_two_runs_give_the_same_batches_with_any_number_of_workers(workers, augmented):
+    torch.manual_seed(1)
+    first = batches(augmented, 0, epochs=2)
+    torch.manual_seed(2)
+    assert same(first, batches(augmented, workers, epochs=2))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_loader_hands_out_each_patch_once_in_batches_of_its_size(workers, simulated):
+    names = simulated[1].index[:61]
+    dataset = SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0])
+    loader = BatchLoader(dataset, 4, shuffle=True, num_workers=workers)
+    sizes = [(len(images), len(masks)) for images, masks in loader]
+    assert sizes == [(4, 4)] * 15 + [(1, 1)]
+    assert len(loader) == 16
+    images, masks = (torch.cat(parts) for parts in zip(*loader, strict=True))
+    places = (images[:, None] == dataset.images).flatten(2).all(dim=2).int().argmax(dim=1)
+    assert sorted(places.tolist()) == list(range(61))
+    assert torch.equal(masks, dataset.masks[places])
+
+
+def test_a_plain_loader_will_do(augmented):
+    """It stacks images and masks, which unpack as the pair that they are."""
+    images, masks = next(iter(DataLoader(augmented, 16)))
+    assert same((images, masks), augmented.__getitems__(list(range(16))))
+
+
+def test_the_seed_of_the_dataset_decides(augmented, simulated):
+    labels = simulated[1].loc[augmented.names]
+    other = SegmentationDataset.from_frames(labels, simulated[0], augment_transform(), seed=5)
+    assert not torch.equal(batches(augmented)[0], batches(other)[0])
+
+
+def test_two_epochs_get_other_draws(augmented):
+    """Of each patch, once its place in the epoch is undone."""
+    order = torch.Generator().manual_seed(0)
+    epochs = []
     for _ in range(2):
-        torch.manual_seed(config.seed)
-        batches.append([images for images, _ in data_preparation_pipeline(folder, config).train])
-    assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))
+        shuffled = torch.randperm(60, generator=order).tolist()
+        images = torch.cat([augmented.__getitems__(shuffled[i : i + 16])[0] for i in range(0, 60, 16)])
+        epochs.append(images[torch.tensor(shuffled).argsort()])
+    assert (epochs[0] != epochs[1]).flatten(1).any(dim=1).all()
+
+
+def test_an_item_is_a_batch_of_one(augmented):
+    images, masks = augmented.__getitems__([7])
+    assert same(augmented[7], (images[0], masks[0]))
+    assert augmented[-1][0].shape == (1, 36, 36)
+    with pytest.raises(IndexError):
+        augmented[60]
+
+
+def test_generator_and_threads_of_the_caller_are_left_alone(augmented):
+    torch.manual_seed(3)
+    expected, threads = torch.rand(3), torch.get_num_threads()
+    torch.manual_seed(3)
+    batches(augmented)  # the loader draws from the generator it was given
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads
+
+    def fail(images, masks):
+        torch.rand(5)
+        raise RuntimeError("in a transform")
+
+    torch.manual_seed(3)
+    failing = SegmentationDataset.__new__(SegmentationDataset)
+    failing.__dict__ = {**augmented.__dict__, "transform": fail}
+    with pytest.raises(RuntimeError, match="in a transform"):
+        failing[0]
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.get_num_threads() == threads
+
+
+def test_the_pipeline_gives_the_same_batches_for_the_same_seed(folder, config):
+    runs = []
+    for seed in (config.seed, config.seed, config.seed + 1):
+        prepared = data_preparation_pipeline(folder, replace(config, seed=seed), augment_transform(config))
+        runs.append([part for batch in prepared.train for part in batch])
+    assert same(runs[0], runs[1])
+    assert not torch.equal(runs[0][0], runs[2][0])
+    assert prepared.train.pin_memory == torch.cuda.is_available()
 
 
 def test_a_split_without_a_well_is_refused(folder, config):

@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 
 from helpers.data import COLUMNS
-from helpers.eda import corroded_ratios_per_well, patch_statistics, twin_correlations
+from helpers.eda import (
+    corroded_ratios_per_well,
+    patch_statistics,
+    published_and_here,
+    thickness_per_well,
+    twin_correlations,
+    well_features,
+)
 from helpers.wells import well_from_frame
 
 
@@ -84,3 +91,38 @@ def test_a_missing_twin_leaves_its_columns_empty():
 def test_a_well_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="well 4"):
         well_from_frame(frame({"well_3_patch_0": patch(0)}), 4)
+
+
+def test_published_figures_stand_beside_ours():
+    table = published_and_here({"patches": 968, "corroded pixels, %": 6.5580001})
+    assert table.loc["patches"].tolist() == ["9,674", "968"]
+    assert table.loc["corroded pixels, %"].tolist() == ["7.154", "6.558"]
+
+
+def test_a_figure_that_was_not_published_is_refused():
+    with pytest.raises(KeyError, match="colour"):
+        published_and_here({"colour": 1})
+
+
+def test_features_of_a_well_one_can_check():
+    wall = patch(0)
+    groove = np.zeros((36, 36), np.uint8)
+    groove[:18, 10:14] = 1
+    images = frame({"well_3_patch_0": wall - 0.05 * groove, "well_9_patch_0": wall, "well_9_patch_1": wall})
+    empty = np.zeros((36, 36), np.uint8)
+    masks = frame({"well_3_patch_0": groove, "well_9_patch_0": empty, "well_9_patch_1": empty})
+    image_features, mask_features = well_features(masks, images)
+    assert mask_features.loc[3].tolist()[:3] == pytest.approx([100 * 18 * 4 / 1296, 50, 4])
+    assert mask_features.loc[3, "groove contrast"] == pytest.approx(0.05, abs=0.006)
+    assert mask_features.loc[9].tolist() == [0, 0, 0, 0]
+    assert image_features.loc[3, "IQR"] == pytest.approx(1.35 * 0.01, rel=0.15)
+    assert image_features.loc[9, "column correlation"] == pytest.approx(0.5, abs=0.1)  # twins are equal here
+
+
+def test_thickness_per_well_leaves_unusable_pixels_out_and_counts_them():
+    pixels = np.linspace(-0.1, 0.1, 1296).reshape(36, 36)
+    pixels[:9] = [[-999.25] * 36] * 4 + [[np.nan] * 36] * 5
+    row = thickness_per_well(frame({"well_5_patch_0": pixels, "well_5_patch_1": pixels})).loc[5]
+    assert row["patches"] == 2 and row["unusable, %"] == 25
+    assert row["median"] == pytest.approx(np.median(pixels[9:]))
+    assert row["0.5 %"] > -0.1
