@@ -67,7 +67,7 @@ class Results:
         row |= self.provenance
         new = not self.path.exists()
         with open(self.path, "a", newline="") as file:
-            writer = csv.DictWriter(file, row)
+            writer = csv.DictWriter(file, row, lineterminator="\n")
             if new:
                 writer.writeheader()
             writer.writerow(row)

@@ -41,7 +41,7 @@ class SegmentationDataset(Dataset):
     ----------
     names : list of N patch names.
     images : (N, 1, 36, 36) float32, repaired thickness variation, before any transform.
-    masks : (N, 1, 36, 36) float32, 0 or 1.
+    masks : (N, 1, 36, 36) uint8, 0 or 1, a quarter of the images' size.
 
     Raises
     ------
@@ -70,7 +70,7 @@ class SegmentationDataset(Dataset):
     def _keep(self, y: pd.DataFrame, pixels, transform: v2.Transform | None, seed: int) -> None:
         self.names = list(y.index)
         self.images = as_images(pixels)
-        self.masks = as_images(y)
+        self.masks = as_images(y, np.uint8)
         self.transform = transform
         self.seed = seed
 
@@ -79,14 +79,15 @@ class SegmentationDataset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         """Return (image, mask), each (1, 36, 36) float32, transformed: a batch of one."""
-        images, masks = self.__getitems__([index])
+        images, masks = self.__getitems__([range(len(self))[index]])
         return images[0], masks[0]
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return the batch (images, masks), each (len(indices), 1, 36, 36) float32, transformed."""
         with _by_itself(crc32(np.array([self.seed, *indices], np.int64))):
             rows = torch.tensor(indices)
-            images, masks = self.images[rows], self.masks[rows]
+            images = self.images.index_select(0, rows)  # thrice as fast as self.images[rows]
+            masks = self.masks.index_select(0, rows).float()
             if self.transform is not None:
                 images, masks = self.transform(*to_tensors(images, masks))
         # plain tensors: what comes after needs no tv_tensors, and they cost time in every operation
@@ -154,9 +155,9 @@ class BatchLoader(DataLoader):
         return math.ceil(len(self.dataset) / self.size)
 
 
-def as_images(pixels: np.ndarray | pd.DataFrame) -> Tensor:
-    """(N, 1296) pixels, row by row -> (N, 1, 36, 36) float32 tensor, a copy."""
-    return torch.from_numpy(np.array(pixels, np.float32)).view(-1, 1, PATCH_SIZE, PATCH_SIZE)
+def as_images(pixels: np.ndarray | pd.DataFrame, dtype: type = np.float32) -> Tensor:
+    """(N, 1296) pixels, row by row -> (N, 1, 36, 36) tensor of `dtype`, a copy."""
+    return torch.from_numpy(np.array(pixels, dtype)).view(-1, 1, PATCH_SIZE, PATCH_SIZE)
 
 
 @dataclass(frozen=True)

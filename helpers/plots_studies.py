@@ -76,20 +76,22 @@ def show_overlap(counts: pd.DataFrame) -> None:
 
 def show_clusters(features: pd.DataFrame, title: str) -> None:
     """Wells joined by how alike they are (Ward), and their standardised features as colours."""
-    grid = sns.clustermap(
-        features,
-        method="ward",
-        z_score=1,
-        cmap="PuOr_r",
-        center=0,
-        col_cluster=False,
-        figsize=(6.5, 5),
-        dendrogram_ratio=(0.2, 0.02),
-        cbar_pos=(1.0, 0.3, 0.03, 0.4),
-        cbar_kws={"label": "standard deviations\nfrom the mean of the wells"},
-    )
-    grid.ax_heatmap.set_ylabel("well")
-    grid.figure.suptitle(title, y=1.03)
+    # clustermap lays out its own axes
+    with plt.rc_context({"figure.constrained_layout.use": False}):
+        grid = sns.clustermap(
+            features,
+            method="ward",
+            z_score=1,
+            cmap="PuOr_r",
+            center=0,
+            col_cluster=False,
+            figsize=(6.5, 5),
+            dendrogram_ratio=(0.2, 0.02),
+            cbar_pos=(1.0, 0.3, 0.03, 0.4),
+            cbar_kws={"label": "standard deviations\nfrom the mean of the wells"},
+        )
+        grid.ax_heatmap.set_ylabel("well")
+        grid.figure.suptitle(title, y=1.03)
     plt.show()
 
 

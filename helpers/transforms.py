@@ -150,7 +150,9 @@ class RotateCrop(BatchTransform):
         sin, cos = degrees[:, None].deg2rad().sin(), degrees[:, None].deg2rad().cos()
         from_x = torch.stack([x * cos * 2 / width, x * sin * 2 / height], dim=-1)  # (N, W, 2)
         from_y = torch.stack([-y * sin * 2 / width, y * cos * 2 / height], dim=-1)  # (N, H, 2)
-        grid = from_x[:, None] + from_y[:, :, None]  # (N, H, W, 2)
+        # Pairs are added thrice as fast when torch takes them for complex numbers
+        from_x, from_y = torch.view_as_complex(from_x), torch.view_as_complex(from_y)
+        grid = torch.view_as_real(from_x[:, None] + from_y[:, :, None])  # (N, H, W, 2)
         return (
             F.grid_sample(image, grid, mode="bilinear", align_corners=False),
             F.grid_sample(mask, grid, mode="nearest", align_corners=False),
@@ -170,16 +172,18 @@ class Blur(BatchTransform):
     def draw(self, n, height, width):
         chosen, sigma = torch.rand(2, n)
         sigma = self.sigma[0] + (self.sigma[1] - self.sigma[0]) * sigma
-        return {"sigma": torch.where(chosen < self.p, sigma, 0.01)}  # 0.01: all weight on the pixel itself
+        return {"sigma": sigma * (chosen < self.p)}
 
     def apply(self, image, mask, sigma):
+        blurred = sigma.nonzero()[:, 0]
         offsets = torch.arange(-4, 5, device=image.device)
-        weights = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(dim=1)  # (N, 9)
+        weights = (-0.5 * (offsets / sigma[blurred, None]) ** 2).softmax(dim=1)  # (n, 9)
         # A blur along one axis is a matrix product, for which each sample may have its own matrix
         rows, columns = (
             (weights @ _taps(size, image.device)).view(-1, size, size) for size in image.shape[-2:]
         )
-        return (rows @ image[:, 0] @ columns.mT)[:, None], mask
+        result = rows @ image[blurred, 0] @ columns.mT
+        return image.index_copy(0, blurred, result[:, None]), mask
 
 
 @lru_cache

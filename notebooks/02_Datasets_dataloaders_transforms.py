@@ -123,7 +123,7 @@ pd.Series(
 
 # %% [markdown]
 # The second and the third row are the leak: training patches on which validation and test wells had a say. The last
-# two are the flattery: odd patches that nobody would be judged on.
+# two rows count odd patches on which nobody would be judged, which flatters a score wherever they are not 0.
 #
 # Nothing is dropped silently. The report names each patch, what was found in it and what was done:
 
@@ -294,6 +294,14 @@ first, second = ([torch.cat(epoch) for epoch in run] for run in runs)
 print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal, first, second))}")
 
 # %% [markdown]
-# BENCHMARK
+# How fast is this? `python benchmarks/data_pipeline.py` measures it against the old way: one file, two quantiles and one
+# DataFrame row a sample, and torchvision's transforms a sample at a time. On the 9,674 real patches, batch size 16, with
+# two CPU cores that a training was using too, the better of 0 and 2 workers on each side:
+#
+# | | old way | ours | |
+# |---|---|---|---|
+# | flips only, patches a second | 2,900 | 80,500 | 28 times as many |
+# | everything of R2.5, patches a second | 2,200 | 32,800 | 15 times as many |
+# | files on disk to ready loaders, the same patches kept | 60 s | 7 s | a ninth of the time |
 #
 # **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb)

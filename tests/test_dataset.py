@@ -117,7 +117,8 @@ def test_only_training_batches_are_shuffled(folder, config):
     first = [next(iter(prepared.val))[0] for _ in range(2)]
     assert torch.equal(*first)
     torch.testing.assert_close(first[0] * config.value_std, prepared.val.dataset.images[: config.batch_size])
-    assert not torch.equal(next(iter(prepared.train))[1], prepared.train.dataset.masks[: config.batch_size])
+    unshuffled = prepared.train.dataset.masks[: config.batch_size].float()
+    assert not torch.equal(next(iter(prepared.train))[1], unshuffled)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def test_the_loader_hands_out_each_patch_once_in_batches_of_its_size(workers, si
     images, masks = (torch.cat(parts) for parts in zip(*loader, strict=True))
     places = (images[:, None] == dataset.images).flatten(2).all(dim=2).int().argmax(dim=1)
     assert sorted(places.tolist()) == list(range(61))
-    assert torch.equal(masks, dataset.masks[places])
+    assert torch.equal(masks, dataset.masks[places].float())
 
 
 def test_a_plain_loader_will_do(augmented):
