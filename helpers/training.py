@@ -98,6 +98,11 @@ class Run:
     best_val_loss: float = float("inf")
     best_path: Path | None = None
 
+    @property
+    def last_path(self) -> Path:
+        """The model after its last epoch, good or bad."""
+        return self.folder / f"last_{self.timestamp}.pt"
+
     def history_frame(self) -> pd.DataFrame:
         """One row an epoch: train_loss, val_loss, val_dice, val_mean_iou, seconds, patches_per_second."""
         return pd.DataFrame(self.history).set_index("epoch")
@@ -133,7 +138,7 @@ def fit(run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int)
 
     After each epoch the losses and scores go to TensorBoard, and the model is saved as
     `model_<timestamp>_<epoch>.pt` if its validation loss is the lowest of the run; the file that it
-    beats is then removed.
+    beats is then removed. The model of the last epoch is kept beside it as `last_<timestamp>.pt`.
 
     Returns
     -------
@@ -170,6 +175,7 @@ def fit(run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int)
             _log(writer, row)
             if val_loss < run.best_val_loss:
                 _save_best(run, row)
+            _save(run, row, run.last_path)
             bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", refresh=False)
     return run.history_frame()
 
@@ -203,6 +209,13 @@ def read_scalars(run_folder: Path) -> pd.DataFrame:
 
 def _save_best(run: Run, row: dict[str, float]) -> None:
     path = run.folder / f"model_{run.timestamp}_{row['epoch']}.pt"
+    _save(run, row, path)
+    if run.best_path is not None:
+        run.best_path.unlink(missing_ok=True)
+    run.best_val_loss, run.best_path = row["val_loss"], path
+
+
+def _save(run: Run, row: dict[str, float], path: Path) -> None:
     checkpoint = {
         "model_name": run.model_name,
         "state_dict": run.model.state_dict(),
@@ -212,9 +225,6 @@ def _save_best(run: Run, row: dict[str, float]) -> None:
     }
     with replace_atomically(path) as temporary:
         torch.save(checkpoint, temporary)
-    if run.best_path is not None:
-        run.best_path.unlink(missing_ok=True)
-    run.best_val_loss, run.best_path = row["val_loss"], path
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:

@@ -152,7 +152,7 @@ def test_the_best_model_is_kept_and_only_that(config):
     with patch.object(training, "evaluate", side_effect=lambda *_: (next(losses), counts)):
         fit(run, loader(), loader(), epochs=3)
     assert run.best_path.name == f"model_{run.timestamp}_2.pt"
-    assert list(run.folder.glob("*.pt")) == [run.best_path]
+    assert list(run.folder.glob("model_*.pt")) == [run.best_path]
 
 
 def test_the_best_model_is_loaded_back(config):
@@ -163,6 +163,14 @@ def test_the_best_model_is_loaded_back(config):
     images, _ = stripes(4)
     torch.testing.assert_close(model(images), run.model(images))
     assert not model.training
+
+
+def test_the_last_model_is_kept_too(config):
+    run = new_run(config)
+    fit(run, loader(), loader(), epochs=2)
+    last = load_model(run.last_path)
+    torch.testing.assert_close(last.head.weight, run.model.head.weight)
+    assert torch.load(run.last_path, weights_only=True)["scores"]["epoch"] == 2
 
 
 def test_a_checkpoint_holds_its_scores_and_seed(config):
@@ -186,7 +194,7 @@ def test_a_full_disk_leaves_the_former_best_model(config):
     ):
         fit(run, loader(), loader(), epochs=1)
     assert run.best_path == before
-    assert list(run.folder.glob("*.pt")) == [before]
+    assert list(run.folder.glob("model_*.pt")) == [before]
     load_model(before)
 
 
