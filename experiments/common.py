@@ -2,26 +2,39 @@
 
 import argparse
 import csv
+import io
 import os
 import platform
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from helpers.colab import DataSource, find_data
 from helpers.config import Config
 from helpers.data import load_data, read_labels
+from helpers.dataset import SegmentationDataset, as_images
 from helpers.preprocess import PreprocessData
 
 HERE = Path(__file__).parent
 
 
-def parse_arguments(description: str, budget: int, seeds: int) -> argparse.Namespace:
+HELP = {
+    "budget": "patches shown to each model",
+    "seeds": "runs with the seeds 0 ... N-1",
+    "epochs": "epochs of each run, at least",
+    "seconds": "seconds of training of each run, at least",
+}
+
+
+def parse_arguments(description: str, **defaults: int) -> argparse.Namespace:
+    """Read the command line: `--output`, and whole numbers with these defaults, named as in HELP."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--budget", type=int, default=budget, help="patches shown to each model")
-    parser.add_argument("--seeds", type=int, default=seeds, help="runs with the seeds 0 ... N-1")
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{HELP[name]} (default {default})")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser.parse_args()
 
@@ -37,8 +50,15 @@ def load_repaired() -> tuple[DataSource, pd.DataFrame, pd.DataFrame, pd.DataFram
     return source, y, images, judge
 
 
+def judge_of(source: DataSource, dataset: SegmentationDataset) -> Tensor:
+    """The masks that judge a model on these patches: the clean truth on simulated wells, else the labels."""
+    if not source.simulated:
+        return dataset.masks
+    return as_images(read_labels(source.folder / "y_clean.csv").loc[dataset.names], np.uint8)
+
+
 class Results:
-    """A CSV that grows by a row a run, each on disk at once, so that a killed script goes on where it was."""
+    """A CSV that grows run by run, each on disk at once, so that a killed script goes on where it was."""
 
     def __init__(self, output: Path | None, script: str, source: DataSource):
         data = "simulated" if source.simulated else "real"
@@ -64,12 +84,18 @@ class Results:
         )
 
     def add(self, **row) -> None:
-        row |= self.provenance
-        new = not self.path.exists()
+        """Write the one row of a run."""
+        self.add_all([row])
+        print(row, flush=True)
+
+    def add_all(self, rows: list[dict]) -> None:
+        """Write all rows of a run at once, so that a killed script leaves whole runs only."""
+        rows = [row | self.provenance for row in rows]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        if not self.path.exists():
+            writer.writeheader()
+        writer.writerows(rows)
         with open(self.path, "a", newline="") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
-        self.rows = pd.concat([self.rows, pd.DataFrame([row])], ignore_index=True)
-        print({name: value for name, value in row.items() if name not in self.provenance}, flush=True)
+            file.write(text.getvalue())
+        self.rows = pd.concat([self.rows, pd.DataFrame(rows)], ignore_index=True)

@@ -17,7 +17,7 @@ from helpers.wells import wells_of
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, budget=6_000, seeds=2)
+    arguments = parse_arguments(__doc__, budget=6_000, seeds=3)
     config = Config()
     source, y, images, judge = load_repaired()
     results = Results(arguments.output, __file__, source)

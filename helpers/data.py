@@ -31,6 +31,7 @@ from helpers.files import (
 from helpers.wells import parse_name
 
 COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
+NO_MARK = 255  # while labels are checked: neither 0 nor 1
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
 
 
@@ -188,7 +189,10 @@ def read_labels(path: Path) -> pd.DataFrame:
         # Read as plain text first: pandas would rename doubled columns and take a surplus one as an index
         head = pd.read_csv(path, header=None, nrows=2, dtype=str, keep_default_na=False)
         header = head.iloc[0, 1:].tolist()
-        frame = pd.read_csv(path, index_col=0, low_memory=False) if header == COLUMNS else None
+        frame = None
+        if header == COLUMNS:  # in parts: parsed as int64 and all at once, it takes eight times the memory
+            with pd.read_csv(path, index_col=0, low_memory=False, chunksize=500) as parts:
+                frame = pd.concat([_to_marks(part) for part in parts])
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: not a readable CSV file of labels ({reason_of(error)}).") from error
     if frame is None:
@@ -200,23 +204,29 @@ def read_labels(path: Path) -> pd.DataFrame:
         )
     if frame.empty:
         raise DataError(f"{path}: expected a row for each patch, found none.")
-    frame.index = frame.index.astype(str).rename("patch")
     names = sorted_names(frame.index, path)
     doubled = frame.index[frame.index.duplicated()].unique()
     if len(doubled):
         raise DataError(f"{path}: expected one row a patch, found several for {listed(doubled)}.")
-    texts = [column for column, kind in frame.dtypes.items() if kind.kind not in "iuf"]
-    if texts:
-        frame[texts] = frame[texts].astype(str).apply(pd.to_numeric, errors="coerce")
-    values = frame.to_numpy()
-    wrong = (values != 0) & (values != 1)  # NaN, which a blank or a text has become, is neither
+    wrong = frame.to_numpy() == NO_MARK
     if wrong.any():
         cells = [f"{frame.index[row]} column {column}" for row, column in np.argwhere(wrong)[:5]]
         raise DataError(
             f"{path}: expected 0 or 1 everywhere, found something else in {wrong.sum()} cells of "
             f"{wrong.any(axis=1).sum()} patches, first in {listed(cells)}."
         )
-    return frame.astype(np.uint8).loc[names]
+    return frame.loc[names]
+
+
+def _to_marks(frame: pd.DataFrame) -> pd.DataFrame:
+    """Labels as read, of any type -> uint8: 0, 1, or NO_MARK for whatever is neither."""
+    texts = [column for column, kind in frame.dtypes.items() if kind.kind not in "iuf"]
+    if texts:
+        frame[texts] = frame[texts].astype(str).apply(pd.to_numeric, errors="coerce")
+    values = frame.to_numpy()
+    right = (values == 0) | (values == 1)  # NaN, which a blank or a text has become, is neither
+    marks = np.where(right, values == 1, NO_MARK).astype(np.uint8)
+    return pd.DataFrame(marks, frame.index.astype(str).rename("patch"), frame.columns)
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -157,7 +157,7 @@ class BatchLoader(DataLoader):
 
 def as_images(pixels: np.ndarray | pd.DataFrame, dtype: type = np.float32) -> Tensor:
     """(N, 1296) pixels, row by row -> (N, 1, 36, 36) tensor of `dtype`, a copy."""
-    return torch.from_numpy(np.array(pixels, dtype)).view(-1, 1, PATCH_SIZE, PATCH_SIZE)
+    return torch.from_numpy(np.array(pixels, dtype, order="C")).view(-1, 1, PATCH_SIZE, PATCH_SIZE)
 
 
 @dataclass(frozen=True)

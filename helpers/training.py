@@ -30,7 +30,8 @@ def train_one_epoch(
     Parameters
     ----------
     loader : gives (images, masks), both (B, 1, H, W) float32.
-    loss_fn : takes logits and masks, and returns the mean over the batch.
+    loss_fn : takes logits and masks, and returns the mean over the batch. A model that learns otherwise, as
+        Mask R-CNN does, has `own_loss(images, masks)`, which is taken instead.
     bar : moved on by one after each batch.
 
     Raises
@@ -44,7 +45,7 @@ def train_one_epoch(
     for images, masks in loader:
         images, masks = images.to(device), masks.to(device)
         optimizer.zero_grad()
-        loss = loss_fn(model(images), masks)
+        loss = _loss_of(model, loss_fn, images, masks)
         loss.backward()
         optimizer.step()
         total += loss.detach() * len(images)
@@ -57,6 +58,12 @@ def train_one_epoch(
             f"The training loss is {mean_loss}. Try a smaller learning rate, and check the images for NaN."
         )
     return mean_loss
+
+
+def _loss_of(model: nn.Module, loss_fn: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
+    if hasattr(model, "own_loss"):
+        return model.own_loss(images, masks)
+    return loss_fn(model(images), masks)
 
 
 @torch.inference_mode()

@@ -2,9 +2,20 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import precision_score, recall_score
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
-from helpers.metrics import count_pixels, dice, iou, scores_per_well, summarise
+from helpers.metrics import (
+    boundary_f1_from_counts,
+    count_boundary,
+    count_pixels,
+    dice,
+    iou,
+    precision_from_counts,
+    recall_from_counts,
+    scores_per_well,
+    summarise,
+)
 
 TARGET = torch.tensor([[1, 1, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
 PREDICTION = torch.tensor([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]])
@@ -109,3 +120,53 @@ def test_scores_per_well_are_the_scores_of_its_patches_alone():
 def test_scores_per_well_need_a_name_for_each_patch():
     with pytest.raises(ValueError, match="1 names and 2 counts"):
         scores_per_well(torch.zeros(2, 3), ["well_1_patch_0"])
+
+
+@given(st.integers(0, 10_000))
+def test_precision_and_recall_are_scikit_learns(seed):
+    prediction, target = random_masks(seed)
+    counts = count_pixels(prediction, target)
+    total = counts.sum(0)
+    y, p = target.flatten().numpy(), prediction.flatten().numpy()
+    assert precision_from_counts(total).item() == pytest.approx(precision_score(y, p, zero_division=1))
+    assert recall_from_counts(total).item() == pytest.approx(recall_score(y, p, zero_division=1))
+    per_image = [recall_score(a.flatten(), b.flatten(), zero_division=1) for a, b in zip(target, prediction)]
+    torch.testing.assert_close(recall_from_counts(counts), torch.tensor(per_image, dtype=torch.float32))
+
+
+def stripe(first: int, last: int) -> torch.Tensor:
+    """A groove of whole columns from top to bottom."""
+    mask = torch.zeros(1, 1, 12, 12, dtype=torch.bool)
+    mask[..., first : last + 1] = True
+    return mask
+
+
+def test_a_groove_one_column_off_has_a_perfect_boundary_but_two_off_has_none():
+    target = stripe(3, 5)
+    f1 = [boundary_f1_from_counts(count_boundary(stripe(3 + k, 5 + k), target)).item() for k in range(3)]
+    # by two columns, one of its two sides lies a column beside the other side of the true groove
+    assert f1 == [1, 1, 0.5]
+    assert [dice(stripe(3 + k, 5 + k), target).item() for k in range(3)] == pytest.approx([1, 2 / 3, 1 / 3])
+
+
+def test_a_groove_has_no_boundary_where_it_leaves_the_image():
+    counts = count_boundary(stripe(3, 6), stripe(3, 6))
+    assert counts.tolist() == [[24, 24, 24, 24]]  # two sides of 12 rows, no ends
+
+
+def test_boundaries_of_empty_masks_agree():
+    empty, groove = torch.zeros(1, 1, 12, 12, dtype=torch.bool), stripe(3, 5)
+    assert boundary_f1_from_counts(count_boundary(empty, empty)).item() == 1
+    assert boundary_f1_from_counts(count_boundary(groove, empty)).item() == 0
+    assert boundary_f1_from_counts(count_boundary(empty, groove)).item() == 0
+
+
+def test_boundaries_of_a_batch_are_those_of_its_images():
+    prediction, target = random_masks(3)
+    one_by_one = [count_boundary(p[None], t[None]) for p, t in zip(prediction, target, strict=True)]
+    assert torch.equal(count_boundary(prediction, target), torch.cat(one_by_one))
+
+
+def test_boundaries_of_masks_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"found \(2, 1, 3, 3\) and \(2, 3, 3\)"):
+        count_boundary(torch.zeros(2, 1, 3, 3), torch.zeros(2, 3, 3))

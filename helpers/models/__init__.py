@@ -1,10 +1,23 @@
-"""Architectures, one file each. All take (N, 1, H, W) and return logits of the same shape."""
+"""Architectures, one file each. All take (N, 1, H, W) thickness and return logits of the same shape."""
+
+from importlib import import_module
+from inspect import signature
 
 from torch import nn
 
-from helpers.models.unet import UNet
-
-ARCHITECTURES = {"unet": UNet}
+# Name -> the module it lives in, and what to call there. A module is imported when its model is built: the
+# baseline does not need timm.
+ARCHITECTURES = {
+    "unet": ("unet", "UNet"),
+    "attention_unet": ("attention_unet", "AttentionUNet"),
+    "resunet": ("resunet", "ResUNet"),
+    "unet++": ("unetpp", "UNetPlusPlus"),
+    "vgg16_unet": ("vgg16_unet", "VGG16UNet"),
+    "ag_curesnest": ("ag_curesnest", "AGCUResNeSt"),
+    "vit": ("vit", "vit"),
+    "deit": ("vit", "deit"),
+    "mask_rcnn": ("mask_rcnn", "GrooveMaskRCNN"),
+}
 
 
 def build_model(name: str, **options) -> nn.Module:
@@ -13,15 +26,22 @@ def build_model(name: str, **options) -> nn.Module:
     Parameters
     ----------
     name : one of `ARCHITECTURES`, for example "unet".
-    options : passed to the architecture, for example `dropout=0.2`.
+    options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
+        "resunet" and "unet++", `pretrained` for the others.
 
     Raises
     ------
-    ValueError : no architecture has this name.
+    ValueError : no architecture has this name, or it has no such option.
+    helpers.models.pretrained.DownloadError : `pretrained=True` without the internet.
 
     >>> sum(p.numel() for p in build_model("unet").parameters())
     419777
     """
     if name not in ARCHITECTURES:
         raise ValueError(f"No architecture is called {name!r}; choose one of {sorted(ARCHITECTURES)}.")
-    return ARCHITECTURES[name](**options)
+    module, attribute = ARCHITECTURES[name]
+    build = getattr(import_module(f"helpers.models.{module}"), attribute)
+    known = list(signature(build).parameters)
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}.")
+    return build(**options)

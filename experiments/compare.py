@@ -1,0 +1,52 @@
+"""Which architecture, which loss? Learning curves of all, with the same budgets.
+
+All nine architectures with BCE, the three of the review with every other loss, and the U-Net with the paddings
+of a pipe. Each run trains on the training wells of the reviewer's split (with flips) for at least the given epochs
+and at least the given seconds, and is scored after each epoch on the validation and test wells; nothing is chosen
+by either, so both are unseen. Run it alone: seconds mean little on a busy machine.
+"""
+
+from common import Results, judge_of, parse_arguments
+from tqdm import tqdm
+
+from helpers.colab import find_data
+from helpers.comparison import learning_curve
+from helpers.config import Config
+from helpers.dataset import data_preparation_pipeline
+from helpers.losses import LOSSES
+from helpers.models import ARCHITECTURES
+
+REVIEWED = ("unet", "attention_unet", "resunet")
+PADDINGS = {
+    "zeros": {},
+    "circular azimuth": {"azimuth": "circular"},
+    "circular azimuth, reflected depth": {"azimuth": "circular", "depth": "reflect"},
+}
+
+
+def main() -> None:
+    arguments = parse_arguments(__doc__, seeds=3, epochs=12, seconds=30)
+    config = Config()
+    source = find_data()
+    prepared = data_preparation_pipeline(source.folder, config)
+    unseen = {"val": prepared.val.dataset, "test": prepared.test.dataset}
+    for dataset in unseen.values():
+        dataset.masks = judge_of(source, dataset)
+    cases = [(model, "bce", "zeros") for model in ARCHITECTURES]
+    cases += [(model, loss, "zeros") for model in REVIEWED for loss in LOSSES if loss != "bce"]
+    cases += [("unet", "bce", padding) for padding in PADDINGS if padding != "zeros"]
+    results = Results(arguments.output, __file__, source)
+    budget = {"epochs": arguments.epochs, "seconds": arguments.seconds}
+    runs = [(case, seed) for seed in range(arguments.seeds) for case in cases]
+    for (model, loss, padding), seed in tqdm(runs, unit="run"):
+        run = {"model": model, "loss": loss, "padding": padding, "seed": seed}
+        if results.has(**run, **budget):
+            continue
+        curve = learning_curve(
+            model, loss, prepared.train.dataset, unseen, **budget, seed=seed, **PADDINGS[padding]
+        )
+        results.add_all([run | budget | row for row in curve])
+
+
+if __name__ == "__main__":
+    main()

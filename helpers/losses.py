@@ -1,0 +1,85 @@
+"""Losses of segmentation, all on logits, all (N, 1, H, W) logits and masks of 0 and 1 -> one number.
+
+Overlap losses are taken image by image, then averaged, as the challenge's score is. So that an image without
+a groove is no special case, they are smoothed by one pixel: a confident, empty prediction costs nothing there.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.ops import sigmoid_focal_loss
+
+SMOOTH = 1.0  # pixels
+
+
+def bce(logits: Tensor, masks: Tensor) -> Tensor:
+    """Binary cross-entropy, the mean over pixels: the baseline (R3.2)."""
+    return F.binary_cross_entropy_with_logits(logits, masks)
+
+
+def dice_bce(logits: Tensor, masks: Tensor) -> Tensor:
+    """BCE plus the soft Dice loss, 1 - (2 sum(p t) + s) / (sum(p^2 + t^2) + s).
+
+    Source: V-Net, Milletari, Navab and Ahmadi 2016, https://arxiv.org/abs/1606.04797, section 3. The
+    notebook under review left the factor 2 out, so a perfect prediction still cost 0.5.
+    """
+    p, t = logits.sigmoid().flatten(1), masks.flatten(1)
+    overlap = 2 * (p * t).sum(1) + SMOOTH
+    return bce(logits, masks) + (1 - overlap / ((p * p + t * t).sum(1) + SMOOTH)).mean()
+
+
+def focal(logits: Tensor, masks: Tensor, gamma: float = 2.0) -> Tensor:
+    """Focal loss: each pixel's BCE times (1 - probability of its true class)^gamma, the mean over pixels.
+
+    Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002, equation 4, without class weights. The
+    notebook under review took the factor of the batch's mean BCE, one for all pixels: nothing is focused.
+    """
+    return sigmoid_focal_loss(logits, masks, alpha=-1, gamma=gamma, reduction="mean")
+
+
+def tversky(
+    logits: Tensor, masks: Tensor, false_positives: float = 0.3, false_negatives: float = 0.7
+) -> Tensor:
+    """Tversky loss: 1 - tp / (tp + 0.3 fp + 0.7 fn) of soft counts, so missed pixels cost more than false.
+
+    Source: Salehi, Erdogmus and Gholipour 2017, https://arxiv.org/abs/1706.05721, equation 3.
+    """
+    p, t = logits.sigmoid().flatten(1), masks.flatten(1)
+    tp, fp, fn = (p * t).sum(1), (p * (1 - t)).sum(1), ((1 - p) * t).sum(1)
+    return (1 - (tp + SMOOTH) / (tp + false_positives * fp + false_negatives * fn + SMOOTH)).mean()
+
+
+def lovasz_hinge(logits: Tensor, masks: Tensor) -> Tensor:
+    """Lovász hinge: a convex surrogate of 1 - IoU; 0 once every pixel is right by a logit of 1.
+
+    Source: Berman, Triki and Blaschko 2018, https://arxiv.org/abs/1705.08790, section 3.
+    """
+    logits, t = logits.flatten(1), masks.flatten(1)
+    errors, order = (1 - logits * (2 * t - 1)).sort(dim=1, descending=True)
+    t = t.gather(1, order)
+    # 1 - IoU if the pixels up to this one, the worst first, were wrong
+    intersection = t.sum(1, keepdim=True) - t.cumsum(1)
+    jaccard = 1 - intersection / (t.sum(1, keepdim=True) + (1 - t).cumsum(1))
+    steps = torch.cat([jaccard[:, :1], jaccard[:, 1:] - jaccard[:, :-1]], dim=1)
+    return (errors.relu() * steps).sum(1).mean()
+
+
+def soft_iou(logits: Tensor, masks: Tensor) -> Tensor:
+    """1 - IoU of soft counts: 1 - sum(p t) / sum(p + t - p t).
+
+    Source: Rahman and Wang 2016, https://doi.org/10.1007/978-3-319-50835-1_22, equation 3.
+    """
+    p, t = logits.sigmoid().flatten(1), masks.flatten(1)
+    intersection = (p * t).sum(1)
+    union = (p + t).sum(1) - intersection
+    return (1 - (intersection + SMOOTH) / (union + SMOOTH)).mean()
+
+
+LOSSES = {
+    "bce": bce,
+    "dice_bce": dice_bce,
+    "focal": focal,
+    "tversky": tversky,
+    "lovasz": lovasz_hinge,
+    "soft_iou": soft_iou,
+}

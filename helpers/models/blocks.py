@@ -1,0 +1,96 @@
+"""What the U-Nets of this package share: convolutions that know a pipe, and sizes that pool evenly."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+AZIMUTH_PADDINGS = ("zeros", "circular")
+DEPTH_PADDINGS = ("zeros", "reflect")
+
+
+class PipeConv2d(nn.Conv2d):
+    """A 3 x 3 convolution whose border is padded in its own way along each axis of a pipe.
+
+    Parameters
+    ----------
+    azimuth : padding of the columns: "zeros", or "circular", which takes the neighbour of the last column
+        from the first, as around a pipe.
+    depth : padding of the rows: "zeros" or "reflect".
+
+    Raises
+    ------
+    ValueError : a padding is none of these.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        azimuth: str = "zeros",
+        depth: str = "zeros",
+    ):
+        if azimuth not in AZIMUTH_PADDINGS or depth not in DEPTH_PADDINGS:
+            raise ValueError(
+                f"Expected a padding of azimuth in {AZIMUTH_PADDINGS} and of depth in {DEPTH_PADDINGS}, "
+                f"found {azimuth!r} and {depth!r}."
+            )
+        ordinary = azimuth == depth == "zeros"  # then the convolution pads by itself, which is faster
+        super().__init__(in_channels, out_channels, 3, stride, padding=1 if ordinary else 0)
+        self.azimuth, self.depth, self.ordinary = azimuth, depth, ordinary
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.ordinary:
+            modes = {"zeros": "constant"}
+            x = F.pad(x, (1, 1, 0, 0), mode=modes.get(self.azimuth, self.azimuth))
+            x = F.pad(x, (0, 0, 1, 1), mode=modes.get(self.depth, self.depth))
+        return super().forward(x)
+
+
+def conv_relu(in_channels: int, out_channels: int, **padding: str) -> nn.Sequential:
+    return nn.Sequential(PipeConv2d(in_channels, out_channels, **padding), nn.ReLU())
+
+
+def double_conv(in_channels: int, out_channels: int, dropout: float, **padding: str) -> nn.Sequential:
+    return nn.Sequential(
+        conv_relu(in_channels, out_channels, **padding),
+        nn.Dropout(dropout),
+        conv_relu(out_channels, out_channels, **padding),
+    )
+
+
+class AttentionGate(nn.Module):
+    """Additive attention gate on a skip connection (Oktay et al. 2018, https://arxiv.org/abs/1804.03999, figure 2).
+
+    The coarser features, one level down, say where in the skip to look: a weight between 0 and 1 for each
+    pixel.
+    """
+
+    def __init__(self, skip_channels: int, gate_channels: int):
+        super().__init__()
+        channels = skip_channels // 2
+        self.from_skip = nn.Conv2d(skip_channels, channels, 2, stride=2, bias=False)
+        self.from_gate = nn.Conv2d(gate_channels, channels, 1)
+        self.weight = nn.Conv2d(channels, 1, 1)
+
+    def forward(self, skip: Tensor, gate: Tensor) -> Tensor:
+        """(N, C, H, W) skip and (N, G, H/2, W/2) gate -> (N, C, H, W): the skip, weighted."""
+        weight = self.weight(F.relu(self.from_skip(skip) + self.from_gate(gate))).sigmoid()
+        return skip * F.interpolate(weight, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def pad_to_multiple(images: Tensor, multiple: int, azimuth: str = "zeros") -> Tensor:
+    """Pad rows below and columns on the right until both are multiples, so that poolings halve evenly.
+
+    Rows repeat the last one; columns too, or go on around the pipe where `azimuth` is "circular".
+    The model cuts its output to the images' own size again.
+    """
+    height, width = images.shape[-2:]
+    mode = "circular" if azimuth == "circular" else "replicate"
+    images = F.pad(images, (0, -width % multiple, 0, 0), mode=mode)
+    return F.pad(images, (0, 0, 0, -height % multiple), mode="replicate")
+
+
+def stack(*features: Tensor) -> Tensor:
+    """Join features of equal size along their channels."""
+    return torch.cat(features, dim=1)

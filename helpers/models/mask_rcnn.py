@@ -1,0 +1,124 @@
+"""Mask R-CNN (He et al. 2017, https://arxiv.org/abs/1703.06870), torchvision's: grooves as instances."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights, resnet18
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import MultiScaleRoIAlign
+
+from helpers.grooves import label_grooves
+from helpers.models.pretrained import downloading
+
+ZOOM = 2  # a groove is 2 to 5 pixels wide; the finest features have half the zoomed resolution
+CHANNELS = 64  # of the feature pyramid and the heads; 256 in the paper, for photographs of 800 pixels
+
+
+class AsIs(GeneralizedRCNNTransform):
+    """Takes images as they come, where torchvision's would enlarge them to 800 pixels."""
+
+    def resize(self, image, target=None):
+        return image, target
+
+
+class GrooveMaskRCNN(nn.Module):
+    """Finds a box, a score and a mask for each groove, then merges the masks to one.
+
+    Its instances are connected grooves, joined around the azimuth's wrap. A pixel's probability is that of the
+    surest instance that covers it, the smaller of the instance's score and its mask there: so a pixel
+    reaches 0.5 only if instance and mask do.
+
+    It does not learn from a loss of its logits, which boxes and scores have passed on the way, but from
+    `own_loss`, which `helpers.training` takes instead.
+
+    Parameters
+    ----------
+    pretrained : begin with ImageNet's weights in the backbone; needs the internet.
+
+    Raises
+    ------
+    helpers.models.pretrained.DownloadError : the weights could not be downloaded.
+    """
+
+    def __init__(self, pretrained: bool = False):
+        super().__init__()
+        with downloading("mask_rcnn", pretrained):
+            resnet = resnet18(weights=ResNet18_Weights.IMAGENET1K_V1 if pretrained else None)
+        resnet.maxpool = nn.Identity()  # keeps the finest features at the patch's own 36 x 36
+        # The stages layer1, layer2 and layer3, and a pooled level above them
+        backbone = BackboneWithFPN(
+            resnet, {"layer1": "0", "layer2": "1", "layer3": "2"}, [64, 128, 256], CHANNELS
+        )
+        sizes = ((10,), (20,), (40,), (80,))  # zoomed pixels, from the finest features up
+        self.detector = MaskRCNN(
+            backbone,
+            rpn_anchor_generator=AnchorGenerator(sizes, ((1.0, 4.0, 10.0),) * len(sizes)),  # tall as grooves
+            rpn_pre_nms_top_n_train=200,
+            rpn_pre_nms_top_n_test=100,
+            rpn_post_nms_top_n_train=64,
+            rpn_post_nms_top_n_test=32,
+            box_roi_pool=MultiScaleRoIAlign(["0"], output_size=7, sampling_ratio=2),
+            box_head=TwoMLPHead(7 * 7 * CHANNELS, 256),
+            box_predictor=FastRCNNPredictor(256, num_classes=2),
+            box_batch_size_per_image=32,
+            box_detections_per_img=20,
+            mask_roi_pool=MultiScaleRoIAlign(["0"], output_size=14, sampling_ratio=2),
+            mask_head=MaskRCNNHeads(CHANNELS, (CHANNELS, CHANNELS), dilation=1),
+            mask_predictor=MaskRCNNPredictor(CHANNELS, CHANNELS, num_classes=2),
+        )
+        self.detector.transform = AsIs(min_size=1, max_size=1, image_mean=[0.0] * 3, image_std=[1.0] * 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W."""
+        training = self.detector.training
+        self.detector.eval()  # else the detector would ask for targets
+        found = self.detector(self._zoomed(images))
+        self.detector.train(training)
+        size = [ZOOM * side for side in images.shape[-2:]]
+        probabilities = torch.stack(
+            [
+                torch.minimum(one["masks"], one["scores"][:, None, None, None]).amax(0)
+                if len(one["masks"])
+                else images.new_zeros(1, *size)
+                for one in found
+            ]
+        )
+        return F.avg_pool2d(probabilities.float(), ZOOM).logit(eps=1e-6)
+
+    def own_loss(self, images: Tensor, masks: Tensor) -> Tensor:
+        """The sum of the detector's losses: objectness, boxes, classes and instance masks.
+
+        Parameters
+        ----------
+        images, masks : (N, 1, H, W), masks of 0 and 1. In training mode only.
+        """
+        targets = [self._instances(mask) for mask in masks[:, 0].bool().cpu().numpy()]
+        targets = [{name: value.to(images.device) for name, value in one.items()} for one in targets]
+        return torch.stack(list(self.detector(self._zoomed(images), targets).values())).sum()
+
+    @staticmethod
+    def _zoomed(images: Tensor) -> list[Tensor]:
+        zoomed = F.interpolate(images, scale_factor=ZOOM, mode="bilinear", align_corners=False)
+        return list(zoomed.expand(-1, 3, -1, -1))
+
+    @staticmethod
+    def _instances(mask: np.ndarray) -> dict[str, Tensor]:
+        """(H, W) bool -> boxes (n, 4), labels (n,) and masks (n, H, W) of its n grooves, zoomed."""
+        labels = label_grooves(mask)
+        grooves = labels == np.arange(1, labels.max() + 1)[:, None, None]
+        boxes = np.zeros((len(grooves), 4), np.float32)
+        for box, groove in zip(boxes, grooves, strict=True):
+            rows, columns = np.nonzero(groove)
+            box[:] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        zoomed = grooves.repeat(ZOOM, axis=1).repeat(ZOOM, axis=2)
+        return {
+            "boxes": torch.from_numpy(ZOOM * boxes),
+            "labels": torch.ones(len(grooves), dtype=torch.int64),
+            "masks": torch.from_numpy(zoomed.astype(np.uint8)),
+        }

@@ -1,0 +1,66 @@
+"""ResUNet (Zhang, Liu and Wang 2018, https://arxiv.org/abs/1711.10684), as wide as the reviewed U-Net."""
+
+from torch import Tensor, nn
+
+from helpers.models.blocks import PipeConv2d, pad_to_multiple, stack
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation residual block: twice (batch norm, ReLU, convolution), plus a shortcut (figure 1b)."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int = 1, dropout: float = 0.0, **padding: str
+    ):
+        super().__init__()
+        self.residual = nn.Sequential(
+            nn.BatchNorm2d(in_channels),
+            nn.ReLU(),
+            PipeConv2d(in_channels, out_channels, stride, **padding),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            PipeConv2d(out_channels, out_channels, **padding),
+        )
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.residual(x) + self.shortcut(x)
+
+
+class ResUNet(nn.Module):
+    """U-Net of residual blocks; strides of 2 in place of poolings, nearest neighbours upwards.
+
+    Parameters
+    ----------
+    dropout : probability of zeroing a value between the two convolutions of an encoder block.
+    azimuth, depth : padding of columns and rows, see `helpers.models.blocks.PipeConv2d`.
+    """
+
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros"):
+        super().__init__()
+        padding = {"azimuth": azimuth, "depth": depth}
+        self.azimuth = azimuth
+        # No batch norm before the first convolution: the images' own scale is what tells a groove
+        self.stem = nn.Sequential(
+            PipeConv2d(1, 32, **padding), nn.BatchNorm2d(32), nn.ReLU(), PipeConv2d(32, 32, **padding)
+        )
+        self.stem_shortcut = nn.Conv2d(1, 32, 1)
+        self.encoder2 = ResidualBlock(32, 64, 2, dropout, **padding)
+        self.bottleneck = ResidualBlock(64, 128, 2, dropout, **padding)
+        self.up = nn.Upsample(scale_factor=2)
+        self.decoder2 = ResidualBlock(128 + 64, 64, **padding)
+        self.decoder1 = ResidualBlock(64 + 32, 32, **padding)
+        self.head = nn.Conv2d(32, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
+        height, width = images.shape[-2:]
+        x = pad_to_multiple(images, 4, self.azimuth)
+        skip1 = self.stem(x) + self.stem_shortcut(x)  # (N, 32, H, W)
+        skip2 = self.encoder2(skip1)  # (N, 64, H/2, W/2)
+        x = self.bottleneck(skip2)  # (N, 128, H/4, W/4)
+        x = self.decoder2(stack(self.up(x), skip2))  # (N, 64, H/2, W/2)
+        x = self.decoder1(stack(self.up(x), skip1))  # (N, 32, H, W)
+        return self.head(x)[..., :height, :width]

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import segmentation_models_pytorch as smp
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.losses import LOSSES, bce, dice_bce, focal, lovasz_hinge, soft_iou, tversky
+
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
+
+
+def random_case(seed: int = 0, share: float = 0.2) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    masks = (torch.rand((4, 1, 9, 11), generator=generator) < share).float()
+    return 3 * torch.randn((4, 1, 9, 11), generator=generator), masks
+
+
+def by_image(loss, logits, masks) -> float:
+    """The mean of a loss that knows only whole batches, over batches of one image."""
+    return torch.stack([loss(x[None], t[None]) for x, t in zip(logits, masks, strict=True)]).mean().item()
+
+
+def test_bce_by_its_definition():
+    logits, masks = random_case()
+    p, t = logits.double().sigmoid().numpy(), masks.double().numpy()
+    assert bce(logits, masks).item() == pytest.approx(
+        -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(), rel=1e-5
+    )
+
+
+def test_dice_bce_by_its_definition():
+    logits, masks = random_case()
+    p, t = logits.double().sigmoid().numpy(), masks.double().numpy()
+    dices = [(2 * (a * b).sum() + 1) / ((a**2).sum() + (b**2).sum() + 1) for a, b in zip(p, t, strict=True)]
+    expected = bce(logits, masks).item() + 1 - np.mean(dices)
+    assert dice_bce(logits, masks).item() == pytest.approx(expected, rel=1e-5)
+
+
+@given(st.integers(0, 1000))
+def test_the_others_are_those_of_segmentation_models_pytorch(seed):
+    logits, masks = random_case(seed)
+    theirs = {
+        focal: smp.losses.FocalLoss("binary", gamma=2.0),
+        tversky: smp.losses.TverskyLoss("binary", smooth=1.0, alpha=0.3, beta=0.7),
+        lovasz_hinge: smp.losses.LovaszLoss("binary"),
+        soft_iou: smp.losses.JaccardLoss("binary", smooth=1.0),
+    }
+    for ours, other in theirs.items():
+        assert ours(logits, masks).item() == pytest.approx(by_image(other, logits, masks), rel=1e-4)
+
+
+@every_loss
+def test_a_perfect_prediction_costs_nothing(loss):
+    _, masks = random_case()
+    masks[0] = 0  # one image without a groove
+    assert loss(100 * (2 * masks - 1), masks).item() == pytest.approx(0, abs=1e-6)
+
+
+@every_loss
+def test_the_opposite_of_the_truth_costs_more_than_a_shrug(loss):
+    _, masks = random_case()
+    truth = 2 * masks - 1
+    assert loss(-10 * truth, masks) > loss(0 * truth, masks) > loss(10 * truth, masks)
+
+
+@every_loss
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
+def test_the_gradient_is_finite_at_extreme_logits_and_on_empty_masks(loss, share, size):
+    logits, masks = random_case(share=share)
+    logits = (size * logits).requires_grad_()
+    loss(logits, masks).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+@every_loss
+def test_a_step_against_the_gradient_lowers_the_loss(loss):
+    logits, masks = random_case()
+    logits.requires_grad_()
+    before = loss(logits, masks)
+    (gradient,) = torch.autograd.grad(before, logits)
+    assert gradient.abs().sum() > 0
+    assert loss(logits - 0.1 * gradient, masks) < before
+
+
+@every_loss
+def test_batches_of_equal_size_average_to_the_whole(loss):
+    logits, masks = random_case()
+    assert loss(logits, masks).item() == pytest.approx(by_image(loss, logits, masks), rel=1e-5)
+
+
+# The flawed formulas of the notebook under review
+
+
+def test_the_reviewed_dice_loss_charges_a_half_for_perfection():
+    def reviewed(p, t, s=1.0):
+        return 1 - ((p * t).sum() + s) / ((p * p + t * t).sum() + s)
+
+    _, masks = random_case()
+    assert reviewed(masks, masks).item() == pytest.approx(0.5, abs=0.02)
+    assert dice_bce(100 * (2 * masks - 1), masks).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_the_reviewed_focal_loss_does_not_focus():
+    """Its factor is one for the whole batch, so an easy pixel's share of the gradient stays what it was."""
+
+    def reviewed(logits, masks, gamma=2.0):
+        mean = bce(logits, masks)
+        return (1 - (-mean).exp()) ** gamma * mean
+
+    masks = torch.zeros(1, 1, 1, 2)
+    logits = torch.tensor([[[[-4.0, 2.0]]]], requires_grad=True)  # an easy pixel, a hard one
+
+    def share_of_the_easy(loss):
+        (gradient,) = torch.autograd.grad(loss(logits, masks), logits)
+        return (gradient[..., 0] / gradient.sum()).item()
+
+    assert share_of_the_easy(reviewed) == pytest.approx(share_of_the_easy(bce))
+    assert share_of_the_easy(focal) < 0.01 * share_of_the_easy(bce)
