@@ -1,9 +1,9 @@
 """Which architecture, which loss? Learning curves of all, with the same budgets.
 
 All nine architectures with BCE, the three of the review with every other loss, and the U-Net with the
-paddings of a pipe. Each run trains on the training wells of the reviewer's split (with flips) for at least the
-given epochs and the given seconds, and is scored after each epoch on the validation and test wells; nothing is
-chosen by either, so both are unseen. Run it alone: seconds mean little on a busy machine.
+paddings of a pipe. Each run trains on the training wells of the reviewer's split (with flips) for at least
+the given epochs and the given seconds, and is scored after each epoch on the validation and test wells;
+nothing is chosen by either, so both are unseen. Run it alone: seconds mean little on a busy machine.
 """
 
 from common import Results, judge_of, parse_arguments

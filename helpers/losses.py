@@ -1,7 +1,8 @@
 """Losses of segmentation, all on logits, all (N, 1, H, W) logits and masks of 0 and 1 -> one number.
 
-Overlap losses are taken image by image, then averaged, as the challenge's score is. So that an image without
-a groove is no special case, they are smoothed by one pixel: a confident, empty prediction costs nothing there.
+Overlap losses are taken image by image, then averaged, as the challenge's score is. So that an image
+without a groove is no special case, they are smoothed by one pixel: a confident, empty prediction costs
+nothing there.
 """
 
 import torch

@@ -130,7 +130,10 @@ def test_precision_and_recall_are_scikit_learns(seed):
     y, p = target.flatten().numpy(), prediction.flatten().numpy()
     assert precision_from_counts(total).item() == pytest.approx(precision_score(y, p, zero_division=1))
     assert recall_from_counts(total).item() == pytest.approx(recall_score(y, p, zero_division=1))
-    per_image = [recall_score(a.flatten(), b.flatten(), zero_division=1) for a, b in zip(target, prediction)]
+    per_image = [
+        recall_score(a.flatten(), b.flatten(), zero_division=1)
+        for a, b in zip(target, prediction, strict=True)
+    ]
     torch.testing.assert_close(recall_from_counts(counts), torch.tensor(per_image, dtype=torch.float32))
 
 

@@ -10,7 +10,7 @@ CHANNELS = (64, 256, 512)  # of timm's resnest14d at half, quarter and eighth re
 
 
 class AttentionResNeStUNet(nn.Module):
-    """U-Net with a ResNeSt encoder (Zhang et al. 2022, https://arxiv.org/abs/2004.08955) and attention gates."""
+    """U-Net with attention gates and a ResNeSt encoder (Zhang et al. 2022, https://arxiv.org/abs/2004.08955)."""
 
     def __init__(self, in_channels: int, pretrained: bool):
         super().__init__()
@@ -69,6 +69,8 @@ class AGCUResNeSt(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
+        if self.training and len(images) == 1:  # ResNeSt's batch norms cannot learn from one image alone
+            return self(images.expand(2, -1, -1, -1))[:1]
         height, width = images.shape[-2:]
         x = pad_to_multiple(images, 8)
         first, x2, x4 = self.first(x)

@@ -60,14 +60,15 @@ def double_conv(in_channels: int, out_channels: int, dropout: float, **padding: 
 
 
 class AttentionGate(nn.Module):
-    """Additive attention gate on a skip connection (Oktay et al. 2018, https://arxiv.org/abs/1804.03999, figure 2).
+    """Additive attention gate on a skip (Oktay et al. 2018, https://arxiv.org/abs/1804.03999, figure 2).
 
     The coarser features, one level down, say where in the skip to look: a weight between 0 and 1 for each
-    pixel.
+    pixel. The weights are enlarged around the pipe too, where `azimuth` is "circular".
     """
 
-    def __init__(self, skip_channels: int, gate_channels: int):
+    def __init__(self, skip_channels: int, gate_channels: int, azimuth: str = "zeros"):
         super().__init__()
+        self.azimuth = azimuth
         channels = skip_channels // 2
         self.from_skip = nn.Conv2d(skip_channels, channels, 2, stride=2, bias=False)
         self.from_gate = nn.Conv2d(gate_channels, channels, 1)
@@ -76,7 +77,8 @@ class AttentionGate(nn.Module):
     def forward(self, skip: Tensor, gate: Tensor) -> Tensor:
         """(N, C, H, W) skip and (N, G, H/2, W/2) gate -> (N, C, H, W): the skip, weighted."""
         weight = self.weight(F.relu(self.from_skip(skip) + self.from_gate(gate))).sigmoid()
-        return skip * F.interpolate(weight, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+        around = F.pad(weight, (1, 1, 0, 0), mode="circular" if self.azimuth == "circular" else "replicate")
+        return skip * F.interpolate(around, scale_factor=2, mode="bilinear", align_corners=False)[..., 2:-2]
 
 
 def pad_to_multiple(images: Tensor, multiple: int, azimuth: str = "zeros") -> Tensor:

@@ -30,8 +30,8 @@ class AsIs(GeneralizedRCNNTransform):
 class GrooveMaskRCNN(nn.Module):
     """Finds a box, a score and a mask for each groove, then merges the masks to one.
 
-    Its instances are connected grooves, joined around the azimuth's wrap. A pixel's probability is that of the
-    surest instance that covers it, the smaller of the instance's score and its mask there: so a pixel
+    Its instances are connected grooves, joined around the azimuth's wrap. A pixel's probability is that of
+    the surest instance that covers it, the smaller of the instance's score and its mask there: so it
     reaches 0.5 only if instance and mask do.
 
     It does not learn from a loss of its logits, which boxes and scores have passed on the way, but from
