@@ -25,7 +25,7 @@ PADDINGS = {
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, seeds=3, epochs=12, seconds=30)
+    arguments = parse_arguments(__doc__, seeds=3, epochs=10, seconds=25)
     config = Config()
     source = find_data()
     prepared = data_preparation_pipeline(source.folder, config)
