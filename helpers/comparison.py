@@ -145,7 +145,7 @@ def trace_shapes(
     """Name and shape of what the parts of a model give for one image, in order of use.
 
     Shapes are (C, H, W), or (tokens, C) inside a transformer. A part that gives several tensors is
-    replaced by its own parts.
+    replaced by its own parts. timm's "patch_embed" is left out: it gives (H, W, C), the tokens that follow.
     """
     calls = []
 
@@ -156,7 +156,11 @@ def trace_shapes(
 
         return hook
 
-    hooks = [part.register_forward_hook(note(name)) for name, part in model.named_modules() if name]
+    hooks = [
+        part.register_forward_hook(note(name))
+        for name, part in model.named_modules()
+        if name and "patch_embed" not in name
+    ]
     model.eval()
     with torch.no_grad():
         model(torch.zeros(1, 1, *size, device=next(model.parameters()).device))

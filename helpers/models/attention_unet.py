@@ -10,7 +10,7 @@ class AttentionUNet(nn.Module):
     """The baseline U-Net with an additive attention gate on each skip connection.
 
     In the notebook under review the second convolution of the bottleneck gave its result to a name that
-    was never used, so the network was shallower than drawn, and a sixth of its weights never learned.
+    was never used, so the network was shallower than drawn. Here these are a third of all weights.
 
     Parameters
     ----------

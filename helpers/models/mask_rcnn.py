@@ -72,7 +72,9 @@ class GrooveMaskRCNN(nn.Module):
             mask_head=MaskRCNNHeads(CHANNELS, (CHANNELS, CHANNELS), dilation=1),
             mask_predictor=MaskRCNNPredictor(CHANNELS, CHANNELS, num_classes=2),
         )
-        self.detector.transform = AsIs(min_size=1, max_size=1, image_mean=[0.0] * 3, image_std=[1.0] * 3)
+        self.detector.transform = AsIs(
+            min_size=1, max_size=1, image_mean=[0.0] * 3, image_std=[1.0] * 3, size_divisible=8
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W."""

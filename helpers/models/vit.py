@@ -43,13 +43,11 @@ class TransformerSegmenter(nn.Module):
                 dynamic_img_size=True,
                 **options,
             )
-        self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(self.encoder.embed_dim, 64, 2, stride=2),
-            conv_relu(64, 64),
-            nn.ConvTranspose2d(64, 32, 2, stride=2),
-            conv_relu(32, 32),
-            nn.Conv2d(32, 1, 1),
-        )
+        self.up2 = nn.ConvTranspose2d(self.encoder.embed_dim, 64, 2, stride=2)
+        self.decoder2 = conv_relu(64, 64)
+        self.up1 = nn.ConvTranspose2d(64, 32, 2, stride=2)
+        self.decoder1 = conv_relu(32, 32)
+        self.head = nn.Conv2d(32, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 4."""
@@ -58,7 +56,9 @@ class TransformerSegmenter(nn.Module):
         rows, columns = x.shape[-2] // TOKEN, x.shape[-1] // TOKEN
         x = self.encoder.forward_features(x)[:, self.encoder.num_prefix_tokens :]  # (N, rows * columns, C)
         x = x.transpose(1, 2).unflatten(2, (rows, columns))  # (N, C, H/4, W/4)
-        return self.decoder(x)[..., :height, :width]
+        x = self.decoder2(self.up2(x))  # (N, 64, H/2, W/2)
+        x = self.decoder1(self.up1(x))  # (N, 32, H, W)
+        return self.head(x)[..., :height, :width]
 
 
 def vit(pretrained: bool = False) -> TransformerSegmenter:
