@@ -3,7 +3,9 @@
 import os
 import platform
 import random
+import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +17,7 @@ from helpers.config import PROJECT_ROOT, Config
 from helpers.data import EXPECTED_FILES, find_labels, load_data
 from helpers.files import DataError
 
+DRIVE = Path("/content/drive")
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "torchvision")
 
 
@@ -41,20 +44,54 @@ class DataSource:
         return f"15 simulated wells (helpers.synthetic{seed}) with {self.labels}; the clean truth is known"
 
 
-def open_notebook(config: Config = Config()) -> DataSource:
+def open_notebook(data_folder: str = "", config: Config = Config()) -> DataSource:
     """Seed the generators, set the figures' style, find the data and print which they are.
+
+    In Colab, first install what its runtime lacks, and mount Google Drive if the data lie there. No
+    restart of the runtime is needed: nothing that is loaded changes.
+
+    Parameters
+    ----------
+    data_folder : of the challenge's files, zipped as they were downloaded; without it, see `find_data`.
 
     Raises
     ------
-    DataError : `find_data` found no usable data.
+    DataError : `find_data` found no usable data, or the installation failed.
     """
+    if data_folder:
+        os.environ["CORROSEG_DATA"] = data_folder
+    if in_colab():
+        _install_what_colab_lacks()
+        _mount_drive(os.environ.get("CORROSEG_DATA", ""))
     from helpers.plots import set_style  # here, so that finding the data does not need matplotlib
 
+    # timm's bars of its downloads, of which there are none, would like ipywidgets
+    warnings.filterwarnings("ignore", message="IProgress not found")
     set_style()
     source = find_data(config)
     seed_everything(config.seed)  # last, so that nothing done on a first run only shifts the draws
     print(f"Data: {source.description}")
     return source
+
+
+def _install_what_colab_lacks() -> None:
+    requirements = PROJECT_ROOT / "requirements-colab.txt"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise DataError(
+            f"{requirements}: pip could not install it ({' '.join(reason)}). Is the runtime connected to the "
+            "internet? Run this cell again; if it fails again, restart the runtime."
+        )
+
+
+def _mount_drive(folder: str) -> None:
+    """Ask for the user's Google Drive only if the data are said to lie there."""
+    if Path(folder).is_relative_to(DRIVE) and not DRIVE.exists():
+        from google.colab import drive
+
+        drive.mount(str(DRIVE))
 
 
 def find_data(config: Config = Config()) -> DataSource:

@@ -63,7 +63,7 @@ def learning_curve(
     epoch, train_seconds = 0, 0.0
     while epoch < epochs or train_seconds < seconds:
         start = time.perf_counter()
-        train_loss = train_one_epoch(model, loader, LOSSES[loss_name], optimizer)
+        train_loss, _ = train_one_epoch(model, loader, LOSSES[loss_name], optimizer)
         duration = time.perf_counter() - start
         epoch, train_seconds = epoch + 1, train_seconds + duration
         row = {"epoch": epoch, "train_seconds": round(train_seconds, 2), "train_loss": round(train_loss, 5)}

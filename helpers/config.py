@@ -62,3 +62,8 @@ class Config:
     learning_rate: float = 1e-3
     dropout: float = 0.1
     threshold: float = 0.5  # a pixel is a groove from this probability on
+    schedule: str = "cosine"  # of the learning rate within a call of fit, or "constant"
+    clip_norm: float = 1.0  # a longer gradient is shortened to this
+    patience: int | None = None  # stop after this many epochs without a lower validation loss
+    picture_every: int = 5  # epochs between pictures of validation patches in TensorBoard
+    compile: bool = False  # torch.compile: worth its first minute in long runs on a GPU

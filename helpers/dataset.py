@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
@@ -117,6 +117,14 @@ def keep_batch(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return batch
 
 
+class _RememberedOrder(RandomSampler):
+    """Shuffles as RandomSampler does, and remembers the last order."""
+
+    def __iter__(self) -> Iterator[int]:
+        self.order = list(super().__iter__())
+        return iter(self.order)
+
+
 class BatchLoader(DataLoader):
     """A DataLoader that makes several batches at once and hands them out one by one.
 
@@ -136,14 +144,15 @@ class BatchLoader(DataLoader):
     def __init__(
         self, dataset: SegmentationDataset, size: int, shuffle: bool, seed: int = 0, num_workers: int = 0
     ):
+        generator = torch.Generator().manual_seed(seed)
         super().__init__(
             dataset,
             batch_size=8 * size,
-            shuffle=shuffle,
+            sampler=_RememberedOrder(dataset, generator=generator) if shuffle else None,
             num_workers=num_workers,
             collate_fn=keep_batch,
             pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(seed),
+            generator=generator,
         )
         self.size = size
 
@@ -153,6 +162,11 @@ class BatchLoader(DataLoader):
 
     def __len__(self) -> int:
         return math.ceil(len(self.dataset) / self.size)
+
+    def names_of_batch(self, number: int) -> list[str]:
+        """Names of the patches of batch `number`, from 0, of the epoch that was begun last."""
+        order = getattr(self.sampler, "order", range(len(self.dataset)))
+        return [self.dataset.names[row] for row in order[number * self.size : (number + 1) * self.size]]
 
 
 def as_images(pixels: np.ndarray | pd.DataFrame, dtype: type = np.float32) -> Tensor:

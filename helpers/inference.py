@@ -1,9 +1,12 @@
 """From images to probabilities and masks."""
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
+
+from helpers.metrics import count_pixels, summarise
 
 
 @torch.inference_mode()
@@ -30,6 +33,24 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
     model.eval()
     device = next(model.parameters()).device
     return torch.cat([model(images.to(device)).sigmoid().float().cpu() for images, _ in loader])
+
+
+def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:
+    """Dice and mean IoU at the thresholds 0.05, 0.10 ... 0.95, which index the frame.
+
+    Parameters
+    ----------
+    probabilities, masks : (N, 1, H, W) of patches that the model was not trained on. To choose a threshold
+        take validation patches; chosen on test patches it would flatter the test score.
+
+    >>> threshold_curve(probabilities, masks)["dice"].idxmax()  # doctest: +SKIP
+    0.4
+    """
+    rows = {
+        round(0.05 * step, 2): summarise(count_pixels(probabilities >= 0.05 * step, masks.bool()))
+        for step in range(1, 20)
+    }
+    return pd.DataFrame(rows).T.rename_axis("threshold")
 
 
 def as_patches(tensor: Tensor) -> np.ndarray:

@@ -6,12 +6,14 @@ groove outlined in solid black, the predicted one in dashed green, depth downwar
 
 import math
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
@@ -57,6 +59,18 @@ def show_patches(
     columns: int = 6,
 ) -> None:
     """A grid of patches, (n, H, W), with the outlines of masks and predictions of the same shape."""
+    draw_patches(images, titles, masks, predictions, columns)
+    plt.show()
+
+
+def draw_patches(
+    images: np.ndarray,
+    titles: Sequence[str],
+    masks: np.ndarray | None = None,
+    predictions: np.ndarray | None = None,
+    columns: int = 6,
+) -> Figure:
+    """The figure of `show_patches`, for TensorBoard."""
     rows = math.ceil(len(images) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.15 * rows), squeeze=False)
     for axis in axes.flat:
@@ -68,6 +82,7 @@ def show_patches(
         _outline(axis, predictions, index, PREDICTION_LINE)
         axis.set_title(title, fontsize=9)
     _finish(figure, picture, axes, masks is not None, predictions is not None)
+    return figure
 
 
 def show_grey_patches(images: np.ndarray, titles: Sequence[str], columns: int = 6) -> None:
@@ -109,6 +124,7 @@ def show_well_strips(
         axis.tick_params(labelsize=9)
     axes[0, 0].set_ylabel("depth, rows of the image")
     _finish(figure, picture, axes, masks is not None, predictions is not None)
+    plt.show()
 
 
 def show_twins(even: np.ndarray, odd: np.ndarray, titles: Sequence[str]) -> None:
@@ -150,7 +166,7 @@ def show_unusable_pixels(counts: np.ndarray, config: Config = Config()) -> None:
 def show_curves(table: pd.DataFrame, ylabel: str, title: str) -> None:
     """One curve a column of `table` over its index, whose name labels the axis."""
     plt.figure(figsize=(7, 3.2))
-    for column, line in zip(table, ("-", "--", ":"), strict=False):
+    for column, line in zip(table, cycle(("-", "--", ":")), strict=False):
         plt.plot(table.index, table[column], line, linewidth=2.5, label=column)
     plt.xlabel(table.index.name)
     plt.ylabel(ylabel)
@@ -198,4 +214,3 @@ def _finish(figure, picture, axes, labelled: bool, predicted: bool) -> None:
     ]
     if lines:
         figure.legend(handles=lines, loc="outside lower center", ncols=2, fontsize=9)
-    plt.show()

@@ -52,17 +52,22 @@ def show_difficulty(results: pd.DataFrame) -> None:
     plt.show()
 
 
-def show_detectors(results: pd.DataFrame, score: str = "test_dice") -> None:
-    """Score by what was dropped from training, from the rows of experiments/outliers.py; a dot is a seed."""
-    order = results["detector"].unique()
-    figure, axis = plt.subplots(figsize=(8, 3.4))
+def show_seeds(results: pd.DataFrame, by: str, score: str, label: str) -> None:
+    """A score for each value of the column `by`; a dot is a seed, a bar the mean.
+
+    Parameters
+    ----------
+    label : of the axis of the values, for example "dropped from training by".
+    """
+    order = results[by].unique()
+    figure, axis = plt.subplots(figsize=(8, 0.8 + 0.32 * len(order)))
     for place, name in enumerate(order):
-        values = results.loc[results["detector"] == name, score]
+        values = results.loc[results[by] == name, score]
         axis.plot(values, np.full(len(values), place), "o", color=BLUE, markersize=5)
         axis.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=3)
     axis.set_yticks(range(len(order)), order)
     axis.invert_yaxis()
-    axis.set(xlabel=f"{score.replace('_', ', ')} (dots: seeds, bar: mean)", ylabel="dropped from training by")
+    axis.set(xlabel=f"{score.replace('_', ', ')} (dots: seeds, bar: mean)", ylabel=label)
     plt.show()
 
 

@@ -1,69 +1,124 @@
 """Training: one epoch, its evaluation, and `fit`, which can be called again for more epochs."""
 
+import math
 import sys
 import time
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
+from contextlib import nullcontext
 
 import pandas as pd
 import torch
+from accelerate.optimizer import AcceleratedOptimizer
+from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from helpers.config import Config
-from helpers.files import DataError, replace_atomically
+from helpers.board import Board
+from helpers.engine import engine
 from helpers.metrics import count_pixels, summarise
-from helpers.models import build_model
+from helpers.runs import Run, save_best, save_last
 
 
 def train_one_epoch(
-    model: nn.Module, loader: DataLoader, loss_fn: nn.Module, optimizer: Optimizer, bar: tqdm | None = None
-) -> float:
-    """Train on every batch once and return the mean loss over patches (not over batches).
+    model: nn.Module,
+    loader: DataLoader,
+    loss_fn: nn.Module,
+    optimizer: Optimizer,
+    clip_norm: float | None = None,
+    threshold: float = 0.5,
+    bar: tqdm | None = None,
+) -> tuple[float, Tensor]:
+    """Train on every batch once; return the mean loss over patches, and the counts of `count_pixels`.
 
-    The loss is added up on the model's device and read once, at the end: no transfer inside the epoch.
+    Losses and counts stay on the model's device until the end: no transfer inside the epoch. They are of the
+    model as it was when it saw a batch, with dropout, so they lag behind those of `evaluate`.
 
     Parameters
     ----------
     loader : gives (images, masks), both (B, 1, H, W) float32.
     loss_fn : takes logits and masks, and returns the mean over the batch. A model that learns otherwise, as
         Mask R-CNN does, has `own_loss(images, masks)`, which is taken instead.
+    optimizer : prepared by `engine()`, as `fit` has it, each process trains on its share of every batch,
+        in mixed precision on a GPU; any other trains in this process alone, in float32.
+    clip_norm : gradients longer than this are shortened to it.
+    threshold : masks of the counts are the pixels of at least this probability.
     bar : moved on by one after each batch.
+
+    Returns
+    -------
+    The mean loss, and (N, 3) counts on the CPU in the order of this process's patches; (0, 3) where the
+    model has its own loss.
 
     Raises
     ------
-    FloatingPointError : the mean loss is not finite.
+    FloatingPointError : a loss was not finite; names the first batch's patches.
     """
+    together = isinstance(optimizer, AcceleratedOptimizer)
     device = next(model.parameters()).device
     model.train()
-    total = torch.zeros((), device=device)
-    patches = 0
+    losses, sizes, counts = [], [], [torch.zeros((0, 3), dtype=torch.int64, device=device)]
     for images, masks in loader:
+        weight = 1.0
+        if together and engine().num_processes > 1:
+            images, masks, weight = _own_share(images, masks)
         images, masks = images.to(device), masks.to(device)
         optimizer.zero_grad()
-        loss = _loss_of(model, loss_fn, images, masks)
-        loss.backward()
+        with engine().autocast() if together else nullcontext():
+            if hasattr(model, "own_loss"):
+                loss = model.own_loss(images, masks)
+            else:
+                logits = model(images)
+                loss = loss_fn(logits, masks)
+                if weight:
+                    counts.append(count_pixels(logits.detach().sigmoid() >= threshold, masks.bool()))
+        if together:
+            engine().backward(weight * loss)
+        else:
+            loss.backward()
+        if clip_norm is not None:
+            clip = engine().clip_grad_norm_ if together else nn.utils.clip_grad_norm_
+            clip(model.parameters(), clip_norm)
         optimizer.step()
-        total += loss.detach() * len(images)
-        patches += len(images)
+        losses.append(loss.detach().float())
+        sizes.append(len(images) if weight else 0)
         if bar is not None:
             bar.update()
-    mean_loss = (total / patches).item()
-    if not torch.isfinite(torch.tensor(mean_loss)):
-        raise FloatingPointError(
-            f"The training loss is {mean_loss}. Try a smaller learning rate, and check the images for NaN."
-        )
-    return mean_loss
+    losses, sizes = torch.stack(losses), torch.tensor(sizes, device=device)
+    _check_finite(losses, loader)
+    totals = torch.stack([losses @ sizes.float(), sizes.sum().float()])
+    if together:
+        totals = engine().reduce(totals, "sum")
+    return (totals[0] / totals[1]).item(), torch.cat(counts).cpu()
 
 
-def _loss_of(model: nn.Module, loss_fn: nn.Module, images: Tensor, masks: Tensor) -> Tensor:
-    if hasattr(model, "own_loss"):
-        return model.own_loss(images, masks)
-    return loss_fn(model(images), masks)
+def _own_share(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, float]:
+    """Of a batch the part of this process, and what its mean loss counts in the mean over processes.
+
+    All processes have the same loader with the same seeds, so a batch and its augmentations are the same
+    for all, and training is what it would be in one process. A process that a small last batch has nothing
+    for takes the first patch, which counts nothing: the others wait for its gradients.
+    """
+    rank, processes = engine().process_index, engine().num_processes
+    rows = slice(rank, None, processes)
+    if rank >= len(images):
+        return images[:1], masks[:1], 0.0
+    return images[rows], masks[rows], processes * len(images[rows]) / len(images)
+
+
+def _check_finite(losses: Tensor, loader: DataLoader) -> None:
+    finite = torch.isfinite(losses)
+    if finite.all():
+        return
+    batch = int((~finite).int().argmax())
+    named = ""
+    if hasattr(loader, "names_of_batch"):
+        named = f" ({', '.join(loader.names_of_batch(batch))})"
+    raise FloatingPointError(
+        f"The training loss is {losses[batch].item()} in batch {batch + 1} of {len(losses)}{named}. "
+        "Look at these images for NaN or extreme values; if they are fine, try a smaller learning rate. "
+        "What was saved before this epoch is as it was."
+    )
 
 
 @torch.inference_mode()
@@ -83,69 +138,27 @@ def evaluate(
         logits = model(images)
         total += loss_fn(logits, masks) * len(images)
         counts.append(count_pixels(logits.sigmoid() >= threshold, masks.bool()))
-    all_counts = torch.cat(counts).cpu()
-    return (total / len(all_counts)).item(), all_counts
+    counts = torch.cat(counts).cpu()
+    return total.item() / len(counts), counts
 
 
-@dataclass
-class Run:
-    """A model in training: everything that `fit` needs to go on where it stopped.
-
-    Make one with `start_run`. `history` has a dict an epoch; `best_path` is the best model's file.
-    """
-
-    model_name: str
-    model: nn.Module
-    optimizer: Optimizer
-    loss_fn: nn.Module
-    folder: Path
-    timestamp: str
-    config: Config
-    history: list[dict[str, float]] = field(default_factory=list)
-    best_val_loss: float = float("inf")
-    best_path: Path | None = None
-
-    @property
-    def last_path(self) -> Path:
-        """The model after its last epoch, good or bad."""
-        return self.folder / f"last_{self.timestamp}.pt"
-
-    def history_frame(self) -> pd.DataFrame:
-        """One row an epoch: train_loss, val_loss, val_dice, val_mean_iou, seconds, patches_per_second."""
-        return pd.DataFrame(self.history).set_index("epoch")
-
-
-def start_run(
-    model_name: str, model: nn.Module, optimizer: Optimizer, loss_fn: nn.Module, config: Config = Config()
-) -> Run:
-    """Make `runs/corrosion_segmentation_trainer_<timestamp>` and return the run that logs there.
-
-    Raises
-    ------
-    DataError : the folder cannot be made.
-    """
-    while True:
-        timestamp = datetime.now().strftime("%Y%m%d_%H%M%S")
-        folder = config.runs_dir / f"corrosion_segmentation_trainer_{timestamp}"
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:  # another run began in this second
-            time.sleep(0.2)
-        except OSError as error:
-            raise DataError(
-                f"{folder}: the run's folder could not be made ({error.strerror}). "
-                "Free the disk, or name another place in Config(runs_dir=...)."
-            ) from error
-        else:
-            return Run(model_name, model, optimizer, loss_fn, folder, timestamp, config)
-
-
-def fit(run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int) -> pd.DataFrame:
+def fit(
+    run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int | None = None
+) -> pd.DataFrame:
     """Train for `epochs` more epochs; call it again to add more.
 
-    After each epoch the losses and scores go to TensorBoard, and the model is saved as
-    `model_<timestamp>_<epoch>.pt` if its validation loss is the lowest of the run; the file that it
-    beats is then removed. The model of the last epoch is kept beside it as `last_<timestamp>.pt`.
+    The learning rate falls along half a cosine from the config's to nearly 0 within each call, or, with
+    `config.schedule` "constant", stays: then two calls are the same as one of as many epochs. After each
+    epoch, all is logged to TensorBoard and flushed; the model is saved as `model_<timestamp>_<epoch>.pt`
+    if its validation loss is the lowest of the run (the file that it beats is then removed), and the whole
+    state as `last_<timestamp>.pt`. A run that was killed at any moment goes on from there
+    (`helpers.runs.resume_run`) and ends as if it had not been.
+
+    What is random follows from the run's own state, not from what else was drawn between two calls.
+
+    Parameters
+    ----------
+    epochs : without it, a call that was killed is finished.
 
     Returns
     -------
@@ -153,104 +166,110 @@ def fit(run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int)
 
     Raises
     ------
-    FloatingPointError : the loss is no longer finite. The best model so far stays saved.
-    DataError : a checkpoint cannot be written.
+    ValueError : `epochs` is not given, and no call was interrupted.
+    FloatingPointError : the loss is no longer finite. What was saved stays as it was.
+    DataError : the run began with other data, or a file cannot be written.
     """
-    done = len(run.history)
-    batches = epochs * len(train_loader)
+    if epochs is not None:
+        run.first_epoch, run.last_epoch = len(run.history) + 1, len(run.history) + epochs
+    elif not run.unfinished:
+        raise ValueError("No call of fit was interrupted in this run: say how many epochs to add.")
+    run.check_data(train_loader.dataset, val_loader.dataset)
+    network, optimizer = _prepare(run)
+    run.restore_random_state(train_loader)
+    main = engine().is_main_process
+    if main:
+        save_last(run)
     with (
-        SummaryWriter(run.folder) as writer,
-        tqdm(total=batches, unit="batch", leave=False, mininterval=1, file=sys.stderr) as bar,
+        Board(run) if main else nullcontext() as board,
+        tqdm(
+            total=(run.last_epoch - len(run.history)) * len(train_loader),
+            unit="batch",
+            leave=False,
+            mininterval=1,
+            file=sys.stderr,
+            disable=None if main else True,
+        ) as bar,
     ):
-        for epoch in range(done + 1, done + epochs + 1):
-            bar.set_description(f"epoch {epoch} of {done + epochs}", refresh=False)
+        for epoch in range(len(run.history) + 1, run.last_epoch + 1):
+            bar.set_description(f"epoch {epoch} of {run.last_epoch}", refresh=False)
+            rate = learning_rate_at(run, epoch)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
             start = time.perf_counter()
-            train_loss = train_one_epoch(run.model, train_loader, run.loss_fn, run.optimizer, bar)
+            train_loss, train_counts = train_one_epoch(
+                network, train_loader, run.loss_fn, optimizer, run.config.clip_norm, run.config.threshold, bar
+            )
             seconds = time.perf_counter() - start
-            val_loss, counts = evaluate(run.model, val_loader, run.loss_fn, run.config.threshold)
-            scores = summarise(counts)
-            row = {
-                "epoch": epoch,
-                "train_loss": train_loss,
-                "val_loss": val_loss,
-                "val_dice": scores["dice"],
-                "val_mean_iou": scores["mean_iou"],
-                "seconds": seconds,
-                "patches_per_second": len(train_loader.dataset) / seconds,
-            }
+            run.keep_random_state(train_loader)
+            val_loss, val_counts = _evaluate_once(run, val_loader)
+            scores = {"train": _gathered_scores(train_counts), "val": summarise(val_counts)}
+            row = {"epoch": epoch, "learning_rate": rate, "train_loss": train_loss, "val_loss": val_loss}
+            row |= {f"{part}_{name}": v for part, both in scores.items() for name, v in both.items()}
+            row |= {"seconds": seconds, "patches_per_second": len(train_loader.dataset) / seconds}
             run.history.append(row)
-            _log(writer, row)
-            if val_loss < run.best_val_loss:
-                _save_best(run, row)
-            _save(run, row, run.last_path)
+            improved = val_loss < run.best_val_loss
+            if main:
+                board.log_epoch(row)
+                board.log_pictures(run, val_loader, epoch)
+                if improved:
+                    save_best(run)
+                save_last(run)
             bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", refresh=False)
+            if _out_of_patience(run):
+                run.last_epoch = epoch
+                break
+        if main:
+            board.log_hyperparameters(run)
+            save_last(run)
     return run.history_frame()
 
 
-def _log(writer: SummaryWriter, row: dict[str, float]) -> None:
-    losses = {"Training": row["train_loss"], "Validation": row["val_loss"]}
-    writer.add_scalars("Training vs. Validation Loss", losses, row["epoch"])
-    writer.add_scalar("Dice/Validation", row["val_dice"], row["epoch"])
-    writer.add_scalar("Mean IoU/Validation", row["val_mean_iou"], row["epoch"])
-    writer.add_scalar("Patches per second", row["patches_per_second"], row["epoch"])
-    writer.flush()
-
-
-def read_scalars(run_folder: Path) -> pd.DataFrame:
-    """Read back what `fit` logged for TensorBoard, as a history with one row an epoch."""
-    # tensorboard takes a second to import, which only this function should cost
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    sources = {
-        "train_loss": ("Training vs. Validation Loss_Training", "Training vs. Validation Loss"),
-        "val_loss": ("Training vs. Validation Loss_Validation", "Training vs. Validation Loss"),
-        "val_dice": ("", "Dice/Validation"),
-        "val_mean_iou": ("", "Mean IoU/Validation"),
-    }
-    columns = {}
-    for column, (folder, tag) in sources.items():
-        events = EventAccumulator(str(Path(run_folder) / folder)).Reload()
-        columns[column] = pd.Series({event.step: event.value for event in events.Scalars(tag)})
-    return pd.DataFrame(columns).rename_axis("epoch")
-
-
-def _save_best(run: Run, row: dict[str, float]) -> None:
-    path = run.folder / f"model_{run.timestamp}_{row['epoch']}.pt"
-    _save(run, row, path)
-    if run.best_path is not None:
-        run.best_path.unlink(missing_ok=True)
-    run.best_val_loss, run.best_path = row["val_loss"], path
-
-
-def _save(run: Run, row: dict[str, float], path: Path) -> None:
-    checkpoint = {
-        "model_name": run.model_name,
-        "state_dict": run.model.state_dict(),
-        "scores": row,
-        "seed": run.config.seed,
-        "torch": str(torch.__version__),
-    }
-    with replace_atomically(path) as temporary:
-        torch.save(checkpoint, temporary)
-
-
-def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
-    """Load the model that `fit` saved, in evaluation mode.
-
-    Only tensors and plain values are read (`weights_only=True`): a checkpoint cannot run code.
+def learning_rate_at(run: Run, epoch: int) -> float:
+    """The config's learning rate, or, with the schedule "cosine", half a cosine over the epochs of one call
+    of `fit` (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, equation 5); the next call starts
+    anew, a warm restart.
 
     Raises
     ------
-    DataError : the file is missing, damaged, or not a checkpoint of this project.
+    ValueError : the config's schedule is neither "cosine" nor "constant".
     """
-    path = Path(path)
-    expected = "expected a model_<timestamp>_<epoch>.pt that helpers.training.fit saved"
-    try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
-        model = build_model(checkpoint["model_name"])
-        model.load_state_dict(checkpoint["state_dict"])
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file; {expected}.") from error
-    except Exception as error:  # damaged files make torch raise many kinds
-        raise DataError(f"{path}: {expected}, found a file that is not one ({error}).") from error
-    return model.to(device).eval()
+    if run.config.schedule not in ("cosine", "constant"):
+        raise ValueError(f'Expected a schedule of "cosine" or "constant", found {run.config.schedule!r}.')
+    if run.config.schedule == "constant":
+        return run.config.learning_rate
+    done = (epoch - run.first_epoch) / (run.last_epoch + 1 - run.first_epoch)
+    return run.config.learning_rate * (1 + math.cos(math.pi * done)) / 2
+
+
+def _prepare(run: Run) -> tuple[nn.Module, Optimizer]:
+    network = run.model
+    if engine().num_processes > 1:
+        if hasattr(network, "own_loss"):
+            raise ValueError(f"{run.model_name} has its own loss, and trains in one process only.")
+        network = engine().prepare_model(network)
+    if run.config.compile:
+        network = torch.compile(network)
+    return network, engine().prepare_optimizer(run.optimizer)
+
+
+def _evaluate_once(run: Run, loader: DataLoader) -> tuple[float, Tensor]:
+    """`evaluate`, done by the first process for all."""
+    result = [None]
+    if engine().is_main_process:
+        result = [evaluate(run.model, loader, run.loss_fn, run.config.threshold)]
+    return broadcast_object_list(result)[0]
+
+
+def _gathered_scores(counts: Tensor) -> dict[str, float]:
+    if engine().num_processes > 1:
+        counts = torch.cat(gather_object([counts]))
+    if len(counts) == 0:
+        return {"dice": math.nan, "mean_iou": math.nan}
+    return summarise(counts)
+
+
+def _out_of_patience(run: Run) -> bool:
+    losses = [row["val_loss"] for row in run.history]
+    since_best = len(losses) - 1 - losses.index(min(losses))
+    return run.config.patience is not None and since_best >= run.config.patience

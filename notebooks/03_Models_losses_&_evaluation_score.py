@@ -37,25 +37,27 @@
 # 4. [A score that stays on the device](#4-A-score-that-stays-on-the-device)
 
 # %%
-# Setup: in Colab, where only this notebook was opened, fetch the project around it first.
+# Setup: in Colab, where only this notebook was opened, fetch the project around it, or update it.
 import os
 import subprocess
 import sys
 
-if not os.path.isdir("../helpers"):
-    if not os.path.isdir("corrosion-segmentation"):
-        url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-        subprocess.run(["git", "clone", "--quiet", "--depth", "1", url], check=True)
-    os.chdir("corrosion-segmentation/notebooks")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "-r", "../requirements-colab.txt"],
-        check=True,
-    )
+DATA = (
+    ""  # folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README
+)
+
+if "google.colab" in sys.modules:
+    project = "/content/corrosion-segmentation"
+    url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+    clone = ["git", "clone", "--quiet", "--depth", "1", url, project]
+    update = ["git", "-C", project, "pull", "--quiet", "--ff-only"]
+    subprocess.run(update if os.path.isdir(project) else clone, check=True)
+    os.chdir(f"{project}/notebooks")
 sys.path.insert(0, os.path.abspath(".."))
 
 from helpers.colab import open_notebook
 
-data = open_notebook()
+data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
 import numpy as np

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from unittest import mock
 
+import jupytext
 import numpy as np
 import pytest
 import torch
@@ -23,7 +24,7 @@ from helpers.colab import (
     print_versions,
     seed_everything,
 )
-from helpers.config import Config
+from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 
 
@@ -209,13 +210,13 @@ def test_simulated_wells_in_another_folder_do_not_pass_for_real(config):
 
 
 def test_open_notebook_prints_one_line_without_a_path(config, ensure_simulated, set_style, capsys):
-    source = open_notebook(config)
+    source = open_notebook(config=config)
     assert capsys.readouterr() == (f"Data: {source.description}\n", "")
     assert os.sep not in source.description
 
 
 def test_open_notebook_sets_the_style_of_figures(config, ensure_simulated, set_style):
-    open_notebook(config)
+    open_notebook(config=config)
     set_style.assert_called_once_with()
 
 
@@ -223,10 +224,10 @@ def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_si
     def draw():
         return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
 
-    open_notebook(config)
+    open_notebook(config=config)
     first = draw()
     ensure_simulated.side_effect = lambda folder, seed: draw() and folder
-    open_notebook(config)
+    open_notebook(config=config)
     assert draw() == first
 
 
@@ -244,6 +245,86 @@ def test_colab_is_known_by_its_module(monkeypatch):
     assert not in_colab()
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
     assert in_colab()
+
+
+# --- Colab -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def google(monkeypatch, tmp_path) -> mock.Mock:
+    """A stand-in for the module that only Colab has, for its Drive, and for pip."""
+    module = ModuleType("google.colab")
+    drive = tmp_path / "content" / "drive"
+    module.drive = mock.Mock()
+    module.drive.mount.side_effect = lambda path: fill(Path(path) / "MyDrive" / "slb")
+    monkeypatch.setitem(sys.modules, "google", ModuleType("google"))
+    monkeypatch.setitem(sys.modules, "google.colab", module)
+    monkeypatch.setattr(colab, "DRIVE", drive)
+    monkeypatch.setattr(colab.subprocess, "run", mock.Mock(return_value=mock.Mock(returncode=0)))
+    return module
+
+
+def test_outside_colab_nothing_is_installed_and_no_drive_mounted(
+    config, ensure_simulated, set_style, monkeypatch
+):
+    monkeypatch.setattr(colab.subprocess, "run", mock.Mock())
+    open_notebook(config=config)
+    colab.subprocess.run.assert_not_called()
+
+
+def test_in_colab_what_is_missing_is_installed_quietly(config, ensure_simulated, set_style, google):
+    open_notebook(config=config)
+    (command,), _ = colab.subprocess.run.call_args
+    assert command[1:5] == ["-m", "pip", "install", "--quiet"]
+    assert Path(command[-1]).name == "requirements-colab.txt" and Path(command[-1]).exists()
+
+
+def test_the_drive_is_not_mounted_for_data_that_are_not_there(config, ensure_simulated, set_style, google):
+    open_notebook(config=config)
+    google.drive.mount.assert_not_called()
+
+
+def test_the_drive_is_mounted_for_data_that_are_said_to_be_there(config, set_style, google):
+    folder = colab.DRIVE / "MyDrive" / "slb"
+    assert open_notebook(str(folder), config).folder == folder
+    google.drive.mount.assert_called_once_with(str(colab.DRIVE))
+
+
+def test_a_mounted_drive_is_not_mounted_again(config, set_style, google):
+    folder = fill(colab.DRIVE / "MyDrive" / "slb")
+    assert open_notebook(str(folder), config).folder == folder
+    google.drive.mount.assert_not_called()
+
+
+def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, google):
+    colab.subprocess.run.return_value = mock.Mock(
+        returncode=1, stderr="Retrying\nERROR: no network", stdout=""
+    )
+    with pytest.raises(DataError, match=r"requirements-colab\.txt.*ERROR: no network.*again"):
+        open_notebook(config=config)
+
+
+def test_the_first_cell_clones_the_project_once_and_then_updates_it(tmp_path, monkeypatch, google):
+    """The cell as it stands in the notebooks, with a stand-in for git and for Colab's /content."""
+    cells = jupytext.read(next((PROJECT_ROOT / "notebooks").glob("01*.py"))).cells
+    source = next(cell.source for cell in cells if cell.cell_type == "code")
+    source = source.replace("/content/corrosion-segmentation", str(tmp_path / "project"))
+    calls = []
+
+    def git(command, check):
+        calls.append(command[1] if command[1] != "-C" else command[3])
+        (tmp_path / "project" / "notebooks").mkdir(parents=True, exist_ok=True)
+
+    monkeypatch.setattr(colab.subprocess, "run", git)
+    monkeypatch.setattr(colab, "open_notebook", lambda folder: f"opened {folder!r}")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        variables = {}
+        exec(source, variables)
+        assert variables["data"] == "opened ''"
+        assert Path.cwd() == tmp_path / "project" / "notebooks"
+    assert calls == ["clone", "pull"]
 
 
 def test_versions_are_printed_one_a_line(capsys):

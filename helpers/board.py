@@ -1,0 +1,127 @@
+"""What a run tells TensorBoard, and how to read it back."""
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from helpers.config import PATCH_SIZE
+from helpers.files import disk_errors
+from helpers.runs import Run
+
+PAIRS = {"loss": "Loss", "dice": "Dice", "mean_iou": "Mean IoU"}  # each of training and of validation
+SINGLE = {
+    "learning_rate": "Learning rate",
+    "seconds": "Seconds per epoch",
+    "patches_per_second": "Patches per second",
+}
+PICTURES = 6
+
+
+class Board:
+    """Writes the event files of a run; a context manager, flushed after each epoch.
+
+    What a killed process logged after the last saved state is hidden when the run goes on.
+    """
+
+    def __init__(self, run: Run):
+        self.folder = run.folder
+        with disk_errors(run.folder, "written", run.folder):
+            self.writer = SummaryWriter(run.folder, purge_step=len(run.history) + 1 if run.history else None)
+            if not run.history:
+                self._log_graph(run)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.writer.close()
+
+    def _log_graph(self, run: Run) -> None:
+        """Once, for the models that can be drawn: Mask R-CNN's path depends on what it sees."""
+        if hasattr(run.model, "own_loss"):
+            return
+        example = torch.zeros(1, 1, PATCH_SIZE, PATCH_SIZE, device=next(run.model.parameters()).device)
+        run.model.eval()
+        with warnings.catch_warnings():  # TensorBoard's graphs need torch.jit, whose days are numbered
+            warnings.simplefilter("ignore")
+            self.writer.add_graph(run.model, example)
+
+    def log_epoch(self, row: dict[str, float]) -> None:
+        """A row of the run's history: training against validation, learning rate, speed."""
+        with disk_errors(self.folder, "written", self.folder):
+            for key, title in PAIRS.items():
+                values = {"Training": row[f"train_{key}"], "Validation": row[f"val_{key}"]}
+                self.writer.add_scalars(f"Training vs. Validation {title}", values, row["epoch"])
+            for key, title in SINGLE.items():
+                self.writer.add_scalar(title, row[key], row["epoch"])
+            self.writer.flush()
+
+    def log_pictures(self, run: Run, loader: DataLoader, epoch: int) -> None:
+        """The same few validation patches with the outlines of label and prediction, every few epochs."""
+        if epoch % run.config.picture_every != 0 and epoch != run.last_epoch:
+            return
+        from helpers.plots import draw_patches  # here, so that training does not need seaborn
+
+        images, masks, shown = _some_patches(loader)
+        with torch.inference_mode():
+            logits = run.model.eval()(shown.to(next(run.model.parameters()).device))
+        found = (logits.sigmoid() >= run.config.threshold).cpu()
+        arrays = [tensor[:, 0].numpy() for tensor in (images, masks, found)]
+        titles = [f"validation patch {number + 1}" for number in range(len(images))]
+        figure = draw_patches(arrays[0], titles, arrays[1], arrays[2])
+        with disk_errors(self.folder, "written", self.folder):
+            self.writer.add_figure("Validation patches", figure, epoch)
+
+    def log_hyperparameters(self, run: Run) -> None:
+        """What the run was made with, and its scores at the end, for TensorBoard's HPARAMS page."""
+        config, row = run.config, run.history[-1]
+        made_with = {
+            "model": run.model_name,
+            "loss": run.loss_name,
+            **{f"option {name}": value for name, value in run.options.items()},
+            "learning rate": config.learning_rate,
+            "batch size": config.batch_size,
+            "seed": config.seed,
+            "epochs": row["epoch"],
+        }
+        scores = {f"final/{key}": row[key] for key in ("val_loss", "val_dice", "val_mean_iou")}
+        with disk_errors(self.folder, "written", self.folder):
+            self.writer.add_hparams(
+                made_with, scores | {"final/best_val_loss": run.best_val_loss}, run_name=".",
+                global_step=row["epoch"],
+            )  # fmt: skip
+
+
+def _some_patches(loader: DataLoader) -> tuple[Tensor, Tensor, Tensor]:
+    """Of patches with a groove a few, evenly spaced: images as they are, masks, images for the network."""
+    dataset = loader.dataset
+    masks = dataset.tensors[1] if hasattr(dataset, "tensors") else dataset.masks
+    corroded = masks.flatten(1).any(1).nonzero().flatten()
+    if len(corroded) == 0:
+        corroded = torch.arange(len(masks))
+    rows = corroded[torch.linspace(0, len(corroded) - 1, min(PICTURES, len(corroded))).long()].tolist()
+    shown = torch.stack([dataset[row][0] for row in rows])
+    images = dataset.images[rows] if hasattr(dataset, "images") else shown
+    return images, masks[rows], shown
+
+
+def read_scalars(run_folder: Path) -> pd.DataFrame:
+    """Read back what `fit` logged for TensorBoard, as a history with one row an epoch."""
+    # tensorboard takes a second to import, which only this function should cost
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    sources = {key: ("", title) for key, title in SINGLE.items()}
+    for key, title in PAIRS.items():
+        for part, name in (("train", "Training"), ("val", "Validation")):
+            tag = f"Training vs. Validation {title}"
+            sources[f"{part}_{key}"] = (f"{tag}_{name}", tag)
+    columns = {}
+    for column, (folder, tag) in sources.items():
+        events = EventAccumulator(str(Path(run_folder) / folder)).Reload()
+        columns[column] = pd.Series({event.step: event.value for event in events.Scalars(tag)})
+    return pd.DataFrame(columns).rename_axis("epoch")
