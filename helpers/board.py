@@ -73,7 +73,7 @@ class Board:
         found = (logits.sigmoid() >= run.config.threshold).cpu()
         arrays = [tensor[:, 0].numpy() for tensor in (images, masks, found)]
         titles = [f"validation patch {number + 1}" for number in range(len(images))]
-        figure = draw_patches(arrays[0], titles, arrays[1], arrays[2])
+        figure = draw_patches(arrays[0], titles, arrays[1], arrays[2], columns=3)
         with disk_errors(self.folder, "written", self.folder):
             self.writer.add_figure("Validation patches", figure, epoch)
 

@@ -9,11 +9,10 @@ import math
 
 import numpy as np
 import pandas as pd
-from sklearn import config_context
-from sklearn.cluster import DBSCAN
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.data import check_same_patches
+from helpers.dbscan import dbscan
 from helpers.files import DataError
 from helpers.wells import wells_of
 
@@ -84,13 +83,8 @@ def spe_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
 
 
 def dbscan_labels(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
-    """Cluster (n, 1296) repaired patches: (n,) int, the number of each one's cluster, -1 for noise.
-
-    Memory grows with n squared, to about 1 GB for 9,400 patches.
-    """
-    # scikit-learn's other way to find neighbours, its default, takes twice the memory.
-    with config_context(enable_cython_pairwise_dist=False):
-        return DBSCAN(eps=config.dbscan_eps, min_samples=config.dbscan_min_samples).fit_predict(pixels)
+    """Cluster (n, 1296) repaired patches: (n,) int, the number of each one's cluster, -1 for noise."""
+    return dbscan(pixels, config.dbscan_eps, config.dbscan_min_samples)
 
 
 def dbscan_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:

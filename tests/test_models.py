@@ -64,7 +64,7 @@ def test_the_same_seed_gives_the_same_model_and_the_same_step(name):
         images, masks = torch.randn(2, 1, 36, 36), torch.zeros(2, 1, 36, 36)
         masks[..., 10:13] = 1
         optimizer = torch.optim.Adam(model.parameters())
-        loss = train_one_epoch(model, [(images, masks)], bce, optimizer)
+        loss, _ = train_one_epoch(model, [(images, masks)], bce, optimizer)
         return loss, [p.detach().clone() for p in model.parameters()]
 
     (first_loss, first), (second_loss, second) = one_step(), one_step()
