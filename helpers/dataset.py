@@ -218,11 +218,13 @@ def data_preparation_pipeline(
         "test": eval_transform(config),
     }
     y, images = load_data(folder, config.unpacked_dir)
+    parts = [(y_part, images.loc[y_part.index]) for y_part in split_y_to_train_val_test(y, config)]
+    del y, images  # the parts are copies; a part goes as soon as it is cleaned
     cleaning, masks, loaders = {}, [], {}
-    for part, y_part in zip(PARTS, split_y_to_train_val_test(y, config), strict=True):
+    for part in PARTS:
         cleaning[part] = PreprocessData(config)
         clean = cleaning[part].fit_transform if part == "train" else cleaning[part].transform
-        cleaned = clean(y_part, images.loc[y_part.index])
+        cleaned = clean(*parts.pop(0))
         masks.append(cleaned[0])
         dataset = SegmentationDataset.from_frames(*cleaned, transforms[part], config.seed)
         loaders[part] = BatchLoader(dataset, config.batch_size, shuffle=part == "train", seed=config.seed)

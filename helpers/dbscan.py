@@ -2,7 +2,7 @@
 
 import numpy as np
 from sklearn import config_context
-from sklearn.metrics import pairwise_distances_chunked
+from sklearn.metrics import pairwise_distances, pairwise_distances_chunked
 
 
 def dbscan(points: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
@@ -27,7 +27,8 @@ def dbscan(points: np.ndarray, eps: float, min_samples: int) -> np.ndarray:
     if len(points) == 0:
         return np.zeros(0, int)
     # A hair less than eps / 2, so that no rounding turns the triangle inequality around
-    inner = np.linalg.norm(points - points.mean(axis=0), axis=1) <= eps / 2 * (1 - 1e-5)
+    mean = points.mean(axis=0, dtype=np.float64).astype(points.dtype)[np.newaxis]
+    inner = pairwise_distances(points, mean)[:, 0] <= eps / 2 * (1 - 1e-5)
     outer = np.flatnonzero(~inner)
     near = np.empty((len(outer), len(points)), bool)  # near[i, j]: outer point i is within eps of point j
     with config_context(working_memory=16):

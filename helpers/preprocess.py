@@ -162,10 +162,12 @@ class PreprocessData:
             index=images.index.rename("patch"),
         )
         touched = {"loaded": 0, MISSING: (missing > 0).sum(), OUTLIERS: (outliers > 0).sum()}
+        pixels = pixels[left]  # only what is left from here on: a copy of all would double the memory
         for reason, detector in detectors.items():
-            kept = np.flatnonzero(left)
-            flagged = kept[detector(pixels[kept], self.config)] if len(kept) else kept
+            flags = detector(pixels, self.config) if len(pixels) else np.zeros(0, bool)
+            flagged = np.flatnonzero(left)[flags]
             left[flagged] = False
+            pixels = pixels[~flags]
             report.loc[report.index[flagged], ["action", "reason"]] = "dropped", reason
             touched[reason] = len(flagged)
 
@@ -180,7 +182,7 @@ class PreprocessData:
                 f"Cleaning left none of {len(left)} patches:\n{self.summary_}\n"
                 "Check the thresholds of the config against the data."
             )
-        return y[left].copy(), pd.DataFrame(pixels[left], images.index[left], images.columns)
+        return y[left].copy(), pd.DataFrame(pixels, images.index[left], images.columns)
 
 
 def _check(y: pd.DataFrame, images: pd.DataFrame) -> None:
