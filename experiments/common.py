@@ -6,6 +6,7 @@ import io
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,9 +31,14 @@ HELP = {
 }
 
 
-def parse_arguments(description: str, **defaults: int) -> argparse.Namespace:
-    """Read the command line: `--output`, and whole numbers with these defaults, named as in HELP."""
+def parse_arguments(
+    description: str, models: Sequence[str] | None = None, **defaults: int
+) -> argparse.Namespace:
+    """Read the command line: `--output`, whole numbers with these defaults, named as in HELP, and, where
+    there are `models` to choose from, `--models`, by default all."""
     parser = argparse.ArgumentParser(description=description)
+    if models is not None:
+        parser.add_argument("--models", nargs="+", choices=models, default=models, help="only these")
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{HELP[name]} (default {default})")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
