@@ -88,10 +88,9 @@ def main() -> None:
     except DataError as error:
         sys.exit(str(error))
     corroded = (masks.sum(axis=1) > 0).sum()
-    print(
-        f"{arguments.csv}: {len(masks)} patches, {corroded} with a groove, {len(report)} with unusable pixels."
-    )
+    print(f"{arguments.csv}: {len(masks)} patches, {corroded} with a groove.")
     if len(report):
+        print("Patches with unusable pixels:")
         print(report.to_string())
 
 
