@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -55,7 +56,7 @@ class Run:
     fingerprints: dict[str, str] = field(default_factory=dict)
 
     @property
-    def loss_fn(self):
+    def loss_fn(self) -> Callable[[Tensor, Tensor], Tensor]:
         return LOSSES[self.loss_name]
 
     @property

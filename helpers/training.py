@@ -85,10 +85,11 @@ def train_one_epoch(
         if bar is not None:
             bar.update()
     losses, sizes = torch.stack(losses), torch.tensor(sizes, device=device)
-    _check_finite(losses, loader)
     totals = torch.stack([losses @ sizes.float(), sizes.sum().float()])
+    broken = (~torch.isfinite(losses)).float()
     if together:
-        totals = engine().reduce(totals, "sum")
+        totals, broken = engine().reduce(totals, "sum"), engine().reduce(broken, "sum")
+    _check_finite(broken, loader)
     return (totals[0] / totals[1]).item(), torch.cat(counts).cpu()
 
 
@@ -106,16 +107,16 @@ def _own_share(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, float]:
     return images[rows], masks[rows], processes * len(images[rows]) / len(images)
 
 
-def _check_finite(losses: Tensor, loader: DataLoader) -> None:
-    finite = torch.isfinite(losses)
-    if finite.all():
+def _check_finite(broken: Tensor, loader: DataLoader) -> None:
+    """Raise FloatingPointError if any batch is marked, by a number above 0, as one of a loss not finite."""
+    if not broken.any():
         return
-    batch = int((~finite).int().argmax())
+    batch = int(broken.bool().int().argmax())
     named = ""
     if hasattr(loader, "names_of_batch"):
         named = f" ({', '.join(loader.names_of_batch(batch))})"
     raise FloatingPointError(
-        f"The training loss is {losses[batch].item()} in batch {batch + 1} of {len(losses)}{named}. "
+        f"The training loss is NaN or infinite in batch {batch + 1} of {len(broken)}{named}. "
         "Look at these images for NaN or extreme values; if they are fine, try a smaller learning rate. "
         "What was saved before this epoch is as it was."
     )

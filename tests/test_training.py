@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from helpers import runs
 from helpers.board import read_scalars
 from helpers.dataset import BatchLoader, SegmentationDataset
+from helpers.engine import engine
 from helpers.files import DataError
 from helpers.inference import as_patches, predict_probabilities, threshold_curve
 from helpers.metrics import summarise
@@ -81,7 +82,7 @@ def test_the_mean_loss_is_over_patches_although_the_last_batch_is_smaller():
 def test_a_loss_that_is_not_finite_stops_the_epoch_with_advice():
     model = AlwaysSure(math.nan)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(FloatingPointError, match="nan.*learning rate"):
+    with pytest.raises(FloatingPointError, match="NaN or infinite in batch 1 of 3.*learning rate"):
         train_one_epoch(model, loader(), nn.BCEWithLogitsLoss(), optimizer)
 
 
@@ -563,3 +564,29 @@ def test_a_threshold_is_judged_by_the_masks_that_it_cuts():
     assert list(curve.index[curve["dice"] == 1]) == [0.35, 0.4, 0.45, 0.5, 0.55, 0.6]
     assert curve.loc[0.05, "dice"] == pytest.approx(2 / 3)
     assert curve.loc[0.95, "mean_iou"] == 0
+
+
+# --- devices -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((9, 0), "bf16"), ((7, 5), "fp16")])
+def test_a_gpu_calculates_in_the_short_numbers_that_it_knows(capability, precision):
+    with (
+        patch("torch.cuda.is_available", return_value=True),
+        patch("torch.cuda.get_device_capability", return_value=capability),
+        patch("helpers.engine.Accelerator") as accelerator,
+    ):
+        engine.__wrapped__()
+    accelerator.assert_called_once_with(mixed_precision=precision)
+
+
+def test_a_cpu_calculates_in_float32():
+    assert engine().mixed_precision == "no" or torch.cuda.is_available()
+
+
+def test_a_model_is_compiled_only_when_asked_for(config):
+    with patch("torch.compile", side_effect=lambda model: model) as compiler:
+        fit(new_run(config), loader(8), loader(8), epochs=1)
+        compiler.assert_not_called()
+        fit(new_run(config, compile=True), loader(8), loader(8), epochs=1)
+        compiler.assert_called_once()
