@@ -32,13 +32,13 @@ HELP = {
 
 
 def parse_arguments(
-    description: str, models: Sequence[str] | None = None, **defaults: int
+    description: str, choices: dict[str, Sequence[str]] | None = None, **defaults: int
 ) -> argparse.Namespace:
-    """Read the command line: `--output`, whole numbers with these defaults, named as in HELP, and, where
-    there are `models` to choose from, `--models`, by default all."""
+    """Read the command line: `--output`, whole numbers with these defaults, named as in HELP, and, for each
+    of `choices`, which of them, by default all."""
     parser = argparse.ArgumentParser(description=description)
-    if models is not None:
-        parser.add_argument("--models", nargs="+", choices=models, default=models, help="only these")
+    for name, values in (choices or {}).items():
+        parser.add_argument(f"--{name}", nargs="+", choices=values, default=values, help="only these")
     for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{HELP[name]} (default {default})")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")

@@ -29,7 +29,8 @@ PADDINGS = {
 
 def main() -> None:
     torch.set_num_threads(1)
-    arguments = parse_arguments(__doc__, list(ARCHITECTURES), seeds=3, epochs=6, seconds=40)
+    choices = {"models": list(ARCHITECTURES), "losses": list(LOSSES)}
+    arguments = parse_arguments(__doc__, choices, seeds=3, epochs=6, seconds=40)
     config = Config()
     source = find_data()
     prepared = data_preparation_pipeline(source.folder, config)
@@ -39,7 +40,7 @@ def main() -> None:
     cases = [(model, "bce", "zeros") for model in ARCHITECTURES]
     cases += [(model, loss, "zeros") for model in REVIEWED for loss in LOSSES if loss != "bce"]
     cases += [("unet", "bce", padding) for padding in PADDINGS if padding != "zeros"]
-    cases = [case for case in cases if case[0] in arguments.models]
+    cases = [case for case in cases if case[0] in arguments.models and case[1] in arguments.losses]
     results = Results(arguments.output, __file__, source)
     budget = {"epochs": arguments.epochs, "seconds": arguments.seconds}
     runs = [(case, seed) for seed in range(arguments.seeds) for case in cases]

@@ -96,6 +96,7 @@ def show_clusters(features: pd.DataFrame, title: str) -> None:
             cbar_kws={"label": "standard deviations\nfrom the mean of the wells"},
         )
         grid.ax_heatmap.set_ylabel("well")
+        grid.ax_heatmap.tick_params(axis="y", rotation=0)
         grid.figure.suptitle(title, y=1.03)
     plt.show()
 

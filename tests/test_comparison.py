@@ -124,6 +124,11 @@ def test_a_summary_has_mean_and_spread_of_the_seeds_best_first():
     assert list(table["seeds"]) == [2, 2]
 
 
+def test_a_summary_has_a_dash_where_no_seed_has_a_score():
+    rows = pd.DataFrame({"model": list("aab"), "test_dice": [0.1, 0.3, np.nan]})
+    assert list(summary(rows, ["model"], ["test_dice"])["test_dice"]) == ["0.200 ± 0.141", "–"]
+
+
 def test_the_work_of_a_convolution_by_hand():
     work = count_work(nn.Conv2d(1, 8, 3, padding=1), size=(10, 12))
     assert work["parameters, M"] == pytest.approx(8 * (9 + 1) / 1e6)
