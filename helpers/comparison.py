@@ -120,13 +120,14 @@ def at_time(curves: pd.DataFrame, seconds: float, run: list[str]) -> pd.DataFram
 def summary(rows: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFrame:
     """Mean and standard deviation over seeds, as "0.612 ± 0.034", best first by the first column.
 
-    A dash stands where no seed has a score.
+    A dash stands where no seed has a score; "seeds" counts those that have one.
     """
     groups = rows.groupby(by, sort=False)[columns]
     mean, spread = groups.mean(), groups.std(ddof=1)
     order = mean[columns[0]].sort_values(ascending=False).index
     text = mean.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
-    return text.replace("nan ± nan", "–").loc[order].assign(seeds=groups.size())
+    text = text.replace("nan ± nan", "–").replace(" ± nan", "", regex=True)  # one seed has no spread
+    return text.loc[order].assign(seeds=groups.count()[columns[0]])
 
 
 def count_work(model: nn.Module, size: tuple[int, int] = (PATCH_SIZE, PATCH_SIZE)) -> dict[str, float]:

@@ -125,8 +125,10 @@ def test_a_summary_has_mean_and_spread_of_the_seeds_best_first():
 
 
 def test_a_summary_has_a_dash_where_no_seed_has_a_score():
-    rows = pd.DataFrame({"model": list("aab"), "test_dice": [0.1, 0.3, np.nan]})
-    assert list(summary(rows, ["model"], ["test_dice"])["test_dice"]) == ["0.200 ± 0.141", "–"]
+    rows = pd.DataFrame({"model": list("aabcc"), "test_dice": [0.1, 0.3, np.nan, 0.1, np.nan]})
+    table = summary(rows, ["model"], ["test_dice"])
+    assert list(table["test_dice"]) == ["0.200 ± 0.141", "0.100", "–"]
+    assert list(table["seeds"]) == [2, 1, 0]
 
 
 def test_the_work_of_a_convolution_by_hand():

@@ -111,7 +111,7 @@ def test_wells_that_cannot_be_held_out_are_named(simulated):
         hold_out(y[wells_of(y) == 3], "wells", 0)
 
 
-@pytest.mark.parametrize("script", ["leak", "difficulty", "outliers"])
+@pytest.mark.parametrize("script", ["leak", "difficulty", "outliers", "compare"])
 def test_a_script_goes_on_where_it_was_killed(script, tmp_path):
     """Its CSV of the simulated wells is complete, so it has nothing to do and changes nothing."""
     kept = PROJECT_ROOT / "experiments" / f"{script}_simulated.csv"
