@@ -1,6 +1,6 @@
 """How fast is an epoch? `fit` against the bare steps, and the bare step against its own variants.
 
-    python benchmarks/training.py [--rounds 3] [--epochs 3]
+    python benchmarks/training.py [--rounds 3] [--epochs 8]
 
 1. `fit`, with all that it does for its user (loader and flips, counts, TensorBoard, pictures, checkpoints,
    validation), against the bare forward, backward and step on ready tensors and the bare validation, in one
@@ -51,7 +51,7 @@ ENVIRONMENTS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=3, help="of each round of fit")
+    parser.add_argument("--epochs", type=int, default=8, help="of each round of fit")
     parser.add_argument(
         "--rates", action="store_true", help="print the rates of this process as JSON and end"
     )
@@ -125,7 +125,7 @@ def show_rates(rounds: int) -> None:
     print(f"\nkeep: {KEEP}\nspin: {SPIN}")
 
 
-def step_rates(patches: int = 640) -> dict[str, float]:
+def step_rates(patches: int = 384) -> dict[str, float]:
     """Patches a second of bare training steps."""
     rates = {}
     for size in (16, 32, 64):
@@ -142,7 +142,7 @@ def step_rates(patches: int = 640) -> dict[str, float]:
     return rates
 
 
-def inference_rates(patches: int = 1280) -> dict[str, float]:
+def inference_rates(patches: int = 640) -> dict[str, float]:
     """Patches a second of forward passes."""
     rates = {}
     model = build_model("unet").eval()
