@@ -302,12 +302,14 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 #
 # | | old way | ours | |
 # |---|---|---|---|
-# | flips only, patches a second | 2,900 | 206,000 | 70 times as many |
-# | everything of R2.5, patches a second | 1,900 | 32,500 | 17 times as many |
-# | files on disk to ready loaders, the same patches kept | 14.9 s | 6.6 s | 0.44 of the time |
-# | highest memory on the way from files to loaders | 1,540 MB | 850 MB | 0.55 of it |
+# | flips only, patches a second | 3,400 | 150,000 | 44 times as many |
+# | everything of R2.5, patches a second | 2,500 | 42,800 | 17 times as many |
+# | files on disk to ready loaders, the same patches kept | 15.4 s | 4.9 s | 0.32 of the time |
+# | highest memory on the way from files to loaders | 1,550 MB | 170 MB | 0.11 of it |
 #
-# The U-Net trains on some 400 patches a second on these two cores, so the loader is not what it
-# waits for. The memory is DBSCAN's, which lists each patch's neighbours, nearly all others; it is given back afterwards.
+# (The first ratio varies most with the machine: on another, with as many cores, it was 70.) The U-Net trains on some 200 patches a
+# second on these two cores, so the loader is not what it waits for. The data themselves are 63 MB; the old way's memory is mostly
+# DBSCAN's, which lists each patch's neighbours, nearly all others. [`helpers/dbscan.py`](../helpers/dbscan.py) finds the same
+# clusters without that list.
 #
 # **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb)
