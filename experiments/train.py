@@ -14,29 +14,40 @@ from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
 from helpers.engine import engine
 from helpers.losses import LOSSES
+from helpers.metrics import summarise
 from helpers.models import ARCHITECTURES
-from helpers.runs import resume_run, start_run
-from helpers.training import fit
+from helpers.runs import load_model, resume_run, start_run
+from helpers.training import evaluate, fit
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--patience", type=int, help="stop after so many epochs without a lower loss")
+    parser.add_argument("--seed", type=int, default=Config().seed)
     parser.add_argument("--model", choices=ARCHITECTURES, default="unet")
     parser.add_argument("--loss", choices=LOSSES, default="bce")
     parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of all runs")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
     arguments = parser.parse_args()
     with engine().main_process_first():  # it makes the simulated wells and data/interim
-        data = data_preparation_pipeline(find_data().folder)
+        source = find_data()
+        data = data_preparation_pipeline(source.folder, Config(seed=arguments.seed))
     if arguments.resume:
         run = resume_run(arguments.resume)
         history = fit(run, data.train, data.val)
     else:
-        run = start_run(arguments.model, Config(runs_dir=arguments.runs), arguments.loss)
+        config = Config(runs_dir=arguments.runs, patience=arguments.patience, seed=arguments.seed)
+        run = start_run(arguments.model, config, arguments.loss)
         history = fit(run, data.train, data.val, arguments.epochs)
     if engine().is_main_process:
         print(history.round(4).to_string())
+        print(f"Data: {source.description}")
+        for name, path in (("lowest validation loss", run.best_path), ("last epoch", run.last_path)):
+            model = load_model(path, engine().device)
+            for part in ("val", "test"):
+                _, counts = evaluate(model, getattr(data, part), run.loss_fn, run.config.threshold)
+                print(f"{name}, {part}: {summarise(counts)}")
         print(f"Saved in {run.folder}")
 
 
