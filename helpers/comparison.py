@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.dataset import BatchLoader, SegmentationDataset
+from helpers.inference import predict_probabilities
 from helpers.losses import LOSSES
 from helpers.metrics import (
     boundary_f1_from_counts,
@@ -78,14 +79,9 @@ def learning_curve(
         yield row
 
 
-@torch.inference_mode()
 def predict_masks(model: nn.Module, dataset: SegmentationDataset, config: Config = Config()) -> Tensor:
     """Masks (N, 1, H, W) bool on the CPU, in the dataset's order."""
-    model.eval()
-    device = next(model.parameters()).device
-    loader = BatchLoader(dataset, size=64, shuffle=False)
-    masks = [model(images.to(device)).sigmoid() >= config.threshold for images, _ in loader]
-    return torch.cat(masks).cpu()
+    return predict_probabilities(model, BatchLoader(dataset, size=64, shuffle=False)) >= config.threshold
 
 
 def score(prediction: Tensor, target: Tensor) -> dict[str, float]:

@@ -12,15 +12,16 @@ import pandas as pd
 import torch
 from torch import nn
 
+from helpers.comparison import predict_masks
 from helpers.config import Config
 from helpers.data import COLUMNS, read_images, write_csv
-from helpers.dataset import as_images
+from helpers.dataset import SegmentationDataset
 from helpers.files import DataError
 from helpers.preprocess import repair_pixels
 from helpers.runs import load_model
+from helpers.transforms import eval_transform
 
 
-@torch.inference_mode()
 def predict_folder(
     model: nn.Module, images_dir: Path, example: Path | None = None, config: Config = Config()
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -49,10 +50,10 @@ def predict_folder(
     images = read_images(images_dir, None if example is None else _names_of(example))
     pixels, missing, outliers = repair_pixels(images.to_numpy(), config)
     unusable = missing + outliers
-    device = next(model.parameters()).device
-    scaled = (as_images(pixels) - config.value_mean) / config.value_std
-    found = [model.eval()(batch.to(device)).sigmoid() >= config.threshold for batch in scaled.split(64)]
-    masks = torch.cat(found).cpu().flatten(1).numpy().astype(np.uint8)
+    repaired = pd.DataFrame(pixels, images.index, COLUMNS)
+    unknown = pd.DataFrame(np.zeros(pixels.shape, np.uint8), images.index, COLUMNS)
+    dataset = SegmentationDataset.from_frames(unknown, repaired, eval_transform(config))
+    masks = predict_masks(model, dataset, config).flatten(1).numpy().astype(np.uint8)
     empty, poor = unusable == pixels.shape[1], unusable >= config.ruined_pixels
     masks[empty] = 0
     done = np.select([empty, poor], ["empty mask: no usable pixel", "judged by what is left"], "repaired")

@@ -210,6 +210,9 @@ def fit(
             row |= {"seconds": seconds, "patches_per_second": len(train_loader.dataset) / seconds}
             run.history.append(row)
             improved = val_loss < run.best_val_loss
+            stop = _out_of_patience(run)
+            if stop:
+                run.last_epoch = epoch
             if main:
                 board.log_epoch(row)
                 board.log_pictures(run, val_loader, epoch)
@@ -217,12 +220,10 @@ def fit(
                     save_best(run)
                 save_last(run)
             bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", refresh=False)
-            if _out_of_patience(run):
-                run.last_epoch = epoch
+            if stop:
                 break
         if main:
             board.log_hyperparameters(run)
-            save_last(run)
     return run.history_frame()
 
 

@@ -42,9 +42,8 @@ import os
 import subprocess
 import sys
 
-DATA = (
-    ""  # folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README
-)
+# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
+DATA = ""
 
 if "google.colab" in sys.modules:
     project = "/content/corrosion-segmentation"

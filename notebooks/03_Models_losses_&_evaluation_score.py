@@ -46,9 +46,8 @@ import os
 import subprocess
 import sys
 
-DATA = (
-    ""  # folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README
-)
+# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
+DATA = ""
 
 if "google.colab" in sys.modules:
     project = "/content/corrosion-segmentation"
@@ -469,11 +468,14 @@ rates.columns = ["training, patches/s", "inference, patches/s"]
 after_epochs.join(work.round(2)).join(rates)
 
 # %% [markdown]
-# After the same seconds of training, on one core:
+# After the same seconds of training, on one core (of two; the other did light work, so take the seconds as rough):
 
 # %%
 after_seconds = at_time(plain, SECONDS, RUN)
 summary(after_seconds, ["model"], [*SCORES, "epoch"])
+
+# %% [markdown]
+# The way there. Lines are means of three seeds, bands go from the worst to the best:
 
 # %%
 plots_models.show_learning_curves(

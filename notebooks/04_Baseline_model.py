@@ -46,9 +46,8 @@ import os
 import subprocess
 import sys
 
-DATA = (
-    ""  # folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README
-)
+# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
+DATA = ""
 
 if "google.colab" in sys.modules:
     project = "/content/corrosion-segmentation"
@@ -201,12 +200,12 @@ plots.show_history(read_scalars(run.folder))
 
 # %% tags=["nbval-ignore-output"]
 saved = {"lowest validation loss": run.best_path, "last epoch": run.last_path}
-found = {}
+probabilities = {}
 for name, path in saved.items():
     model = load_model(path, device)
     for part in ("val", "test"):
-        probabilities = predict_probabilities(model, getattr(prepared, part))
-        found[name, part] = probabilities >= config.threshold
+        probabilities[name, part] = predict_probabilities(model, getattr(prepared, part))
+found = {key: values >= config.threshold for key, values in probabilities.items()}
 print(f"lowest validation loss: epoch {history['val_loss'].idxmin()} of {len(history)}")
 
 # %% tags=["nbval-ignore-output"]
@@ -253,13 +252,9 @@ scores_per_well(torch.cat(counts), names).round(3)
 # test wells; those only show what the choice is worth:
 
 # %% tags=["nbval-ignore-output"]
-model = load_model(run.last_path, device)
-probabilities = {
-    part: predict_probabilities(model, getattr(prepared, part)) for part in ("val", "test")
-}
 thresholds = pd.DataFrame(
     {
-        name: threshold_curve(probabilities[part], judges[data.labels][part])["dice"]
+        name: threshold_curve(probabilities["last epoch", part], judges[data.labels][part])["dice"]
         for part, name in (("val", "validation"), ("test", "test"))
     }
 )
