@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -67,13 +68,15 @@ class Board:
             return
         from helpers.plots import draw_patches  # here, so that training does not need seaborn
 
-        images, masks, shown = _some_patches(loader)
+        images, masks, shown = _some_images(loader)
+        device = next(run.model.parameters()).device
+        run.model.eval()
         with torch.inference_mode():
-            logits = run.model.eval()(shown.to(next(run.model.parameters()).device))
-        found = (logits.sigmoid() >= run.config.threshold).cpu()
-        arrays = [tensor[:, 0].numpy() for tensor in (images, masks, found)]
-        titles = [f"validation patch {number + 1}" for number in range(len(images))]
-        figure = draw_patches(arrays[0], titles, arrays[1], arrays[2], columns=3)
+            found = [run.model(image[None].to(device))[0].sigmoid().cpu() for image in shown]
+        images, masks = ([part[0].numpy() for part in parts] for parts in (images, masks))
+        found = [part[0].numpy() >= run.config.threshold for part in found]
+        titles = [f"validation image {number + 1}" for number in range(len(images))]
+        figure = draw_patches(images, titles, masks, found, columns=3)
         with disk_errors(self.folder, "written", self.folder):
             self.writer.add_figure("Validation patches", figure, epoch)
 
@@ -97,17 +100,17 @@ class Board:
             )  # fmt: skip
 
 
-def _some_patches(loader: DataLoader) -> tuple[Tensor, Tensor, Tensor]:
-    """Of patches with a groove a few, evenly spaced: images as they are, masks, images for the network."""
+def _some_images(loader: DataLoader) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Of patches or sections with a groove a few, evenly spaced: images as they are, masks, images for the
+    network, each (1, H, W)."""
     dataset = loader.dataset
     masks = dataset.tensors[1] if hasattr(dataset, "tensors") else dataset.masks
-    corroded = masks.flatten(1).any(1).nonzero().flatten()
-    if len(corroded) == 0:
-        corroded = torch.arange(len(masks))
-    rows = corroded[torch.linspace(0, len(corroded) - 1, min(PICTURES, len(corroded))).long()].tolist()
-    shown = torch.stack([dataset[row][0] for row in rows])
-    images = dataset.images[rows] if hasattr(dataset, "images") else shown
-    return images, masks[rows], shown
+    corroded = [number for number, mask in enumerate(masks) if mask.nan_to_num().any()]
+    rows = corroded or range(len(masks))
+    rows = [rows[int(place)] for place in np.linspace(0, len(rows) - 1, min(PICTURES, len(rows)))]
+    shown = [dataset[row][0] for row in rows]
+    images = [dataset.images[row] for row in rows] if hasattr(dataset, "images") else shown
+    return images, [masks[row].nan_to_num() for row in rows], shown
 
 
 def read_scalars(run_folder: Path) -> pd.DataFrame:

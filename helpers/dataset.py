@@ -84,7 +84,7 @@ class SegmentationDataset(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Return the batch (images, masks), each (len(indices), 1, 36, 36) float32, transformed."""
-        with _by_itself(crc32(np.array([self.seed, *indices], np.int64))):
+        with draw_from(self.seed, indices):
             rows = torch.tensor(indices)
             images = self.images.index_select(0, rows)  # thrice as fast as self.images[rows]
             masks = self.masks.index_select(0, rows).float()
@@ -95,15 +95,16 @@ class SegmentationDataset(Dataset):
 
 
 @contextmanager
-def _by_itself(seed: int) -> Iterator[None]:
-    """Inside, draw from `seed` in one thread; afterwards torch's generator and threads are as before.
+def draw_from(seed: int, indices: Sequence[int]) -> Iterator[None]:
+    """Inside, what is random follows from the seed and from a batch's indices, and is drawn in one thread;
+    afterwards torch's generator and threads are as before.
 
     One thread, since a batch is too small to share: where other work keeps the cores busy, waiting for a
     second thread costs many times what it saves.
     """
     generator, threads = torch.default_generator, torch.get_num_threads()
     state = generator.get_state()
-    generator.manual_seed(seed)
+    generator.manual_seed(crc32(np.array([seed, *indices], np.int64)))
     torch.set_num_threads(1)
     try:
         yield

@@ -76,6 +76,15 @@ def soft_iou(logits: Tensor, masks: Tensor) -> Tensor:
     return (1 - (intersection + SMOOTH) / (union + SMOOTH)).mean()
 
 
+def ignore_unknown(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Take pixels of unknown label, NaN in the mask, out of any loss or count: no groove, and none found.
+
+    >>> ignore_unknown(torch.tensor([2.0, 2.0]), torch.tensor([1.0, torch.nan]))
+    (tensor([  2., -50.]), tensor([1., 0.]))
+    """
+    return logits.masked_fill(masks.isnan(), -50.0), masks.nan_to_num()
+
+
 LOSSES = {
     "bce": bce,
     "dice_bce": dice_bce,

@@ -274,7 +274,8 @@ def fingerprint(dataset: Dataset) -> str:
     tensors = dataset.tensors if hasattr(dataset, "tensors") else (dataset.images, dataset.masks)
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(tensor.contiguous().numpy().tobytes())
+        for sample in tensor:  # of sections, whose sizes may differ, there is a list
+            digest.update(sample.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

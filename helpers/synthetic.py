@@ -92,9 +92,25 @@ def simulate_well(well: int, seed: int = 0) -> SimulatedWell:
     _add_collars(thickness, scale, collars, rng)
     thickness -= thickness.mean(axis=1, keepdims=True)  # the tool reports deviations from each row's mean
     _add_false_echoes(thickness, recipe.spikes, rng)
-    thickness = np.rint(np.clip(thickness, -0.2499, 0.47) / _RESOLUTION) * _RESOLUTION
+    thickness = _as_recorded(thickness)
     _spoil(thickness, well, blind, rng)
     return SimulatedWell(thickness.astype(np.float32), labels, truth)
+
+
+def simulate_sound_wall(rows: int, well: int = 9, seed: int = 0) -> np.ndarray:
+    """Simulate a wall without any groove, made as `well` is, as long as one likes: (rows, 36 or 72) float32.
+
+    It is another pipe than the well itself, whatever the seed.
+    """
+    rng = np.random.default_rng([seed, well, rows])
+    recipe = RECIPES[well]
+    scale = 2 if well in WIDE_WELLS else 1
+    collars = _collar_rows(rows, recipe.joint_rows, rng)
+    thickness = _manufacturing_pattern((rows, PATCH_SIZE * scale), scale, collars, recipe.pattern, rng)
+    thickness += rng.normal(0.0, recipe.noise, thickness.shape)
+    _add_collars(thickness, scale, collars, rng)
+    thickness -= thickness.mean(axis=1, keepdims=True)
+    return _as_recorded(thickness).astype(np.float32)
 
 
 def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -313,6 +329,11 @@ def _blind_rows(well: int, rows: int) -> np.ndarray:
     blind = np.zeros(rows, bool)
     blind[: {5: 36, 6: 16, 9: 24}.get(well, 0)] = True
     return blind
+
+
+def _as_recorded(thickness: np.ndarray) -> np.ndarray:
+    """The tool's range and resolution."""
+    return np.rint(np.clip(thickness, -0.2499, 0.47) / _RESOLUTION) * _RESOLUTION
 
 
 def _freeze_tool(thickness: np.ndarray, well: int) -> None:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from helpers.board import Board
 from helpers.engine import engine
+from helpers.losses import ignore_unknown
 from helpers.metrics import count_pixels, summarise
 from helpers.runs import Run, save_best, save_last
 
@@ -36,7 +37,7 @@ def train_one_epoch(
 
     Parameters
     ----------
-    loader : gives (images, masks), both (B, 1, H, W) float32.
+    loader : gives (images, masks), both (B, 1, H, W) float32; NaN in a mask is a pixel of unknown label.
     loss_fn : takes logits and masks, and returns the mean over the batch. A model that learns otherwise, as
         Mask R-CNN does, has `own_loss(images, masks)`, which is taken instead.
     optimizer : prepared by `engine()`, as `fit` has it, each process trains on its share of every batch,
@@ -68,7 +69,7 @@ def train_one_epoch(
             if hasattr(model, "own_loss"):
                 loss = model.own_loss(images, masks)
             else:
-                logits = model(images)
+                logits, masks = ignore_unknown(model(images), masks)
                 loss = loss_fn(logits, masks)
                 if weight:
                     counts.append(count_pixels(logits.detach().sigmoid() >= threshold, masks.bool()))
@@ -136,7 +137,7 @@ def evaluate(
     counts = []
     for images, masks in loader:
         images, masks = images.to(device), masks.to(device)
-        logits = model(images)
+        logits, masks = ignore_unknown(model(images), masks)
         total += loss_fn(logits, masks) * len(images)
         counts.append(count_pixels(logits.sigmoid() >= threshold, masks.bool()))
     counts = torch.cat(counts).cpu()

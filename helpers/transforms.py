@@ -37,6 +37,12 @@ def flip_transform(config: Config = Config()) -> v2.Compose:
     return v2.Compose([flips, Scale(config.value_mean, config.value_std)])
 
 
+def roll_transform(config: Config = Config()) -> v2.Compose:
+    """Flips and the roll in azimuth, then the network's scale: what leaves a pipe a pipe."""
+    moves = FlipRoll(config.p_flip, config.p_flip, config.p_roll)
+    return v2.Compose([moves, Scale(config.value_mean, config.value_std)])
+
+
 def augment_transform(config: Config = Config()) -> v2.Compose:
     """All of R2.5, with flips and the roll in azimuth: exact moves first, interpolation once, values last."""
     return v2.Compose(

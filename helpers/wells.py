@@ -5,6 +5,7 @@ columns of the same 36 rows; in the other seven wells patch p+1 continues patch 
 """
 
 import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -121,3 +122,37 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
     pixels = frame.loc[list(rows.values())].to_numpy(np.float32)
     patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
     return assemble_well(patches, well)
+
+
+def missing_patches(frame: pd.DataFrame, well: int) -> list[str]:
+    """Names of the patches that a well lacks, up to its last one: the gaps of `well_from_frame`.
+
+    A 72-column well whose last patch has no twin lacks that twin.
+
+    Parameters
+    ----------
+    frame : (n, 1296) pixels indexed by patch name, of any wells, in any order.
+    """
+    there = {patch for of_well, patch in map(parse_name, frame.index) if of_well == well}
+    count = max(there, default=-1) + 1
+    if well in WIDE_WELLS:
+        count += count % 2
+    return [patch_name(well, patch) for patch in range(count) if patch not in there]
+
+
+def patches_of_wells(wells: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:
+    """Cut assembled wells, well -> (H, W); return the patches of these names, (n, 36, 36), in their order.
+
+    Raises
+    ------
+    ValueError : a well is missing, or too short for one of its patches.
+    """
+    cut = {well: cut_well(image, well) for well, image in wells.items()}
+    patches = []
+    for name in names:
+        well, patch = parse_name(name)
+        if well not in cut or patch >= len(cut[well]):
+            found = f"{len(cut[well])} patches of it" if well in cut else f"wells {sorted(cut)}"
+            raise ValueError(f"{name} is not among the wells given: found {found}.")
+        patches.append(cut[well][patch])
+    return np.stack(patches)

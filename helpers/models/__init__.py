@@ -16,6 +16,7 @@ ARCHITECTURES = {
     "ag_curesnest": ("ag_curesnest", "AGCUResNeSt"),
     "vit": ("vit", "vit"),
     "deit": ("vit", "deit"),
+    "well_resunet": ("well_resunet", "WellResUNet"),
     "mask_rcnn": ("mask_rcnn", "GrooveMaskRCNN"),
 }
 

@@ -26,7 +26,7 @@ class PipeConv2d(nn.Conv2d):
         self,
         in_channels: int,
         out_channels: int,
-        stride: int = 1,
+        stride: int | tuple[int, int] = 1,
         azimuth: str = "zeros",
         depth: str = "zeros",
     ):
@@ -81,16 +81,17 @@ class AttentionGate(nn.Module):
         return skip * F.interpolate(around, scale_factor=2, mode="bilinear", align_corners=False)[..., 2:-2]
 
 
-def pad_to_multiple(images: Tensor, multiple: int, azimuth: str = "zeros") -> Tensor:
-    """Pad rows below and columns on the right until both are multiples, so that poolings halve evenly.
+def pad_to_multiple(images: Tensor, multiple: int | tuple[int, int], azimuth: str = "zeros") -> Tensor:
+    """Pad rows below and columns on the right until both are multiples, so that poolings divide evenly.
 
     Rows repeat the last one; columns too, or go on around the pipe where `azimuth` is "circular".
     The model cuts its output to the images' own size again.
     """
+    rows, columns = (multiple, multiple) if isinstance(multiple, int) else multiple
     height, width = images.shape[-2:]
     mode = "circular" if azimuth == "circular" else "replicate"
-    images = F.pad(images, (0, -width % multiple, 0, 0), mode=mode)
-    return F.pad(images, (0, 0, 0, -height % multiple), mode="replicate")
+    images = F.pad(images, (0, -width % columns, 0, 0), mode=mode)
+    return F.pad(images, (0, 0, 0, -height % rows), mode="replicate")
 
 
 def stack(*features: Tensor) -> Tensor:

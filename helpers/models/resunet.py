@@ -9,7 +9,12 @@ class ResidualBlock(nn.Module):
     """Pre-activation residual block: twice (batch norm, ReLU, convolution), plus a shortcut (figure 1b)."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, stride: int = 1, dropout: float = 0.0, **padding: str
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int | tuple[int, int] = 1,
+        dropout: float = 0.0,
+        **padding: str,
     ):
         super().__init__()
         self.residual = nn.Sequential(
