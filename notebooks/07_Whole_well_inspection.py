@@ -1,0 +1,368 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 07 · Whole-well inspection
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/07_Whole_well_inspection.ipynb)
+#
+# An inspection engineer has pipes, not patches. Here wells go in and a list of grooves comes out.
+#
+# **You will learn** how patches become wells again, what a network gains that sees ten times as much of the pipe, how a well of any
+# length is searched in little memory, what a report of grooves says, and how deep a groove must be to be found.
+#
+# **Beyond the review**: none of its points asks for this. The list of all points is in [notebooks/README.md](README.md).
+#
+# **Before:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
+# [04 Baseline model](04_Baseline_model.ipynb)
+#
+# **Contents**
+# 1. [Wells, not patches](#1-Wells,-not-patches)
+# 2. [A network that looks along the pipe](#2-A-network-that-looks-along-the-pipe)
+# 3. [How much of the pipe should it see?](#3-How-much-of-the-pipe-should-it-see?)
+# 4. [A well of any length](#4-A-well-of-any-length)
+# 5. [The groove report](#5-The-groove-report)
+# 6. [How deep must a groove be?](#6-How-deep-must-a-groove-be?)
+# 7. [The challenge's submission](#7-The-challenge's-submission)
+
+# %%
+# Setup: in Colab, where only this notebook was opened, fetch the project around it, or update it.
+import os
+import subprocess
+import sys
+
+# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
+DATA = ""
+
+if "google.colab" in sys.modules:
+    project = "/content/corrosion-segmentation"
+    url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+    clone = ["git", "clone", "--quiet", "--depth", "1", url, project]
+    update = ["git", "-C", project, "pull", "--quiet", "--ff-only"]
+    subprocess.run(update if os.path.isdir(project) else clone, check=True)
+    os.chdir(f"{project}/notebooks")
+sys.path.insert(0, os.path.abspath(".."))
+
+from helpers.colab import open_notebook
+
+data = open_notebook(DATA)
+
+# %% tags=["nbval-ignore-output"]
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from helpers import plots, plots_studies, plots_wells
+from helpers.colab import print_versions
+from helpers.config import PROJECT_ROOT, Config
+from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
+from helpers.dataset import as_images, data_preparation_pipeline
+from helpers.detection import calls, false_calls, fit_detection_curve, hit_or_miss
+from helpers.inspection import groove_report
+from helpers.metrics import count_pixels, scores_per_well, summarise
+from helpers.runs import start_run
+from helpers.sections import SectionDataset, SectionLoader, assemble_wells
+from helpers.submission import predict_folder
+from helpers.synthetic import simulate_sound_wall
+from helpers.training import fit
+from helpers.transforms import eval_transform, roll_transform
+from helpers.well_files import open_well, save_well
+from helpers.well_inference import predict_rows, predict_well, predict_well_by_patches
+from helpers.wells import cut_well, missing_patches, patches_of_wells, well_from_frame
+
+print_versions()
+
+# %%
+config = Config()
+height = 360  # rows of a section
+epochs = 14 if data.simulated else 2  # the real wells have ten times as many patches
+report_well = 2  # a test well
+
+# %% [markdown]
+# ## 1 Wells, not patches
+#
+# The challenge cuts a well into patches of 36 x 36. In eight of the wells the patches 2k and 2k+1 are the even and the odd columns of
+# the same rows ([notebook 01, section 8](01_EDA.ipynb#8-The-leak)); the others go on downwards. Put together rightly, a well is
+# one picture, and a missing patch is a gap in it, which is said, not filled:
+
+# %%
+y, images = load_data(data.folder, config.unpacked_dir)
+wells = sorted({*config.train_wells, *config.val_wells, *config.test_wells})
+pd.DataFrame(
+    {
+        well: {
+            "rows": len(well_from_frame(images, well)),
+            "columns": well_from_frame(images, well).shape[1],
+            "missing patches": len(missing_patches(images, well)),
+        }
+        for well in wells
+    }
+).T.rename_axis("well").T
+
+# %% [markdown]
+# A gap, tried out: without one patch of well 3 its 36 rows are NaN.
+
+# %%
+with_gap = images.drop("well_3_patch_5")
+rows = np.flatnonzero(np.isnan(well_from_frame(with_gap, 3)).all(axis=1))
+print(f"missing: {missing_patches(with_gap, 3)}, rows {rows[0]} to {rows[-1]}")
+
+# %% [markdown]
+# Assembled and cut again, every well gives the same bytes; so does a well that was saved and read back. The file is
+# memory-mapped: only the rows that are asked for are read.
+
+# %%
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / "well.npy"
+    for well in wells:
+        save_well(well_from_frame(images, well), path)
+        names = [name for name in images.index if name.startswith(f"well_{well}_")]
+        assert cut_well(open_well(path), well).tobytes() == images.loc[names].to_numpy().tobytes()
+print(f"the same bytes in all {len(wells)} wells")
+
+# %% [markdown]
+# ## 2 A network that looks along the pipe
+#
+# A groove is worn by drill pipe, and runs along the casing for many metres. A patch of 36 rows shows a tenth of one joint. What looks
+# like a faint groove there may be a stripe of the pipe's own pattern, and only more of the pipe can tell.
+#
+# `WellResUNet` is the residual U-Net of [notebook 03](03_Models_losses_&_evaluation_score.ipynb#1-Nine-architectures) with two
+# levels more, that shrink rows only: one of its deepest cells stands for 36 rows. It goes around the pipe (circular padding), takes 36 columns as
+# well as 72, and learns from sections of 360 rows, flipped and rolled at random. Pixels without a measurement are masked: they count as the
+# mean in the image, and as unknown in the labels, where nothing is learned from them.
+
+# %%
+run = start_run("well_resunet", config)
+print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
+train = SectionDataset(
+    assemble_wells(y, images, config.train_wells), height, roll_transform(config), moving=True
+)
+val = SectionDataset(assemble_wells(y, images, config.val_wells), height, eval_transform(config))
+print(f"sections for training: {len(train)}, for validation: {len(val)}")
+
+# %% tags=["nbval-ignore-output"]
+loaders = (
+    SectionLoader(train, config.batch_size, shuffle=True, seed=config.seed),
+    SectionLoader(val, config.batch_size, shuffle=False),
+)
+fit(run, *loaders, epochs=epochs).tail(3).round(4)
+
+# %% [markdown]
+# Beside it the baseline of [notebook 04](04_Baseline_model.ipynb), with as many epochs:
+
+# %% tags=["nbval-ignore-output"]
+prepared = data_preparation_pipeline(data.folder, config)
+baseline = start_run("unet", config)
+fit(baseline, prepared.train, prepared.val, epochs=epochs).tail(3).round(4)
+
+# %% [markdown]
+# Both are judged as the challenge does, by patch, on the same patches of unseen wells:
+
+
+# %% tags=["nbval-ignore-output"]
+def by_patches(thickness: np.ndarray, well: int) -> np.ndarray:
+    return predict_well_by_patches(baseline.model, thickness, well, config)
+
+
+def by_whole_well(thickness: np.ndarray, well: int) -> np.ndarray:
+    return predict_well(run.model, thickness, config=config)
+
+
+judge = read_labels(data.folder / "y_clean.csv") if data.simulated else y
+judged_by = "clean truth" if data.simulated else data.labels
+rows, per_well = [], {}
+for name, predict in (("patches, U-Net", by_patches), ("whole wells", by_whole_well)):
+    for part in ("val", "test"):
+        names = getattr(prepared, part).dataset.names
+        of_part = config.val_wells if part == "val" else config.test_wells
+        probability = {well: predict(well_from_frame(images, well), well) for well in of_part}
+        found = torch.from_numpy(patches_of_wells(probability, names))[:, None] >= config.threshold
+        counts = count_pixels(found, as_images(judge.loc[names]))
+        rows.append({"model": name, "part": part, **summarise(counts)})
+        per_well[name, part] = scores_per_well(counts, names)["dice"]
+print(f"judged by {judged_by}; {epochs} epochs, seed {config.seed}. Data: {data.description}")
+pd.DataFrame(rows).set_index(["part", "model"]).sort_index(ascending=False).round(3)
+
+# %% tags=["nbval-ignore-output"]
+table = pd.DataFrame(per_well).T.rename_axis(["model", "part"])
+table.groupby("model").first().rename_axis("Dice of well", axis=1).round(3)
+
+# %% [markdown]
+# TEXT2
+#
+# What they find in well 3, whose grooves are faint, and on the test wells:
+
+# %%
+strips, labels, found = {}, {}, {}
+for well in (config.val_wells[0], *config.test_wells[:2]):
+    thickness = well_from_frame(images, well)
+    for name, predict in (("patches", by_patches), ("whole", by_whole_well)):
+        key = f"well {well}\n{name}"
+        strips[key], labels[key] = thickness, well_from_frame(judge, well)
+        found[key] = (predict(thickness, well) >= config.threshold).astype(np.uint8)
+plots.show_well_strips(strips, labels, found)
+
+# %% [markdown]
+# TEXT3
+#
+# ## 3 How much of the pipe should it see?
+#
+# The study (`experiments/whole_well.py`) gives each variant the same 120 seconds on one core, three seeds, simulated wells, judged by the
+# clean truth: the baseline on patches; the network above on sections of 36, 72, 144 and 360 rows; and three other ways to treat
+# the wells. *36 columns* takes 72-column wells apart into two of 36, as the challenge does; *72 columns* takes each column of a 36-column well
+# twice; *filled* repairs unusable pixels with their patch's median, as notebook 01 does, instead of masking them.
+
+# %%
+study = pd.read_csv(PROJECT_ROOT / "experiments" / "whole_well_simulated.csv")
+one_view = study[study["views"] == 1]
+plots_studies.show_seeds(one_view, "variant", "test_mean_iou", "trained on")
+plots_studies.show_seeds(one_view, "variant", "well_3_dice", "trained on")
+
+# %%
+scores = ["test_mean_iou", "test_dice", "well_3_dice"]
+one_view.groupby("variant", sort=False)[["epochs", *scores]].agg(["mean", "std"]).round(3)
+
+# %% [markdown]
+# TEXT4
+#
+# The same networks may look at a well in several ways, rolled and mirrored, and take the mean (test-time augmentation). Eight views
+# against one:
+
+# %%
+pairs = study.pivot_table(index=["variant", "seed"], columns="views", values=scores).dropna()
+gain = pd.DataFrame({score: pairs[score, 8] - pairs[score, 1] for score in scores})
+gain.groupby("variant", sort=False).agg(["mean", "std"]).round(3)
+
+# %% [markdown]
+# TEXT5
+#
+# ## 4 A well of any length
+#
+# A window of 720 rows slides down the well. Two neighbours overlap by 144 rows, where one fades into the other. Pieces are given out as
+# soon as they are final, so memory does not grow with the well; `predict_well_file` reads a well from disk and writes its
+# probabilities. How far is it from seeing the whole well at once?
+
+# %% tags=["nbval-ignore-output"]
+thickness = well_from_frame(images, report_well)
+at_once = predict_well(run.model, thickness, rows=len(thickness), overlap=0)
+sliding = predict_well(run.model, thickness)
+pieces = [len(piece) for piece in predict_rows(run.model, thickness)]
+differing = ((at_once >= config.threshold) != (sliding >= config.threshold)).mean()
+print(
+    f"{len(thickness)} rows in pieces of {pieces}: {differing:.4%} of the pixels differ in the mask"
+)
+
+# %% [markdown]
+# TEXT6
+#
+# ## 5 The groove report
+#
+# What an engineer wants is a list: where each groove begins and ends, at which azimuth, how wide, and how much metal is gone. Pieces apart
+# by at most three rows are one groove, around the wrap of the azimuth too; finds shorter than ten rows are left out. Loss is measured against the sound
+# wall around the groove. Depth is in rows and loss in the files' units, since the challenge says neither how far apart rows are nor
+# what the unit is.
+
+# %% tags=["nbval-ignore-output"]
+probability = by_whole_well(thickness, report_well)
+numbers = calls(probability >= config.threshold)
+report = groove_report(numbers > 0, thickness, probability)
+report.to_csv(run.folder / f"grooves_well_{report_well}.csv")
+print(f"Well {report_well}: {len(report)} grooves. Data: {data.description}")
+report.head(12).round(
+    {"azimuth_deg": 0, "width_columns": 1, "width_deg": 0, "confidence": 2}
+).round(4)
+
+# %%
+shown = thickness[:1200]
+plots_wells.show_report(
+    shown,
+    numbers[: len(shown)],
+    report[report["start_row"] < len(shown)],
+    f"Well {report_well}: grooves of the report, the first {len(shown)} rows",
+)
+
+# %% [markdown]
+# TEXT7
+#
+# ## 6 How deep must a groove be?
+#
+# Non-destructive testing asks not for Dice but for the *probability of detection* (MIL-HDBK-1823A; Berens 1989): grooves of known depth are planted in a wall that
+# has none, each is a hit or a miss, and a logistic curve is fitted to ln depth. *a90* is the depth found nine times in ten; *a90/95* is its bound at
+# 95 % confidence, the figure that an inspection may promise. False calls are the price, counted on the same wall
+# without grooves.
+#
+# The grooves are 30° wide (three columns of 36) and 72 rows long. The wall must be one that no network has seen: on simulated wells a new pipe made like
+# well 9, on real ones well 9 itself, which no network was trained on (well 10, the other one without grooves, is a training well).
+
+# %%
+wall = simulate_sound_wall(100 * 36, seed=config.seed) if data.simulated else well_from_frame(images, 9)
+find = {
+    "patches, U-Net": lambda wall: by_patches(wall, 9) >= config.threshold,
+    "whole wells": lambda wall: by_whole_well(wall, 9) >= config.threshold,
+}
+planting = {"trials": 160, "depths": (0.004, 0.1), "width": 30, "length": 72, "seed": config.seed}
+
+# %% tags=["nbval-ignore-output"]
+trials = {name: hit_or_miss(finder, wall, **planting) for name, finder in find.items()}
+curves = {name: fit_detection_curve(table) for name, table in trials.items()}
+plots_wells.show_detection(curves, trials)
+print(f"{planting['trials']} grooves planted for each network, {epochs} epochs, seed {config.seed}")
+pd.DataFrame(
+    {
+        name: {
+            "a90": curve.depth_at(0.9),
+            "a90/95": curve.depth_at(0.9, 0.95),
+            "false calls per 10,000 rows": false_calls(find[name], wall),
+        }
+        for name, curve in curves.items()
+    }
+).T.round(4)
+
+# %% [markdown]
+# TEXT8
+#
+# ## 7 The challenge's submission
+#
+# The challenge wants the masks of a folder of patches as a CSV: names as given, columns 0 to 1295, of 0 and 1. From the command line it is
+# `python -m helpers.submission MODEL IMAGES CSV`. Every patch gets a mask; what was unusable is repaired as in cleaning and
+# reported. Here the patches of the test wells stand for the unlabelled ones:
+
+# %%
+model_of_patches = baseline.model
+with tempfile.TemporaryDirectory() as folder:
+    names = [name for name in images.index if int(name.split("_")[1]) in config.test_wells]
+    example = Path(folder) / "example.csv"
+    write_csv(pd.DataFrame(0, names, COLUMNS), example)
+    start = time.perf_counter()
+    masks, unusable = predict_folder(
+        model_of_patches, find_images(data.folder, config.unpacked_dir), example, config
+    )
+    seconds = time.perf_counter() - start
+    write_csv(masks, Path(folder) / "submission.csv")
+assert list(masks.index) == names and set(np.unique(masks)) <= {0, 1}
+print(f"{len(masks)} patches x {masks.shape[1]} pixels")
+unusable
+
+# %% tags=["nbval-ignore-output"]
+print(f"{len(masks) / seconds:.0f} patches a second")
+
+# %% [markdown]
+# At this rate the challenge's 2,538 test patches take a few seconds. TEXT9
+#
+# **Back to:** [01 EDA](01_EDA.ipynb) · [the list of all review points](README.md)
