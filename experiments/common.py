@@ -27,7 +27,7 @@ HELP = {
     "budget": "patches shown to each model",
     "seeds": "runs with the seeds 0 ... N-1",
     "epochs": "epochs of each run, at least",
-    "seconds": "seconds of training of each run, at least",
+    "seconds": "seconds of training of each run",
 }
 
 
@@ -76,7 +76,7 @@ class Results:
             "command": "python " + " ".join([f"experiments/{Path(script).name}", *sys.argv[1:]]),
             "torch": version("torch"),
             "python": platform.python_version(),
-            "cores": os.cpu_count(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         }
         self.rows = pd.read_csv(self.path) if self.path.exists() else pd.DataFrame()
 

@@ -41,7 +41,9 @@ def show_report(
     figure.suptitle(title, fontsize=11)
     bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=25, pad=0.01, extend="both")
     bar.set_label(THICKNESS_LABEL, fontsize=9)
-    outline = Line2D([], [], color=PREDICTION_LINE["colors"], linestyle="dashed", label="groove of the report")
+    outline = Line2D(
+        [], [], color=PREDICTION_LINE["colors"], linestyle="dashed", label="groove of the report"
+    )
     figure.legend(handles=[outline], loc="outside lower center", fontsize=9)
     plt.show()
 

@@ -311,7 +311,11 @@ plots_wells.show_report(
 # well 9, on real ones well 9 itself, which no network was trained on (well 10, the other one without grooves, is a training well).
 
 # %%
-wall = simulate_sound_wall(100 * 36, seed=config.seed) if data.simulated else well_from_frame(images, 9)
+wall = (
+    simulate_sound_wall(100 * 36, seed=config.seed)
+    if data.simulated
+    else well_from_frame(images, 9)
+)
 find = {
     "patches, U-Net": lambda wall: by_patches(wall, 9) >= config.threshold,
     "whole wells": lambda wall: by_whole_well(wall, 9) >= config.threshold,

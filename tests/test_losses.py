@@ -5,7 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.losses import LOSSES, bce, dice_bce, focal, lovasz_hinge, soft_iou, tversky
+from helpers.losses import (
+    LOSSES,
+    bce,
+    dice_bce,
+    focal,
+    ignore_unknown,
+    lovasz_hinge,
+    soft_iou,
+    tversky,
+)
 
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
 
@@ -118,3 +127,22 @@ def test_the_reviewed_focal_loss_does_not_focus():
 
     assert share_of_the_easy(reviewed) == pytest.approx(share_of_the_easy(bce))
     assert share_of_the_easy(focal) < 0.01 * share_of_the_easy(bce)
+
+
+@every_loss
+def test_unknown_pixels_have_no_say_in_any_loss(loss):
+    logits, masks = random_case()
+    logits.requires_grad_()
+    masks[:, :, 4:] = torch.nan
+    other = logits.detach().clone()
+    other[:, :, 4:] = 9.0
+    known, elsewhere = loss(*ignore_unknown(logits, masks)), loss(*ignore_unknown(other, masks))
+    assert known.item() == elsewhere.item()
+    known.backward()
+    assert torch.equal(logits.grad[:, :, 4:], torch.zeros_like(logits.grad[:, :, 4:]))
+    assert logits.grad[:, :, :4].any()
+
+
+def test_known_pixels_stay_as_they_are():
+    logits, masks = random_case()
+    assert all(torch.equal(a, b) for a, b in zip(ignore_unknown(logits, masks), (logits, masks), strict=True))

@@ -8,13 +8,13 @@ import torch
 from helpers.dataset import SegmentationDataset
 from helpers.losses import bce
 from helpers.metrics import count_pixels, dice_from_counts
-from helpers.models import ARCHITECTURES, build_model
+from helpers.models import ARCHITECTURES, WHOLE_WELL_ARCHITECTURES, build_model
 from helpers.models.pretrained import DownloadError
 from helpers.training import train_one_epoch
 from helpers.transforms import eval_transform
 
 OURS = ["unet", "attention_unet", "resunet", "unet++"]  # with a choice of padding
-every_model = pytest.mark.parametrize("name", ARCHITECTURES)
+every_model = pytest.mark.parametrize("name", [*ARCHITECTURES, *WHOLE_WELL_ARCHITECTURES])
 every_unet = pytest.mark.parametrize("name", OURS)
 
 

@@ -12,7 +12,7 @@ from helpers import synthetic
 from helpers.data import load_data
 from helpers.eda import corroded_ratios_per_well, patch_statistics, twin_correlations
 from helpers.files import DataError
-from helpers.synthetic import RECIPES, ensure_simulated, simulate_well
+from helpers.synthetic import RECIPES, ensure_simulated, simulate_sound_wall, simulate_well
 from helpers.wells import WIDE_WELLS, well_from_frame, wells_of
 
 REAL_PATCHES = [166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203]
@@ -199,3 +199,15 @@ def test_the_noise_is_the_recipe_s():
         smooth = simulate_well(4).thickness
     rough = simulate_well(4).thickness
     assert np.abs(np.diff(rough, axis=0)).mean() > np.abs(np.diff(smooth, axis=0)).mean()
+
+
+@pytest.mark.parametrize(("well", "columns"), [(9, 72), (13, 36)])
+def test_a_sound_wall_is_made_as_the_well_is_without_a_groove(well, columns):
+    with patch.dict(RECIPES, {well: replace(RECIPES[well], groove_share=0.0, patches=90, spikes=0.0)}):
+        like = simulate_well(well).thickness
+    wall = simulate_sound_wall(1000, well)
+    assert wall.shape == (1000, columns) and wall.dtype == np.float32
+    assert np.isfinite(wall).all() and wall.min() > -0.25
+    assert wall.std() == pytest.approx(like[like > -0.25].std(), rel=0.3)
+    np.testing.assert_array_equal(wall, simulate_sound_wall(1000, well))
+    assert not np.array_equal(wall, simulate_sound_wall(1000, well, seed=1))

@@ -1,11 +1,22 @@
 """Names and geometry of patches."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, cut_well, parse_name, patch_name
+from helpers.wells import (
+    ALL_WELLS,
+    WIDE_WELLS,
+    assemble_well,
+    cut_well,
+    missing_patches,
+    parse_name,
+    patch_name,
+    patches_of_wells,
+    well_from_frame,
+)
 
 NARROW_WELLS = sorted(set(ALL_WELLS) - WIDE_WELLS)
 
@@ -84,3 +95,35 @@ def test_other_names_are_refused_and_told(name):
     with pytest.raises(ValueError, match="is not a patch name") as error:
         parse_name(name)
     assert repr(name) in str(error.value)
+
+
+def frame_of(names: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(np.zeros((len(names), 1296), np.float32), names)
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [([0, 1, 2], []), ([0, 3], ["well_3_patch_1", "well_3_patch_2"]), ([1], ["well_3_patch_0"]), ([], [])],
+)
+def test_missing_patches_are_those_before_the_last(there, missing):
+    frame = frame_of([f"well_3_patch_{patch}" for patch in there] + ["well_4_patch_9"])
+    assert missing_patches(frame, 3) == missing
+
+
+def test_a_twin_at_the_end_may_be_missing_too():
+    frame = frame_of([f"well_1_patch_{patch}" for patch in range(3)])
+    assert missing_patches(frame, 1) == ["well_1_patch_3"]
+    assert np.isnan(well_from_frame(frame, 1)[36:, 1::2]).all()
+
+
+def test_patches_of_wells_gives_the_patches_asked_for_in_their_order():
+    patches = {well: np.random.default_rng(well).normal(size=(4, 36, 36)) for well in (1, 3)}
+    wells = {well: assemble_well(images, well) for well, images in patches.items()}
+    found = patches_of_wells(wells, ["well_3_patch_2", "well_1_patch_3", "well_1_patch_0"])
+    np.testing.assert_array_equal(found, [patches[3][2], patches[1][3], patches[1][0]])
+
+
+@pytest.mark.parametrize("name", ["well_1_patch_4", "well_2_patch_0"])
+def test_a_patch_that_is_not_in_the_wells_is_named(name):
+    with pytest.raises(ValueError, match=f"{name} is not among the wells given"):
+        patches_of_wells({1: np.zeros((72, 72))}, [name])

@@ -16,9 +16,10 @@ ARCHITECTURES = {
     "ag_curesnest": ("ag_curesnest", "AGCUResNeSt"),
     "vit": ("vit", "vit"),
     "deit": ("vit", "deit"),
-    "well_resunet": ("well_resunet", "WellResUNet"),
     "mask_rcnn": ("mask_rcnn", "GrooveMaskRCNN"),
 }
+# Not compared with the others, since it learns from sections of wells (notebook 07), not from patches.
+WHOLE_WELL_ARCHITECTURES = {"well_resunet": ("well_resunet", "WellResUNet")}
 
 
 def build_model(name: str, **options) -> nn.Module:
@@ -26,9 +27,9 @@ def build_model(name: str, **options) -> nn.Module:
 
     Parameters
     ----------
-    name : one of `ARCHITECTURES`, for example "unet".
+    name : one of `ARCHITECTURES`, for example "unet", or of `WHOLE_WELL_ARCHITECTURES`.
     options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `pretrained` for the others.
+        "resunet" and "unet++", `width` and `dropout` for "well_resunet", `pretrained` for the others.
 
     Raises
     ------
@@ -38,9 +39,10 @@ def build_model(name: str, **options) -> nn.Module:
     >>> sum(p.numel() for p in build_model("unet").parameters())
     419777
     """
-    if name not in ARCHITECTURES:
-        raise ValueError(f"No architecture is called {name!r}; choose one of {sorted(ARCHITECTURES)}.")
-    module, attribute = ARCHITECTURES[name]
+    every = ARCHITECTURES | WHOLE_WELL_ARCHITECTURES
+    if name not in every:
+        raise ValueError(f"No architecture is called {name!r}; choose one of {sorted(every)}.")
+    module, attribute = every[name]
     build = getattr(import_module(f"helpers.models.{module}"), attribute)
     known = list(signature(build).parameters)
     if unknown := sorted(set(options) - set(known)):
