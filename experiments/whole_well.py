@@ -1,7 +1,8 @@
 """Does it help to see more of the pipe? Notebook 07, section 3.
 
 Each run trains one network for about the same seconds of processor time: one epoch to see how long it takes,
-then as many as the budget holds. All are judged on the same unseen patches, those of the validation and the test wells.
+then as many as the budget holds. All are judged on the same unseen patches, those of the validation and the
+test wells.
 
 patches : the baseline U-Net of notebook 04 on patches of 36 x 36.
 36 rows ... 360 rows : the whole-well network on sections of so many rows, 36 or 72 columns as the well has.
