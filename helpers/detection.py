@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from scipy.ndimage import gaussian_filter1d
+from scipy import ndimage
 from scipy.optimize import brentq
 from scipy.stats import norm
 
@@ -30,15 +30,11 @@ def calls(mask: np.ndarray, shortest: int = SHORTEST_CALL) -> np.ndarray:
     shortest : rows that a groove needs at least.
     """
     labels = number_grooves(mask)
-    kept = [number for number in range(1, labels.max() + 1) if _rows_of(labels == number) >= shortest]
-    numbers = np.zeros(labels.max() + 1, int)
+    rows = [place[0].stop - place[0].start for place in ndimage.find_objects(labels)]
+    kept = np.flatnonzero(np.array(rows) >= shortest) + 1
+    numbers = np.zeros(len(rows) + 1, int)
     numbers[kept] = np.arange(1, len(kept) + 1)
     return numbers[labels]
-
-
-def _rows_of(mask: np.ndarray) -> int:
-    rows = np.flatnonzero(mask.any(axis=1))
-    return int(rows[-1] - rows[0] + 1)
 
 
 def groove_shape(shape: tuple[int, int], row: int, azimuth: float, width: float, length: int) -> np.ndarray:
@@ -54,7 +50,7 @@ def groove_shape(shape: tuple[int, int], row: int, azimuth: float, width: float,
     across = np.exp(-np.log(2) * (2 * away / width) ** 2)
     along = np.zeros(shape[0])
     along[row : row + length] = 1
-    return gaussian_filter1d(along, 2.0)[:, None] * across
+    return ndimage.gaussian_filter1d(along, 2.0)[:, None] * across
 
 
 def hit_or_miss(
@@ -135,15 +131,15 @@ class DetectionCurve:
         """
         low, high = self.depths[0] / 10, self.depths[1] * 10
 
-        def gap(logarithm: float) -> float:
-            return float(self.pod(np.exp(logarithm), confidence)[0]) - pod
+        def gap(logarithm: np.ndarray | float) -> np.ndarray:
+            return self.pod(np.exp(logarithm), confidence) - pod
 
         # The bound may fall again far from the data, so the crossing is looked for from the shallow side
         grid = np.linspace(np.log(low), np.log(high), 400)
-        above = np.flatnonzero([gap(value) >= 0 for value in grid])
+        above = np.flatnonzero(gap(grid) >= 0)
         if len(above) == 0 or above[0] == 0:
             return float("nan")
-        return float(np.exp(brentq(gap, grid[above[0] - 1], grid[above[0]])))
+        return float(np.exp(brentq(lambda at: gap(at)[0], grid[above[0] - 1], grid[above[0]])))
 
 
 def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:

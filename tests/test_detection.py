@@ -96,7 +96,7 @@ def test_a90_95_lies_above_the_true_a90_nineteen_times_of_twenty():
     true = np.exp((np.log(9) - 14.0) / 3.5)
     above = [
         fit_detection_curve(simulated_trials(14.0, 3.5, 150, seed)).depth_at(0.9, 0.95) > true
-        for seed in range(400)
+        for seed in range(200)
     ]
     assert 0.90 < np.mean(above) < 0.985
 
