@@ -30,7 +30,7 @@ from helpers.preprocess import repair_pixels
 from helpers.runs import start_run
 from helpers.sections import SectionDataset, SectionLoader, Wells, assemble_wells
 from helpers.training import fit
-from helpers.transforms import eval_transform, roll_transform
+from helpers.transforms import eval_transform, well_transform
 from helpers.well_inference import predict_well, predict_well_by_patches
 from helpers.wells import patches_of_wells, well_from_frame
 
@@ -71,7 +71,7 @@ def train(
             part: at_columns(variant, assemble_wells(y, images, wells))
             for part, wells in (("train", config.train_wells), ("val", config.val_wells))
         }
-        train_set = SectionDataset(wells["train"], height, roll_transform(config), True, config.seed)
+        train_set = SectionDataset(wells["train"], height, well_transform(config), True, config.seed)
         val_set = SectionDataset(wells["val"], height, eval_transform(config))
         run = start_run("well_resunet", config)
         loaders = (
@@ -128,7 +128,7 @@ def score(variant, model, y, images, data, source, views) -> dict[str, float]:
     """Scores on the unseen patches that cleaning keeps, as in notebook 04."""
     if "filled" in variant:
         images = filled(images)
-    scores = {}
+    scores, all_counts = {}, []
     for part, wells in (("val", Config().val_wells), ("test", Config().test_wells)):
         dataset = getattr(data, part).dataset
         found = {
@@ -137,10 +137,12 @@ def score(variant, model, y, images, data, source, views) -> dict[str, float]:
         probability = patches_of_wells(found, dataset.names)
         masks = torch.from_numpy(probability)[:, None] >= Config().threshold
         counts = count_pixels(masks, judge_of(source, dataset))
+        all_counts.append(counts)
         scores |= {f"{part}_{name}": round(value, 4) for name, value in summarise(counts).items()}
         per_well = scores_per_well(counts, dataset.names)
         scores |= {f"well_{well}_dice": round(value, 4) for well, value in per_well["dice"].items()}
-    return scores
+    unseen = summarise(torch.cat(all_counts))
+    return scores | {f"unseen_{name}": round(value, 4) for name, value in unseen.items()}
 
 
 if __name__ == "__main__":

@@ -48,6 +48,7 @@ class Config:
     blur_sigma: tuple[float, float] = (0.1, 1.75)  # pixels
     noisy_share: float = 0.10  # at most this share of a patch's pixels gets noise
     brightness: float = 0.5  # +-50 %
+    twist: float = 0.05  # columns a row: what the grooves of the wells that drift most do
     # How likely each change is for a patch in training
     p_flip: float = 0.5  # each direction by itself
     p_roll: float = 1.0  # the tool's zero azimuth is arbitrary, so all rolls are equally true
@@ -56,6 +57,7 @@ class Config:
     p_blur: float = 0.2
     p_noise: float = 0.3
     p_brightness: float = 0.5
+    p_twist: float = 0.5
 
     # Training
     batch_size: int = 16

@@ -37,10 +37,16 @@ def flip_transform(config: Config = Config()) -> v2.Compose:
     return v2.Compose([flips, Scale(config.value_mean, config.value_std)])
 
 
-def roll_transform(config: Config = Config()) -> v2.Compose:
-    """Flips and the roll in azimuth, then the network's scale: what leaves a pipe a pipe."""
-    moves = FlipRoll(config.p_flip, config.p_flip, config.p_roll)
-    return v2.Compose([moves, Scale(config.value_mean, config.value_std)])
+def well_transform(config: Config = Config()) -> v2.Compose:
+    """For sections of whole wells: what leaves a pipe a pipe, that is flips, roll, twist and brightness."""
+    return v2.Compose(
+        [
+            FlipRoll(config.p_flip, config.p_flip, config.p_roll),
+            Twist(config.twist, config.p_twist),
+            Brightness(config.brightness),  # always: wells differ in contrast by more than this
+            Scale(config.value_mean, config.value_std),
+        ]
+    )
 
 
 def augment_transform(config: Config = Config()) -> v2.Compose:
@@ -113,6 +119,30 @@ class FlipRoll(BatchTransform):
         columns = (columns % width - (width - 1) * left_right[:, None]).abs()
         index = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
         return tuple(part.flatten(1).gather(1, index).view(part.shape) for part in (image, mask))
+
+
+class Twist(BatchTransform):
+    """Roll each row a little further than the one above, by whole pixels: a groove drifts around the pipe.
+
+    Grooves in some wells run straight down, in others they go around the pipe. Nothing is interpolated.
+
+    limit : largest drift, columns a row, either way. p : probability for each sample.
+    """
+
+    def __init__(self, limit: float = 0.05, p: float = 1.0):
+        super().__init__()
+        self.limit, self.p = limit, p
+
+    def draw(self, n, height, width):
+        chosen, slope = torch.rand(2, n)
+        return {"slope": self.limit * (2 * slope - 1) * (chosen < self.p)}
+
+    def apply(self, image, mask, slope):
+        height, width = image.shape[-2:]
+        rows = torch.arange(height, device=image.device) - (height - 1) / 2
+        moves = (slope[:, None] * rows).round().long()  # (N, H)
+        columns = (torch.arange(width, device=image.device) - moves[..., None]) % width  # (N, H, W)
+        return tuple(part.gather(3, columns[:, None]) for part in (image, mask))
 
 
 class RotateCrop(BatchTransform):

@@ -81,7 +81,7 @@ from helpers.sections import SectionDataset, SectionLoader, assemble_wells
 from helpers.submission import predict_folder
 from helpers.synthetic import simulate_sound_wall
 from helpers.training import fit
-from helpers.transforms import eval_transform, roll_transform
+from helpers.transforms import eval_transform, well_transform
 from helpers.well_files import open_well, save_well
 from helpers.well_inference import predict_rows, predict_well, predict_well_by_patches
 from helpers.wells import cut_well, missing_patches, patches_of_wells, well_from_frame
@@ -151,7 +151,7 @@ print(f"the same bytes in all {len(wells)} wells")
 run = start_run("well_resunet", config)
 print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
 train = SectionDataset(
-    assemble_wells(y, images, config.train_wells), height, roll_transform(config), moving=True
+    assemble_wells(y, images, config.train_wells), height, well_transform(config), moving=True
 )
 val = SectionDataset(assemble_wells(y, images, config.val_wells), height, eval_transform(config))
 print(f"sections for training: {len(train)}, for validation: {len(val)}")

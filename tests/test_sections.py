@@ -11,7 +11,7 @@ from helpers.data import COLUMNS
 from helpers.runs import load_model, start_run
 from helpers.sections import SectionDataset, SectionLoader, assemble_wells
 from helpers.training import evaluate, fit
-from helpers.transforms import roll_transform
+from helpers.transforms import well_transform
 from helpers.wells import cut_well, patch_name
 
 
@@ -97,7 +97,7 @@ def test_a_batch_has_one_width_and_about_as_many_pixels(wells):
 
 def test_same_seed_same_sections_and_each_epoch_others(wells):
     def epochs(seed):
-        dataset = SectionDataset(wells, 36, roll_transform(), moving=True, seed=seed)
+        dataset = SectionDataset(wells, 36, well_transform(), moving=True, seed=seed)
         loader = SectionLoader(dataset, patches=4, shuffle=True, seed=seed)
         return [[images.sum(dim=(1, 2, 3)).tolist() for images, _ in loader] for _ in range(2)]
 
@@ -137,8 +137,8 @@ def test_unknown_pixels_change_neither_loss_nor_counts(wells):
 def test_fit_trains_on_whole_wells_and_the_model_loads(wells, tmp_path):
     config = Config(runs_dir=tmp_path, batch_size=4, picture_every=1)
     run = start_run("well_resunet", config, width=2)
-    train = SectionDataset({3: wells[3]}, 72, roll_transform(config), moving=True)
-    val = SectionDataset(wells, 72, roll_transform(config))
+    train = SectionDataset({3: wells[3]}, 72, well_transform(config), moving=True)
+    val = SectionDataset(wells, 72, well_transform(config))
     loaders = SectionLoader(train, 4, shuffle=True), SectionLoader(val, 4, shuffle=False)
     history = fit(run, *loaders, epochs=2)
     assert history["train_loss"].iloc[1] < history["train_loss"].iloc[0]

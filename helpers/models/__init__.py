@@ -19,7 +19,10 @@ ARCHITECTURES = {
     "mask_rcnn": ("mask_rcnn", "GrooveMaskRCNN"),
 }
 # Not compared with the others, since it learns from sections of wells (notebook 07), not from patches.
-WHOLE_WELL_ARCHITECTURES = {"well_resunet": ("well_resunet", "WellResUNet")}
+WHOLE_WELL_ARCHITECTURES = {
+    "well_resunet": ("well_resunet", "WellResUNet"),
+    "well_unet": ("well_unet", "WellUNet"),
+}
 
 
 def build_model(name: str, **options) -> nn.Module:

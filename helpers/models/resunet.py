@@ -26,12 +26,13 @@ class ResidualBlock(nn.Module):
             nn.Dropout(dropout),
             PipeConv2d(out_channels, out_channels, **padding),
         )
-        self.shortcut = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels)
-        )
+        self.rows, self.columns = (stride, stride) if isinstance(stride, int) else stride
+        self.shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.residual(x) + self.shortcut(x)
+        # Not a convolution with a stride: with few channels in channels_last, torch 2.14 writes beyond the
+        # gradients' memory there, and it is slower.
+        return self.residual(x) + self.shortcut(x[..., :: self.rows, :: self.columns])
 
 
 class ResUNet(nn.Module):
