@@ -12,19 +12,22 @@ from helpers.transforms import (
     PixelNoise,
     RotateCrop,
     Scale,
+    Twist,
     augment_transform,
     eval_transform,
     flip_transform,
     to_tensors,
+    well_transform,
 )
 
 CONFIG = Config()
 FLIPS, ROLL = FlipRoll(left_right=0.5, up_down=0.5), FlipRoll(roll=1.0)
 ROTATION = RotateCrop(CONFIG.rotation_degrees, CONFIG.crop_scale, p_crop=0.0)
 CROP = RotateCrop(CONFIG.rotation_degrees, CONFIG.crop_scale, p_rotation=0.0)
-GEOMETRY = {"flips": FLIPS, "roll": ROLL, "rotation": ROTATION, "crop": CROP}
+GEOMETRY = {"flips": FLIPS, "roll": ROLL, "rotation": ROTATION, "crop": CROP, "twist": Twist(0.2)}
 VALUES = {"blur": Blur(CONFIG.blur_sigma), "noise": PixelNoise(0.1), "brightness": Brightness(0.5)}
 WHOLE = {"flip_transform": flip_transform(), "augment_transform": augment_transform()}
+WHOLE["well_transform"] = well_transform()
 RANDOM = {**GEOMETRY, **VALUES, **WHOLE}
 ALL = {**RANDOM, "eval_transform": eval_transform()}
 
@@ -159,6 +162,16 @@ def test_flips_and_roll_are_those_of_torch(batch):
         assert torch.equal(after[4:], before[4:])
 
 
+def test_a_twist_rolls_each_row_in_proportion_to_its_distance_from_the_middle(batch):
+    slope = torch.linspace(-0.3, 0.3, 24)
+    image, mask = Twist().apply(*(part.as_subclass(Tensor) for part in batch), slope=slope)
+    for number in range(24):
+        for row in range(36):
+            move = round((slope[number] * (row - 17.5)).item())
+            for twisted, original in zip((image, mask), batch, strict=True):
+                assert torch.equal(twisted[number, 0, row], original[number, 0, row].roll(move))
+
+
 @pytest.mark.parametrize("angle", [-15.0, 4.0, 11.5])
 def test_the_rotation_is_that_of_torchvision(angle, batch):
     whole = torch.tensor([0.0, 0.0, 36.0, 36.0])[:, None].repeat(1, 24)
@@ -234,6 +247,7 @@ def test_brightness_scales_without_clipping(batch):
         (Blur((0.5, 1.75), 0.3), 0.3),
         (PixelNoise(0.1, 0.3), 0.3),
         (Brightness(0.5, 0.3), 0.3),
+        (Twist(50.0, 0.3), 0.3),
     ],
 )
 def test_each_sample_is_changed_with_the_given_probability(transform, probability):
