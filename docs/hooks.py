@@ -19,9 +19,9 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("notebooks/*.md"))]
 # Files that documents link to become pages too, so that the site needs no network.
 SOURCES = [
     *(ROOT / name for name in ("LICENSE", "CITATION.cff", "Makefile", "pyproject.toml")),
-    *(ROOT / name for name in (".pre-commit-config.yaml", "mkdocs.yml")),
+    *(ROOT / name for name in ("mkdocs.yml", "docs/hooks.py")),
     *sorted(ROOT.glob("requirements*.txt")),
-    *(path for folder in ("helpers", "experiments", "benchmarks", "tests", "notebooks")
+    *(path for folder in ("helpers", "experiments", "benchmarks", "tests")
       for path in sorted((ROOT / folder).rglob("*.py"))),
 ]  # fmt: skip
 LANGUAGES = {".py": "python", ".toml": "toml", ".cff": "yaml", ".yml": "yaml", ".yaml": "yaml"}
@@ -51,7 +51,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File(uri(path), str(ROOT), config.site_dir, config.use_directory_urls))
     for path in SOURCES:
         language = LANGUAGES.get(path.suffix, "makefile" if path.name == "Makefile" else "text")
-        page = f"# {uri(path)}\n\n````{language}\n{path.read_text()}\n````\n"
+        found = "boost: 0.5" if uri(path).startswith("helpers/") else "exclude: true"
+        page = f"---\nsearch: {{{found}}}\n---\n\n# {uri(path)}\n\n````{language}\n{path.read_text()}\n````\n"
         files.append(File.generated(config, f"{uri(path)}.md", content=page))
     return files
 
@@ -66,7 +67,9 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     for badge in soup.find_all("img", src=lambda source: source.startswith("http")):
         badge.parent["class"] = "md-button"  # its words instead of a picture from the network
         badge.replace_with(badge["alt"])
-    if page.file.src_uri.endswith(".ipynb"):  # as Jupyter and code hosts name a heading, not only as this tool does
+    if page.file.src_uri.endswith(
+        ".ipynb"
+    ):  # as Jupyter and code hosts name a heading, not only as this tool does
         for heading in soup.find_all(["h1", "h2", "h3", "h4"]):
             heading.insert_before(soup.new_tag("a", id=heading.get_text().strip("¶ ").replace(" ", "-")))
     for table in soup.select(".jp-RenderedHTMLCommon table"):

@@ -53,9 +53,7 @@ def main() -> None:
     print(f"Written: {arguments.output}")
 
 
-def draw(
-    images: pd.DataFrame, true: pd.DataFrame, found: pd.DataFrame, wells: list[int], rows: int
-) -> None:
+def draw(images: pd.DataFrame, true: pd.DataFrame, found: pd.DataFrame, wells: list[int], rows: int) -> None:
     """Two strips a well: thickness alone, then with outlines. All frames (n, 1296), by patch name."""
     strips, outlines, predictions = {}, {}, {}
     for well in wells:

@@ -55,7 +55,7 @@ def sections_of(path: Path) -> dict[str, str]:
 
 
 def numbers_of(text: str, decimal: str = ".") -> Counter:
-    """Every number outside links and code: "1,296" in English is "1 296" or "1296" in Russian, "0.5" is "0,5"."""
+    """Every number outside links and code, written alike: English 1,296 and 0.5 are Russian 1 296 and 0,5."""
     text = re.sub(r"\]\([^)]*\)", "]", without_code(text))
     text = re.sub(r"`[^`]*`|\bR\d\.\d+", "", text)
     thousands = "," if decimal == "." else "[\u00a0\u202f]"
