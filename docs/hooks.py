@@ -65,7 +65,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         for element in soup.find_all(tag, **{attribute: True}):
             element[attribute] = _target(element[attribute], here, page, files)
     for badge in soup.find_all("img", src=lambda source: source.startswith("http")):
-        badge.parent["class"] = "md-button"  # its words instead of a picture from the network
+        badge.parent["class"] = "badge"  # its words instead of a picture from the network
         badge.replace_with(badge["alt"])
     if page.file.src_uri.endswith(
         ".ipynb"

@@ -65,7 +65,7 @@ def draw(images: pd.DataFrame, true: pd.DataFrame, found: pd.DataFrame, wells: l
     plots.set_style()
     plots.show_well_strips(strips, outlines, predictions, rows)
     figure = plt.gcf()
-    figure.set_size_inches(2 * len(strips) + 1, 6)
+    figure.set_size_inches(2 * len(strips) + 1, 4.8)
     for text, words in zip(figure.legends[0].texts, ("true groove", "found by the U-Net"), strict=True):
         text.set_text(words)
 
