@@ -52,7 +52,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path in SOURCES:
         language = LANGUAGES.get(path.suffix, "makefile" if path.name == "Makefile" else "text")
         found = "boost: 0.5" if uri(path).startswith("helpers/") else "exclude: true"
-        page = f"---\nsearch: {{{found}}}\n---\n\n# {uri(path)}\n\n````{language}\n{path.read_text()}\n````\n"
+        meta = f"---\nsearch: {{{found}}}\nhide: [toc]\n---\n\n"
+        page = f"{meta}# {uri(path)}\n\n````{language}\n{path.read_text()}\n````\n"
         files.append(File.generated(config, f"{uri(path)}.md", content=page))
     return files
 
