@@ -13,7 +13,7 @@ export CORROSEG_DATA := $(shell cd "$(PWD)" && p="$(CORROSEG_DATA)" && \
 endif
 endif
 
-.PHONY: help run outputs test lint sync clean always
+.PHONY: help run outputs test lint sync docs hooks address clean always
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -52,8 +52,22 @@ lint: $(VENV)/installed ## check style and imports
 sync: $(VENV)/installed ## make notebooks and paired scripts equal, the newer one winning
 	$(BIN)/jupytext --sync notebooks/*.ipynb
 
+docs: $(VENV)/installed-docs ## build the site of notebooks and documents in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Open site/index.html"
+
+hooks: $(VENV)/installed ## check each commit before it is made
+	$(BIN)/pre-commit install
+
+BRANCH := main
+address: ## write the published address everywhere: make address OWNER=<account> [BRANCH=main]
+	@test -n "$(OWNER)" || { echo "Say whose: make address OWNER=<account>"; exit 1; }
+	@git grep -lE 'github(\.com)?/[A-Za-z0-9_.-]+/corrosion-segmentation' -- ':!Makefile' | xargs sed -i -E \
+		-e 's#(github(\.com)?)/[A-Za-z0-9_.-]+/corrosion-segmentation#\1/$(OWNER)/corrosion-segmentation#g' \
+		-e 's#(colab\.research\.google\.com/github/[^/]+/[^/]+/blob)/[^/ )"]+/notebooks#\1/$(BRANCH)/notebooks#g'
+
 clean: ## remove the environment and everything made by running
-	rm -rf $(VENV) data/simulated data/unpacked data/interim/*.csv runs/*
+	rm -rf $(VENV) site data/simulated data/unpacked data/interim/*.csv runs/*
 
 $(VENV)/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -61,4 +75,8 @@ $(VENV)/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+$(VENV)/installed-docs: requirements-docs.txt $(VENV)/installed
+	$(BIN)/pip install --quiet --requirement requirements.txt --requirement requirements-docs.txt
 	@touch $@

@@ -199,7 +199,7 @@ thickness_per_well(images_train, config).round(3)
 
 # %% [markdown]
 # Medians are zero everywhere, spreads are alike. The lower tail tells where grooves are deep, wells 13 to 15 above all, the
-# upper one where the tool hears false echoes, wells 11 and 12. Well 5 has lost most.
+# upper one where the tool hears false echoes, wells 11 and 12. Well 5 has lost the most pixels.
 
 # %% [markdown]
 # ## 4 Missing values
@@ -297,8 +297,8 @@ plots.show_patches(flagged.to_numpy().reshape(-1, 36, 36), flagged.index)
 spe_counts(repaired).T
 
 # %% [markdown]
-# And what lies just inside and just outside is alike. Here the last six patches that three standard deviations keep, as the
-# threshold is narrowed, and the first six that it flags:
+# And what lies just inside and just outside is alike. Here are patches that three standard deviations just keep (2.8 would
+# flag them), and patches that they just flag (3.2 would keep them), up to six of each:
 
 # %%
 inside = spe_outliers(repaired, Config(spe_std=2.8)) & ~outside_ellipse

@@ -289,7 +289,7 @@ plots.show_curves(
 )
 
 # %% [markdown]
-# BCE and Lovász fall in nearly straight lines: the further off, the steady pull. The focal loss falls fastest where the
+# BCE and Lovász fall in nearly straight lines: a steady pull, however far off. The focal loss falls fastest where the
 # model is most wrong, and rests as soon as it is roughly right. The overlap losses are flat where a groove is missed entirely: little
 # tells the model to begin. That is why Dice is added to BCE and seldom used alone.
 #
@@ -305,7 +305,7 @@ plots.show_curves(
 
 # %% [markdown]
 # To BCE and focal a groove three columns aside is twice as bad as none: in doubt, a model had better stay silent. The overlap losses
-# charge little more than for a miss, so it may as well guess. Expect recall to differ, then, more than Dice.
+# alone charge no more than for a miss, so it may as well guess. Expect recall to differ, then, more than Dice.
 #
 # ## 5 The right Dice
 #

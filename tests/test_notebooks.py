@@ -1,9 +1,7 @@
-"""Notebooks and documents hold together: pairs, openings, outputs, links, review points."""
+"""Notebooks hold together: pairs, openings, outputs. Their links are checked with the documents'."""
 
-import re
 import tomllib
 from pathlib import Path
-from urllib.parse import unquote
 
 import jupytext
 import nbformat
@@ -12,10 +10,6 @@ import pytest
 from helpers.config import PROJECT_ROOT
 
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
-DOCUMENTS = [*NOTEBOOKS, PROJECT_ROOT / "README.md", PROJECT_ROOT / "notebooks" / "README.md"]
-POINTS = [
-    f"R{block}.{point}" for block, last in ((1, 19), (2, 6), (3, 10), (4, 4)) for point in range(1, last + 1)
-]
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -25,21 +19,6 @@ def path(request) -> Path:
 
 def code_cells(path: Path) -> list:
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-
-
-def markdown_of(path: Path) -> str:
-    if path.suffix == ".md":
-        return path.read_text()
-    cells = nbformat.read(path, as_version=4).cells
-    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-
-
-def anchors_of(path: Path) -> set[str]:
-    """Ids of headings: GitHub's for Markdown files, Jupyter's and nbconvert's for notebooks."""
-    headings = re.findall(r"^#+ +(.+?) *$", markdown_of(path), flags=re.M)
-    if path.suffix == ".ipynb":
-        return {heading.replace(" ", "-") for heading in headings}
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_there_are_numbered_notebooks():
@@ -86,32 +65,10 @@ def test_all_notebooks_open_with_the_same_setup_cell():
 
 def test_badge_and_setup_name_the_repository(path):
     urls = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["urls"]
-    repository = urls["Repository"].removeprefix("https://github.com/")
-    badge = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{path.name}"
-    assert badge in markdown_of(path)
+    opening = nbformat.read(path, as_version=4).cells[0].source
+    assert f"({urls['Colab']}/{path.name})" in opening
     assert urls["Repository"] in code_cells(path)[0].source
 
 
 def test_no_output_names_a_place_on_this_machine(path):
     assert str(PROJECT_ROOT) not in path.read_text()
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
-def test_every_link_leads_somewhere(document):
-    broken = []
-    for link in re.findall(r"\]\(([^)\s]+)\)", markdown_of(document)):
-        if link.startswith(("http://", "https://")):
-            continue
-        file, _, anchor = unquote(link).partition("#")
-        target = document if not file else document.parent / file
-        if not target.exists() or (anchor and anchor not in anchors_of(target)):
-            broken.append(link)
-    assert broken == []
-
-
-def test_the_review_document_has_each_point_once_with_a_place_or_the_word_open():
-    rows = re.findall(
-        r"^\| (R\d\.\d+) \| .+ \| (.+) \|$", (PROJECT_ROOT / "notebooks" / "README.md").read_text(), re.M
-    )
-    assert [point for point, _ in rows] == POINTS
-    assert [point for point, place in rows if "](" not in place and "*open*" not in place] == []

@@ -1,0 +1,164 @@
+"""Documents hold together: links, both languages of the review, its figures, the address of the project."""
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+
+from helpers.config import PROJECT_ROOT
+
+NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
+DOCUMENTS = [*NOTEBOOKS, *sorted(PROJECT_ROOT.glob("*.md")), *sorted(PROJECT_ROOT.glob("notebooks/*.md"))]
+REVIEW = PROJECT_ROOT / "notebooks" / "README.md"
+REVIEW_RU = PROJECT_ROOT / "notebooks" / "README.ru.md"
+POINTS = [
+    f"R{block}.{point}" for block, last in ((1, 19), (2, 6), (3, 10), (4, 4)) for point in range(1, last + 1)
+]
+URLS = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["urls"]
+
+
+def markdown_of(path: Path) -> str:
+    """The text of a document, or of a notebook's Markdown cells."""
+    if path.suffix == ".md":
+        return path.read_text()
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+
+
+def anchors_of(path: Path) -> set[str]:
+    """Ids of headings: GitHub's for Markdown files, Jupyter's and nbconvert's for notebooks."""
+    headings = re.findall(r"^#+ +(.+?) *$", without_code(markdown_of(path)), flags=re.M)
+    if path.suffix == ".ipynb":
+        return {heading.replace(" ", "-") for heading in headings}
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links_of(text: str) -> list[str]:
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(text))
+
+
+def sections_of(path: Path) -> dict[str, str]:
+    """The text under each heading; a review point's is named by its number, others by their place."""
+    parts = re.split(r"^#+ (.+)$", markdown_of(path), flags=re.M)
+    return {
+        heading.split()[0] if re.match(r"R\d\.", heading) else f"heading {place}": text
+        for place, (heading, text) in enumerate(zip(parts[1::2], parts[2::2], strict=True))
+    }
+
+
+def numbers_of(text: str, decimal: str = ".") -> Counter:
+    """Every number outside links and code, written alike: English 1,296 and 0.5 are Russian 1 296 and 0,5."""
+    text = re.sub(r"\]\([^)]*\)", "]", without_code(text))
+    text = re.sub(r"`[^`]*`|\bR\d\.\d+", "", text)
+    thousands = "," if decimal == "." else "[\u00a0\u202f]"
+    text = re.sub(rf"(?<=\d){thousands}(?=\d{{3}})", "", text)
+    text = re.sub(rf"(?<=\d){re.escape(decimal)}(?=\d)", ".", text)
+    return Counter(re.findall(r"−?\d+(?:\.\d+)?", text))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_every_link_leads_somewhere(document):
+    broken = []
+    for link in links_of(markdown_of(document)):
+        if link.startswith(("http://", "https://")):
+            continue
+        file, _, anchor = unquote(link).partition("#")
+        target = document if not file else document.parent / file
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_the_project_has_one_address(document):
+    """Owner and branch stand in pyproject.toml; `make address` writes them everywhere else."""
+    owner_and_name = URLS["Repository"].removeprefix("https://github.com/")
+    text = document.read_text()
+    assert set(re.findall(rf"github(?:\.com)?/([\w.-]+/{owner_and_name.split('/')[1]})", text)) <= {
+        owner_and_name
+    }
+    assert set(re.findall(r"https://colab\.research\.google\.com/github/[^\s\")\\]+/notebooks", text)) <= {
+        URLS["Colab"]
+    }
+
+
+@pytest.mark.parametrize("path", [REVIEW, REVIEW_RU], ids=["English", "Russian"])
+def test_the_review_document_has_each_point_once_with_a_place_or_the_word_open(path):
+    points = re.findall(r"^### (R\d\.\d+) ", path.read_text(), re.M)
+    assert points == POINTS
+    texts = sections_of(path)
+    assert [point for point in POINTS if not links_of(texts[point]) and "*open*" not in texts[point]] == []
+
+
+def test_each_carried_out_point_says_what_was_what_is_and_what_it_changed():
+    for path, labels in (
+        (REVIEW, ("**Before.**", "**Now.**", "**Effect.**")),
+        (REVIEW_RU, ("**Было.**", "**Стало.**", "**Итог.**")),
+    ):
+        texts = sections_of(path)
+        for point in POINTS:
+            if "*open*" not in texts[point]:
+                assert [texts[point].count(label) for label in labels] == [1, 1, 1], f"{path.name}, {point}"
+
+
+def test_both_languages_have_the_same_points_links_figures_and_code():
+    english, russian = sections_of(REVIEW), sections_of(REVIEW_RU)
+    assert list(english) == list(russian)
+
+    def outward(text):  # anchors within the page are words of its language
+        links = Counter(link for link in links_of(text) if not link.startswith("#"))
+        return {link: n for link, n in links.items() if link not in (REVIEW.name, REVIEW_RU.name)}
+
+    def within(text):  # so of these only the points are compared
+        return Counter(re.findall(r"\]\(#(r\d+)", text))
+
+    def code(text):
+        return [re.sub(r" *#.*", "", block) for block in re.findall(r"^```.*?^```$", text, re.M | re.S)]
+
+    for name, text in english.items():
+        other = russian[name]
+        assert outward(text) == outward(other), name
+        assert within(text) == within(other), name
+        assert numbers_of(text) == numbers_of(other, decimal=","), name
+        assert code(text) == code(other), name
+        assert ("*open*" in text) == ("*open*" in other), name
+
+
+def test_every_measured_figure_of_the_review_stands_in_a_notebook_or_a_test():
+    """When outputs are renewed and a figure changes, the page has to follow."""
+    pages = [PROJECT_ROOT / "README.md", PROJECT_ROOT / "tests" / "test_facts.py"]
+    pages += [PROJECT_ROOT / "helpers" / "eda.py"]  # published figures
+    sources = [page.read_text() for page in pages]
+    for path in NOTEBOOKS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            sources.append(cell.source if cell.cell_type == "markdown" else "")
+            for output in cell.get("outputs", []):
+                sources.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
+    known = numbers_of("\n".join(sources).replace("-", "−"))
+    known |= numbers_of("\n".join(sources).replace("-", " "))
+    figures = [number for number in numbers_of(REVIEW.read_text()) if "." in number]
+    assert len(figures) > 50
+    assert [number for number in figures if number not in known] == []
+
+
+def test_the_front_page_opens_every_notebook_in_colab():
+    text = (PROJECT_ROOT / "README.md").read_text()
+    for path in NOTEBOOKS:
+        assert f"(notebooks/{path.name})" in text
+        assert f"({URLS['Colab']}/{path.name})" in text
+
+
+def test_the_citation_names_this_project():
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    citation = (PROJECT_ROOT / "CITATION.cff").read_text()
+    for line in ("cff-version: 1.2.0", f"version: {project['version']}", f"license: {project['license']}"):
+        assert line in citation.splitlines()
+    assert f"repository-code: {URLS['Repository']}" in citation
