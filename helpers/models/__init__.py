@@ -27,7 +27,7 @@ def build_model(name: str, **options) -> nn.Module:
     ----------
     name : one of `ARCHITECTURES`, for example "unet".
     options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `pretrained` for the others.
+        "resunet" and "unet++", `width` for "unet", `pretrained` for the others.
 
     Raises
     ------
