@@ -1,14 +1,15 @@
 """Which hyperparameters, judged by wells left out? What does the choice gain on wells that nobody has seen?
 
-1. Search: TPE draws parameters, and the U-Net is trained with them on three folds of the training and validation
-   wells, judged by the labels of the wells left out. Hopeless trials are stopped by the median of the others.
-2. Confirmation: the defaults and the best trials are trained from new seeds on the same folds, since the best of
-   many is partly the luckiest. The best mean of the new seeds is the choice.
+1. Search: TPE draws parameters, and the U-Net is trained with them on three folds of the training and
+   validation wells, judged by the labels of the wells left out. The median of all stops hopeless trials.
+2. Confirmation: the defaults and the best trials are trained from new seeds on the same folds, since the best
+   of many is partly the luckiest. The best mean of the new seeds is the choice.
 3. Final evaluation, once: the choice against the defaults, trained on all training and validation wells with
    several seeds, scored on the test wells by the clean truth where it is known.
 
-Kill it at any time and run it again. The study is runs/tuning/<data>.db, TensorBoard logs lie beside it; without
-that file it goes on from the CSV of trials. tune_test_wells_<data>.csv has each question to the test wells.
+Kill it at any time and run it again. The study is runs/tuning/<data>.db, TensorBoard logs lie beside it;
+without that file it goes on from the CSV of trials. tune_test_wells_<data>.csv has each question to the test
+wells.
 """
 
 import argparse
@@ -27,18 +28,8 @@ from helpers.comparison import predict_masks, score
 from helpers.config import Config
 from helpers.data import load_data
 from helpers.final_evaluation import gain, note_scores, open_test_wells, verdict
-from helpers.tuning import (
-    default_params,
-    finished,
-    log_trial,
-    make_folds,
-    open_study,
-    row_of,
-    run_trials,
-    score_folds,
-    train_epochs,
-    trials_of,
-)
+from helpers.study import finished, log_trial, open_study, row_of, run_trials, trials_of
+from helpers.tuning import default_params, make_folds, score_folds, train_epochs
 from helpers.wells import wells_of
 
 FOLDS = 3

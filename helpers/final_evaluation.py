@@ -53,10 +53,10 @@ def open_test_wells(
     elif len(table) and not reason:
         before = table.iloc[-1]
         raise DataError(
-            f"{Path(record).name}: the test wells have answered {len(table)} other question(s) of this study, "
-            f"last on {before['date']} ({before['scores'] or 'no scores noted'}). What is chosen after a look "
-            "at them is no longer judged by unseen wells. If you must ask again, give a reason: it is kept "
-            "in the record, and belongs beside the result."
+            f"{Path(record).name}: the test wells have answered {len(table)} other question(s), the last "
+            f"on {before['date']} ({before['scores'] or 'no scores noted'}). What is chosen after a look at "
+            "them is not judged by unseen wells. If you must ask again, give a reason: it is kept in the "
+            "record, and belongs beside the result."
         )
     else:
         date = datetime.now().strftime("%Y-%m-%d %H:%M")
