@@ -24,13 +24,11 @@ from common import HERE, Results, judge_of
 from optuna.trial import TrialState
 
 from helpers.colab import DataSource, find_data
-from helpers.comparison import predict_masks, score
 from helpers.config import Config
 from helpers.data import load_data
-from helpers.final_evaluation import gain, note_scores, open_test_wells, verdict
-from helpers.study import finished, log_trial, open_study, row_of, run_trials, trials_of
-from helpers.tuning import default_params, make_folds, score_folds, train_epochs
-from helpers.wells import wells_of
+from helpers.final_evaluation import gain, note_scores, open_test_wells, train_and_score, verdict
+from helpers.study import finished, log_trial, open_study, row_of, run_trials
+from helpers.tuning import default_params, make_folds, score_folds
 
 FOLDS = 3
 SEARCH_SEED, CONFIRM_SEEDS = Config().seed, (1, 2)
@@ -39,7 +37,7 @@ SEARCH_SEED, CONFIRM_SEEDS = Config().seed, (1, 2)
 def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=24, help="of the search (default 24)")
+    parser.add_argument("--trials", type=int, default=16, help="of the search (default 16)")
     parser.add_argument("--epochs", type=int, default=5, help="of every training (default 5)")
     parser.add_argument("--confirmed", type=int, default=2, help="best trials to confirm (default 2)")
     parser.add_argument("--seeds", type=int, default=4, help="of the final evaluation (default 4)")
@@ -49,6 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--study", type=Path, default=Config().runs_dir / "tuning", help="folder of the study"
     )
+    parser.add_argument("--reason", default="", help="why the test wells are asked a second question")
     arguments = parser.parse_args()
     source = find_data()
     y, images = load_data(source.folder, Config().unpacked_dir)
@@ -76,9 +75,8 @@ class Tuning:
 
     def search(self) -> None:
         results = self.results("tune", self.source.labels)  # of the wells left out: the truth is for the end
-        study = open_study(self.arguments.study / f"{self.kind}.db", self.folds, self.arguments.epochs)
-        if not finished(study) and len(results.rows):
-            study.add_trials(trials_of(results.rows))
+        path = self.arguments.study / f"{self.kind}.db"
+        study = open_study(path, self.folds, self.arguments.epochs, table=results.rows)
         for trial in chain(finished(study), run_trials(study, self.folds, self.arguments.trials)):
             if not results.has(trial=trial.user_attrs["place"]):
                 log_trial(self.arguments.study / self.kind, trial)
@@ -97,8 +95,8 @@ class Tuning:
             *_, scores = score_folds(params, self.folds, self.arguments.epochs, seed)
             dices = {f"fold {n}": round(score["dice"], 5) for n, score in enumerate(scores, 1)}
             results.add(**run, dice=round(float(np.mean(list(dices.values()))), 5), **dices)
-        means = results.rows.groupby("candidate")["dice"].mean().drop("defaults")
-        self.chosen = means[[name for name in self.candidates if name in means]].idxmax()
+        means = results.rows.groupby("candidate")["dice"].mean()
+        self.chosen = means[list(self.candidates)].drop("defaults").idxmax()
 
     def evaluate_finally(self) -> None:
         results = self.results("tune_final", "clean truth" if self.source.simulated else self.source.labels)
@@ -109,19 +107,19 @@ class Tuning:
         runs = [
             run
             for seed, name in product(seeds, candidates)
-            if not results.has(**(run := {"candidate": name, "seed": seed, "epochs": epochs}))
+            if not results.has(
+                **(run := {"candidate": name, "tuned": self.chosen, "seed": seed, "epochs": epochs})
+            )
         ]
         if not runs:
             return
-        test = open_test_wells(record, self.y, self.images, question)
+        test = open_test_wells(record, self.y, self.images, question, self.arguments.reason)
         truth = judge_of(self.source, test)
-        seen = np.isin(wells_of(self.y), Config().train_wells + Config().val_wells)
         for run in runs:
-            training = self.y[seen], self.images[seen]
-            *_, model = train_epochs(candidates[run["candidate"]], *training, epochs, run["seed"])
-            scores = score(predict_masks(model, test), truth)
-            results.add(**run, tuned=self.chosen, **{key: round(value, 5) for key, value in scores.items()})
-        dice = results.rows.set_index("candidate")["dice"]
+            params = candidates[run["candidate"]]
+            scores = train_and_score(params, self.y, self.images, test, truth, epochs, run["seed"])
+            results.add(**run, **{key: round(value, 5) for key, value in scores.items()})
+        dice = results.rows[results.rows["tuned"] == self.chosen].set_index("candidate")["dice"]
         found = f"test Dice: {verdict(gain(dice['tuned'], dice['defaults']))}"
         note_scores(record, question, found)
         print(found)

@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy.stats import ttest_ind
+from torch import Tensor
 
+from helpers.comparison import predict_masks, score
 from helpers.config import Config
 from helpers.dataset import SegmentationDataset
 from helpers.files import DataError, replace_atomically
 from helpers.preprocess import PreprocessData
 from helpers.transforms import eval_transform
+from helpers.tuning import Params, train_epochs
 from helpers.wells import wells_of
 
 COLUMNS = ["evaluation", "date", "times_opened", "question", "reason", "scores"]
@@ -68,6 +71,28 @@ def open_test_wells(
     chosen = np.isin(wells_of(y), config.test_wells)
     cleaned = PreprocessData(config).transform(y[chosen], images.loc[y.index[chosen]])
     return SegmentationDataset.from_frames(*cleaned, eval_transform(config))
+
+
+def train_and_score(
+    params: Params,
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    test: SegmentationDataset,
+    truth: Tensor,
+    epochs: int,
+    seed: int,
+    config: Config = Config(),
+) -> dict[str, float]:
+    """Train on all training and validation wells; return the scores of `helpers.comparison.score` on `test`.
+
+    Parameters
+    ----------
+    y, images : as for `open_test_wells`, which gives `test`. Test wells among them are not trained on.
+    truth : (N, 1, H, W) masks of 0 and 1 that judge: the clean truth where it is known, else the labels.
+    """
+    seen = np.isin(wells_of(y), config.train_wells + config.val_wells)
+    *_, model = train_epochs(params, y[seen], images.loc[y.index[seen]], epochs, seed, config)
+    return score(predict_masks(model, test, config), truth)
 
 
 def note_scores(record: Path, question: dict[str, object], scores: str) -> None:

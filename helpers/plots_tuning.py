@@ -7,6 +7,7 @@ import pandas as pd
 from optuna.distributions import CategoricalDistribution
 
 from helpers.plots import BLUE, ORANGE
+from helpers.study import columns_of
 from helpers.tuning import SPACE
 
 VALUE = "mean Dice of the folds"
@@ -25,7 +26,7 @@ def show_history(table: pd.DataFrame) -> None:
     left.set(xlabel="trial", ylabel=VALUE, title="The search")
     left.xaxis.get_major_locator().set_params(integer=True)
     left.legend(loc="lower right")
-    epochs = [name for name in table if name.startswith("epoch ")]
+    epochs = columns_of(table, "epoch")
     numbers = [int(name.split()[1]) for name in epochs]
     for _, row in table.iterrows():
         pruned = row["state"] == "pruned"
@@ -103,7 +104,7 @@ def show_folds(patches: pd.DataFrame) -> None:
 
 def last_values(table: pd.DataFrame) -> pd.Series:
     """Of each trial the value after the last epoch that it trained; NaN if it trained none."""
-    epochs = [name for name in table if name.startswith("epoch ")]
+    epochs = columns_of(table, "epoch")
     return table[epochs].astype(float).ffill(axis=1).iloc[:, -1]
 
 

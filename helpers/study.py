@@ -28,7 +28,12 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def open_study(
-    path: Path, folds: list[Fold], epochs: int, config: Config = Config(), pruner: BasePruner | None = None
+    path: Path,
+    folds: list[Fold],
+    epochs: int,
+    config: Config = Config(),
+    pruner: BasePruner | None = None,
+    table: pd.DataFrame | None = None,
 ) -> Study:
     """Begin a study in an SQLite file, or take it up where it was left or killed.
 
@@ -80,7 +85,12 @@ def open_study(
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
         study.tell(trial.number, state=TrialState.FAIL)
     if not study.get_trials(deepcopy=False, states=[TrialState.WAITING, *FINISHED]):
-        study.enqueue_trial(default_params(config))
+        if table is None or table.empty:
+            study.enqueue_trial(default_params(config))
+        elif len(columns_of(table, "epoch")) != epochs:
+            raise DataError(f"Expected trials of {epochs} epochs, found {len(columns_of(table, 'epoch'))}.")
+        else:
+            study.add_trials(trials_of(table))
     return study
 
 
@@ -153,8 +163,13 @@ def row_of(trial: FrozenTrial, setting: dict) -> dict[str, object]:
     return row | {f"fold {number}": dice for number, dice in enumerate(dices, 1)}
 
 
+def columns_of(table: pd.DataFrame, kind: str) -> list[str]:
+    """Columns "epoch 1", "epoch 2" ... of the kind "epoch", or those of the kind "fold"."""
+    return [name for name in table if name.startswith(f"{kind} ")]
+
+
 def study_of(table: pd.DataFrame) -> Study:
-    """The study, in memory, whose `trials_frame` this is: to plot a CSV, or to go on from one."""
+    """The study, in memory, whose `trials_frame` this is, read from a CSV for example."""
     study = optuna.create_study(direction="maximize")
     study.add_trials(trials_of(table))
     return study
@@ -167,8 +182,7 @@ def trials_of(table: pd.DataFrame) -> list[FrozenTrial]:
     ------
     DataError : the table lacks a column, or a value is outside `SPACE`.
     """
-    names = [name for name in table if name.startswith("epoch ")]
-    fold_names = [name for name in table if name.startswith("fold ")]
+    names, fold_names = columns_of(table, "epoch"), columns_of(table, "fold")
     try:
         return [
             optuna.create_trial(

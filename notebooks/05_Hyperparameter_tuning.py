@@ -1,0 +1,379 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 05 · Hyperparameter tuning
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/05_Hyperparameter_tuning.ipynb)
+#
+# Ten settings of the baseline were chosen by nobody: they are what one writes first. Here they are tuned, by wells that
+# the models have not seen, and the gain is measured once, on wells that the tuning has not seen.
+#
+# **You will learn** how to judge settings by several folds of wells, how a study survives a kill, what a pruner does, why the best
+# of many trials flatters itself, and how to keep test wells for the end.
+#
+# **Review points** R4.1. The list of all points is in [notebooks/README.md](README.md).
+#
+# **Before:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
+# [04 Baseline model](04_Baseline_model.ipynb)
+#
+# **Contents**
+# 1. [What is tuned](#1-What-is-tuned)
+# 2. [A jury of more than two wells](#2-A-jury-of-more-than-two-wells)
+# 3. [A small study, live](#3-A-small-study,-live)
+# 4. [A study that was cut off](#4-A-study-that-was-cut-off)
+# 5. [TensorBoard](#5-TensorBoard)
+# 6. [The large study](#6-The-large-study)
+# 7. [The best of many](#7-The-best-of-many)
+# 8. [The test wells, once](#8-The-test-wells,-once)
+# 9. [What tuning gained](#9-What-tuning-gained)
+
+# %%
+# Setup: in Colab, where only this notebook was opened, fetch the project around it, or update it.
+import os
+import subprocess
+import sys
+
+# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
+DATA = ""
+
+if "google.colab" in sys.modules:
+    project = "/content/corrosion-segmentation"
+    url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+    clone = ["git", "clone", "--quiet", "--depth", "1", url, project]
+    update = ["git", "-C", project, "pull", "--quiet", "--ff-only"]
+    subprocess.run(update if os.path.isdir(project) else clone, check=True)
+    os.chdir(f"{project}/notebooks")
+sys.path.insert(0, os.path.abspath(".."))
+
+from helpers.colab import open_notebook
+
+data = open_notebook(DATA)
+
+# %% tags=["nbval-ignore-output"]
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from IPython import get_ipython
+from optuna.trial import TrialState
+
+from helpers import plots, plots_studies, plots_tuning
+from helpers.colab import in_colab, print_versions
+from helpers.comparison import summary
+from helpers.config import Config
+from helpers.data import load_data, read_labels
+from helpers.dataset import as_images
+from helpers.files import DataError
+from helpers.final_evaluation import (
+    gain,
+    note_scores,
+    open_test_wells,
+    read_record,
+    train_and_score,
+    verdict,
+)
+from helpers.study import (
+    finished,
+    importance,
+    log_trial,
+    open_study,
+    run_trials,
+    study_of,
+    trials_frame,
+)
+from helpers.tuning import SPACE, default_params, make_folds
+from helpers.wells import wells_of
+
+plots.set_style()
+print_versions()
+
+# %%
+config = Config()
+trials, epochs = 5, 3  # of the live study
+every = (
+    1 if data.simulated else 10
+)  # the real wells have ten times as many patches: take each tenth
+
+# %% [markdown]
+# ## 1 What is tuned
+#
+# *R4.1.* The notebook under review changed one setting at a time, by hand, and kept what looked better in a single run. A study
+# draws all settings together, and writes each trial down. These are the ten, with what each may be and what the baseline has:
+
+# %%
+space = pd.DataFrame(
+    {
+        "may be": {
+            name: " · ".join(map(str, kind.choices))
+            if hasattr(kind, "choices")
+            else f"{kind.low:g} to {kind.high:g}{', logarithmic' * kind.log}"
+            for name, kind in SPACE.items()
+        },
+        "baseline": default_params(config),
+    }
+)
+space.loc[list(SPACE)].style.set_properties(**{"text-align": "left"})
+
+# %% [markdown]
+# `width` is the channels of the U-Net's first level, 32 in the baseline; `augmentation` is how likely the changes of [notebook
+# 02](02_Datasets_dataloaders_transforms.ipynb#4-Transforms) are, from flips alone (0) to all of them (1); the last three are
+# thresholds of the [cleaning](02_Datasets_dataloaders_transforms.ipynb#1-Clean).
+#
+# ## 2 A jury of more than two wells
+#
+# Two validation wells are a thin jury, and the two of this split are an odd one: [notebook
+# 04](04_Baseline_model.ipynb#7-Scores) shows how they mislead. So training and validation wells together are dealt into three groups of
+# about equal size. Each group is left out once; a trial trains three models and is judged by wells that its models have not seen.
+
+# %%
+y, images = load_data(data.folder, config.unpacked_dir)
+y, images = y.iloc[::every], images.iloc[::every]
+folds = make_folds(y, images, folds=3, config=config)
+jury = pd.DataFrame(
+    [pd.Series(fold.jury.names).str.extract(r"well_(\d+)")[0].value_counts() for fold in folds]
+)
+jury = jury[sorted(jury, key=int)].set_axis([f"fold {n + 1}" for n in range(len(folds))])
+plots_tuning.show_folds(jury.rename_axis("left out in"))
+
+# %%
+table = pd.DataFrame(
+    {
+        "wells left out": [", ".join(map(str, fold.wells)) for fold in folds],
+        "patches to judge by": [len(fold.jury) for fold in folds],
+        "corroded pixel ratio, %": [100 * fold.jury.masks.float().mean().item() for fold in folds],
+        "patches to train on": [len(fold.y) for fold in folds],
+    },
+    index=jury.index,
+)
+in_folds = sorted(well for fold in folds for well in fold.wells)
+print(f"{len(in_folds)} wells in the folds, none twice: {in_folds}")
+print(f"test wells, in no fold: {sorted(set(wells_of(y).tolist()) - set(in_folds))}")
+table.round(1)
+
+# %% [markdown]
+# Each fold has a large well and all have grooves. Each fold's cleaning sees its own training wells only. Its jury is cleaned with the
+# project's thresholds whatever a trial tries: a trial that could drop the hard patches from its own jury would be flattered.
+#
+# The jury judges by the labels, also on the simulated wells, where the truth is known: real wells have no truth to tune by.
+#
+# ## 3 A small study, live
+#
+# `open_study` begins a study in an SQLite file, `run_trials` draws parameters with [Optuna](https://optuna.org)'s TPE sampler, and trains.
+# The three models of a trial train in step. After each epoch their mean Dice goes to Optuna's median pruner, which stops trials that
+# lag behind most others (once there are five to compare with). The first trial has the baseline's settings.
+
+# %% tags=["nbval-ignore-output"]
+folder = config.runs_dir / f"tuning_{datetime.now():%Y%m%d_%H%M%S}"
+study = open_study(folder / "study.db", folds, epochs, config)
+for trial in run_trials(study, folds, trials - 2, config):
+    log_trial(folder, trial)
+SHOWN = ["trial", "state", "value", "learning_rate", "batch_size", "width", "loss", "augmentation"]
+trials_frame(study)[SHOWN].round(4)
+
+# %% [markdown]
+# ## 4 A study that was cut off
+#
+# What a killed process leaves in the file is a trial that was begun and never finished. Here is one:
+
+# %%
+study.ask(SPACE)
+del study
+
+# %% [markdown]
+# The same call opens the study again, in a new session too. It marks that trial as failed and goes on to the number of trials asked
+# for; the next trial draws what the lost one drew:
+
+# %% tags=["nbval-ignore-output"]
+study = open_study(folder / "study.db", folds, epochs, config)
+print("before:", [trial.state.name.lower() for trial in study.trials])
+for trial in run_trials(study, folds, trials, config):
+    log_trial(folder, trial)
+print("after: ", [trial.state.name.lower() for trial in study.trials])
+print(
+    "the lost trial repeated:", study.trials[trials - 2].params == study.trials[trials - 1].params
+)
+live = trials_frame(study)
+live[SHOWN].round(4)
+
+# %% [markdown]
+# A study that was killed has the same trials as one that was not; a test kills one with `kill -9` to see it. Another study cannot be
+# taken up by mistake, here one with more epochs:
+
+# %% tags=["nbval-ignore-output"]
+try:
+    open_study(folder / "study.db", folds, epochs + 1, config)
+except DataError as error:
+    print(str(error).replace(str(folder.parent), "runs"))
+
+# %% [markdown]
+# With so few epochs this study can only tell who learns quickly. The baseline has hardly begun to find grooves when its time is up. So
+# nothing is concluded from it but that it works.
+#
+# ## 5 TensorBoard
+#
+# Each trial is a run of its own, with its curve and, on the HPARAMS page, its settings and its value. In Colab this cell shows it; elsewhere
+# run `tensorboard --logdir runs` in a terminal.
+
+# %% tags=["nbval-ignore-output"]
+if in_colab():
+    get_ipython().run_line_magic("load_ext", "tensorboard")
+    get_ipython().run_line_magic("tensorboard", "--logdir ../runs")
+
+# %% [markdown]
+# ## 6 The large study
+#
+# `python experiments/tune.py` does the same at length, on the simulated wells; killed at any time, it goes on when it is called again.
+
+# %%
+large = pd.read_csv("../experiments/tune_simulated.csv")
+provenance = ["command", "data", "judge", "torch", "python", "epochs", "folds", "seed"]
+print(large[provenance].drop_duplicates().T.to_string(header=False))
+pruned = (large["state"] == "pruned").sum()
+print(
+    f"{len(large)} trials, {pruned} pruned, {large['seconds'].sum() / 60:.0f} min on one core, shared"
+)
+
+# %%
+plots_tuning.show_history(large)
+
+# %% [markdown]
+# HISTORY_TEXT
+
+# %%
+complete = large[large["state"] == "complete"].sort_values("value", ascending=False)
+complete[["trial", "value", "fold 1", "fold 2", "fold 3", *SPACE]].head(5).round(3)
+
+# %% [markdown]
+# TOP_TEXT
+#
+# ### Which settings matter
+#
+# fANOVA fits a random forest to the complete trials, and asks how much of their variance each setting accounts for:
+
+# %%
+study = study_of(large)
+plots_tuning.show_importance(
+    importance(study, config.seed), len(study.get_trials(states=[TrialState.COMPLETE]))
+)
+
+# %% [markdown]
+# IMPORTANCE_TEXT
+
+# %%
+plots_tuning.show_slices(large)
+
+# %% [markdown]
+# SLICES_TEXT
+#
+# ## 7 The best of many
+#
+# Each trial has one seed, and seeds differ. So the best of many trials is partly the luckiest, and its value promises too much. The script
+# trains the best trials and the baseline again from new seeds, on the same folds:
+
+# %%
+confirm = pd.read_csv("../experiments/tune_confirm_simulated.csv")
+promised = large.set_index("trial")["value"]
+again = summary(confirm, ["candidate"], ["dice", "fold 1", "fold 2", "fold 3"])
+again.insert(
+    0,
+    "in the search",
+    [promised[0 if name == "defaults" else int(name.split()[1])].round(3) for name in again.index],
+)
+again
+
+# %% [markdown]
+# CONFIRM_TEXT
+#
+# ## 8 The test wells, once
+#
+# Test wells that are looked at twice, to keep what looked better, are validation wells. Nothing can forbid a second look, but it can be made
+# visible. `open_test_wells` writes down the question, with the date and the candidates' settings, before it hands out the patches. First the
+# question, of the live study:
+
+# %% tags=["nbval-ignore-output"]
+best = live.loc[live["value"].idxmax(), list(SPACE)].to_dict()
+candidates = {"defaults": default_params(config), "tuned": best}
+question = {"candidates": candidates, "epochs": epochs, "seeds": [0, 1]}
+record = folder / "test_wells.csv"
+test = open_test_wells(record, y, images, question, config=config)
+
+# %% [markdown]
+# Then the answer. Both candidates are trained on all training and validation wells, with the same number of epochs and the same seeds:
+
+# %% tags=["nbval-ignore-output"]
+truth = test.masks
+if data.simulated:
+    truth = as_images(read_labels(data.folder / "y_clean.csv").loc[test.names], np.uint8)
+rows = [
+    {"candidate": name, "seed": seed}
+    | train_and_score(params, y, images, test, truth, epochs, seed, config)
+    for seed in question["seeds"]
+    for name, params in candidates.items()
+]
+answer = pd.DataFrame(rows)
+dice = answer.set_index("candidate")["dice"]
+note_scores(record, question, f"Dice: {verdict(gain(dice['tuned'], dice['defaults']))}")
+print(f"Judged by {'clean truth' if data.simulated else data.labels}.")
+summary(answer, ["candidate"], ["dice", "mean_iou", "precision", "recall"])
+
+# %% [markdown]
+# Whoever would like to ask again, for example with another seed, is refused:
+
+# %% tags=["nbval-ignore-output"]
+try:
+    open_test_wells(record, y, images, question | {"seeds": [2, 3]}, config=config)
+except DataError as error:
+    print(error)
+
+# %% [markdown]
+# With `reason="..."` the second question is answered, counted, and kept with its reason. The record lies beside the study:
+
+# %% tags=["nbval-ignore-output"]
+read_record(record)[["evaluation", "date", "times_opened", "reason", "scores"]]
+
+# %% [markdown]
+# ## 9 What tuning gained
+#
+# The large study's one question to the test wells:
+
+# %%
+asked = read_record("../experiments/tune_test_wells_simulated.csv")
+print(asked[["evaluation", "date", "times_opened", "reason"]].to_string(index=False))
+
+# %%
+final = pd.read_csv("../experiments/tune_final_simulated.csv")
+print(
+    final[["command", "data", "judge", "epochs", "tuned"]]
+    .drop_duplicates()
+    .T.to_string(header=False)
+)
+SCORES = ["dice", "mean_iou", "boundary_f1", "precision", "recall"]
+summary(final, ["candidate"], SCORES)
+
+# %%
+plots_studies.show_seeds(final, "candidate", "dice", "candidate")
+
+# %%
+for score in ("dice", "mean_iou"):
+    tuned, defaults = (
+        final.loc[final["candidate"] == name, score] for name in ("tuned", "defaults")
+    )
+    print(f"{score}: {verdict(gain(tuned, defaults))}, 95 % over {len(tuned)} seeds each")
+
+# %% [markdown]
+# FINAL_TEXT
+#
+# **Back to:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)
