@@ -70,7 +70,7 @@ import pandas as pd
 from IPython import get_ipython
 from optuna.trial import TrialState
 
-from helpers import plots, plots_studies, plots_tuning
+from helpers import plots_studies, plots_tuning
 from helpers.colab import in_colab, print_versions
 from helpers.comparison import summary
 from helpers.config import Config
@@ -86,7 +86,6 @@ from helpers.final_evaluation import (
     verdict,
 )
 from helpers.study import (
-    finished,
     importance,
     log_trial,
     open_study,
@@ -97,7 +96,6 @@ from helpers.study import (
 from helpers.tuning import SPACE, default_params, make_folds
 from helpers.wells import wells_of
 
-plots.set_style()
 print_versions()
 
 # %%
@@ -186,10 +184,21 @@ trials_frame(study)[SHOWN].round(4)
 # %% [markdown]
 # ## 4 A study that was cut off
 #
-# What a killed process leaves in the file is a trial that was begun and never finished. Here is one:
+# The stop button, or a kill, leaves a trial in the file that was begun and never finished. Here the fourth is interrupted, when its second
+# model is about to be made:
+
 
 # %%
-study.ask(SPACE)
+def interrupted():
+    """The folds, until the stop button is pressed."""
+    yield folds[0]
+    raise KeyboardInterrupt
+
+
+try:
+    list(run_trials(study, interrupted(), trials, config))
+except KeyboardInterrupt:
+    print([trial.state.name.lower() for trial in study.trials])
 del study
 
 # %% [markdown]
@@ -198,10 +207,9 @@ del study
 
 # %% tags=["nbval-ignore-output"]
 study = open_study(folder / "study.db", folds, epochs, config)
-print("before:", [trial.state.name.lower() for trial in study.trials])
 for trial in run_trials(study, folds, trials, config):
     log_trial(folder, trial)
-print("after: ", [trial.state.name.lower() for trial in study.trials])
+print([trial.state.name.lower() for trial in study.trials])
 print(
     "the lost trial repeated:", study.trials[trials - 2].params == study.trials[trials - 1].params
 )

@@ -211,7 +211,7 @@ def test_the_value_is_the_mean_of_the_folds_after_the_last_epoch(folds, tmp_path
 
 def test_a_killed_study_goes_on_as_if_nothing_had_happened(folds, tmp_path, pretended):
     """The process is killed with kill -9 in its 12th trial, when TPE draws from what it has seen."""
-    undisturbed = run(open_study(tmp_path / "a.db", folds, 3), folds, 13)
+    undisturbed = run(open_study(tmp_path / "a.db", folds, 3), folds, 12)
     script = f"""
 import os, signal
 import tests.test_tuning as t
@@ -223,7 +223,7 @@ def scores(params, folds, epochs, seed, config):
 t.study_module.score_folds = scores
 folds = t.make_folds(*t.small_wells(), folds=2)
 study = t.open_study({str(tmp_path / "b.db")!r}, folds, 3)
-list(t.run_trials(study, folds, 13))
+list(t.run_trials(study, folds, 12))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=100
@@ -231,7 +231,7 @@ list(t.run_trials(study, folds, 13))
     assert done.returncode == -9, done.stderr
     study = open_study(tmp_path / "b.db", folds, 3)
     assert [len(finished(study)), study.trials[-1].state] == [11, TrialState.FAIL]
-    pd.testing.assert_frame_equal(run(study, folds, 13), undisturbed)
+    pd.testing.assert_frame_equal(run(study, folds, 12), undisturbed)
 
 
 def test_a_study_killed_in_its_first_trial_still_tries_the_defaults(folds, tmp_path, pretended):
@@ -262,7 +262,7 @@ def test_hopeless_trials_are_pruned_but_not_in_the_last_epoch(folds, tmp_path, p
 def test_the_default_pruner_stops_what_is_worse_than_the_median(folds, tmp_path, pretended):
     study = open_study(tmp_path / "study.db", folds, 5)
     assert isinstance(study.pruner, MedianPruner)
-    table = run(study, folds, 16)
+    table = run(study, folds, 11)
     pruned = table["state"] == "pruned"
     assert 0 < pruned.sum() and not pruned[:5].any()
     complete = table[~pruned]
