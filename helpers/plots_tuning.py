@@ -4,6 +4,7 @@ import math
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
 from optuna.distributions import CategoricalDistribution
 
 from helpers.plots import BLUE, ORANGE
@@ -21,11 +22,10 @@ def show_history(table: pd.DataFrame) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.6), sharey=True)
     values = last_values(table)
     _draw_trials(left, table["trial"], values, table)
-    best = table["value"].cummax()
+    best = table["value"].cummax().ffill()
     left.step(table["trial"], best, where="post", color=BLUE, label="best so far")
     left.set(xlabel="trial", ylabel=VALUE, title="The search")
     left.xaxis.get_major_locator().set_params(integer=True)
-    left.legend(loc="lower right")
     epochs = columns_of(table, "epoch")
     numbers = [int(name.split()[1]) for name in epochs]
     for _, row in table.iterrows():
@@ -42,17 +42,27 @@ def show_history(table: pd.DataFrame) -> None:
     right.plot([], [], color=BLUE, marker=".", label="complete")
     right.plot([], [], color="0.7", linestyle="--", marker=".", label="pruned")
     right.set(xlabel="epoch", title="What the pruner saw", xticks=numbers)
-    right.legend(loc="upper left")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=9)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=9)
     plt.show()
 
 
-def show_importance(importance: pd.Series, trials: int) -> None:
-    """Bars of `helpers.study.importance`, largest above, from so many complete trials."""
-    figure, axis = plt.subplots(figsize=(7, 3.4))
-    axis.barh([_label(name) for name in importance.index], importance, color=BLUE)
+def show_importance(importance: pd.Series, by_chance: pd.Series, trials: int) -> None:
+    """Bars of `helpers.study.importance`, largest above, and what `importance_by_chance` says of each.
+
+    Parameters
+    ----------
+    trials : number of complete trials that both come from.
+    """
+    figure, axis = plt.subplots(figsize=(7, 3.8))
+    names = [_label(name) for name in importance.index]
+    axis.barh(names, importance, color=BLUE, label="in the study")
+    chance = by_chance[importance.index]
+    axis.plot(chance, names, "D", color=ORANGE, markersize=7, label="one of ten shuffled studies has more")
     axis.invert_yaxis()
     axis.set(xlabel="share of the variance of the values", xlim=(0, None))
     axis.set_title(f"Importance by fANOVA, {trials} complete trials")
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
     plt.show()
 
 
@@ -71,6 +81,9 @@ def show_slices(table: pd.DataFrame, columns: int = 5) -> None:
             axis.set_xlim(-0.5, len(choices) - 0.5)
         elif distribution.log:
             axis.set_xscale("log")
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+            axis.xaxis.set_major_formatter("{x:g}")
+            axis.xaxis.set_minor_formatter(NullFormatter())
         _draw_trials(axis, x, values, table)
         axis.set_xlabel(_label(name))
     for axis in axes.flat[len(SPACE) :]:
@@ -92,7 +105,7 @@ def show_folds(patches: pd.DataFrame) -> None:
     for place, (_, row) in enumerate(patches.iterrows()):
         left = 0
         for number, (well, count) in enumerate(row[row > 0].items()):
-            axis.barh(place, count, left=left, color=(BLUE, "#56B4E9")[number % 2], edgecolor="white")
+            axis.barh(place, count, left=left, color=("#56B4E9", "#A6D8F3")[number % 2], edgecolor="white")
             if count >= 10:
                 axis.text(left + count / 2, place, well, ha="center", va="center", color="black", fontsize=10)
             left += count

@@ -25,6 +25,7 @@ from helpers.runs import fingerprint
 from helpers.tuning import SPACE, Fold, default_params, score_folds
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each trial
 
 
 def open_study(
@@ -51,7 +52,6 @@ def open_study(
     ------
     DataError : the file cannot be made, is no study, or is one of other data, folds, epochs, seed or space.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = Path(path).absolute()
     with disk_errors(path, "made", path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,8 +209,24 @@ def importance(study: Study, seed: int = 0) -> pd.Series:
     """Share of the variance of the complete trials' values that each parameter accounts for, largest first.
 
     By fANOVA on a random forest (Hutter, Hoos and Leyton-Brown 2014,
-    https://proceedings.mlr.press/v32/hutter14.html). The forest is fitted to as few values as there are
-    complete trials: read it as a hint.
+    https://proceedings.mlr.press/v32/hutter14.html). Shares always add up to 1, so from a few trials some
+    parameter looks important whatever it does: compare with `importance_by_chance`.
     """
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
     return pd.Series(optuna.importance.get_param_importances(study, evaluator=evaluator), name="importance")
+
+
+def importance_by_chance(table: pd.DataFrame, shuffles: int = 20, seed: int = 0) -> pd.Series:
+    """What `importance` gives each parameter where none matters: the 90 % quantile over shuffled values.
+
+    Parameters
+    ----------
+    table : a `trials_frame`; the values of its complete trials are dealt out to them at random.
+    """
+    complete = table[table["state"] == "complete"]
+    rng = np.random.default_rng(seed)
+    shares = [
+        importance(study_of(complete.assign(value=rng.permutation(complete["value"]))), seed)
+        for _ in range(shuffles)
+    ]
+    return pd.DataFrame(shares).quantile(0.9).rename("by chance")

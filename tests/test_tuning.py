@@ -19,6 +19,7 @@ from helpers.models import build_model
 from helpers.study import (
     finished,
     importance,
+    importance_by_chance,
     log_trial,
     open_study,
     run_trials,
@@ -338,14 +339,17 @@ def test_a_table_of_something_else_is_refused():
         study_of(pd.DataFrame({"seed": [0], "dice": [0.5]}))
 
 
-def test_the_parameter_that_decides_is_the_important_one():
+def test_the_parameter_that_decides_is_the_important_one_and_not_by_chance():
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    rows = []
     for _ in range(40):
-        trial = study.ask(SPACE)
-        study.tell(trial, trial.params["dropout"])
-    shares = importance(study)
+        params = study.ask(SPACE).params
+        rows.append({"trial": 0, "state": "complete", "value": params["dropout"], "seconds": 0} | params)
+    table = pd.DataFrame(rows)
+    shares = importance(study_of(table))
     assert shares.index[0] == "dropout" and shares["dropout"] > 0.5
     assert shares.sum() == pytest.approx(1)
+    assert importance_by_chance(table, shuffles=3)["dropout"] < 0.4
 
 
 def test_tensorboard_gets_curve_and_parameters(folds, tmp_path, pretended):
