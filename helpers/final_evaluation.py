@@ -6,6 +6,7 @@ unless a reason is given, and says how many there were.
 """
 
 import json
+import warnings
 from datetime import datetime
 from pathlib import Path
 
@@ -153,7 +154,9 @@ def gain(tuned: pd.Series, defaults: pd.Series, confidence: float = 0.95) -> dic
     """
     if min(len(tuned), len(defaults)) < 2:
         raise ValueError(f"A spread needs two seeds or more, found {len(tuned)} and {len(defaults)}.")
-    interval = ttest_ind(tuned, defaults, equal_var=False).confidence_interval(confidence)
+    with warnings.catch_warnings():  # of scores that are the same for all seeds, as where nothing is found
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = ttest_ind(tuned, defaults, equal_var=False).confidence_interval(confidence)
     return {"gain": tuned.mean() - defaults.mean(), "low": interval.low, "high": interval.high}
 
 

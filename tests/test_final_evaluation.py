@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -92,6 +94,13 @@ def test_gain_has_welchs_interval():
     found = gain(tuned, defaults)
     assert found["gain"] == pytest.approx(0.81 - 0.60)
     assert (found["low"], found["high"]) == pytest.approx((0.21 - half, 0.21 + half))
+
+
+def test_seeds_that_agree_raise_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = gain(pd.Series([0.5, 0.7, 0.6]), pd.Series([0.25, 0.25, 0.25]))
+    assert found["gain"] == pytest.approx(0.35)
 
 
 def test_one_seed_has_no_spread():
