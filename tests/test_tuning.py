@@ -72,6 +72,18 @@ def pretended():
         yield mock
 
 
+def earlier(trials: int, epochs: int) -> pd.DataFrame:
+    """A table of complete trials with random parameters, and the scores that are pretended."""
+    study, rows = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)), []
+    for place in range(trials):
+        params = study.ask(SPACE).params
+        curve = {f"epoch {epoch}": (1 - params["dropout"]) * epoch / 10 for epoch in range(1, epochs + 1)}
+        value = curve[f"epoch {epochs}"]
+        row = {"trial": place, "state": "complete", "value": value, "seconds": 0.0} | params | curve
+        rows.append(row | {"fold 1": value, "fold 2": value})
+    return pd.DataFrame(rows)
+
+
 def run(study, folds, trials) -> pd.DataFrame:
     list(run_trials(study, folds, trials))
     return trials_frame(study).drop(columns="seconds")
@@ -211,20 +223,21 @@ def test_the_value_is_the_mean_of_the_folds_after_the_last_epoch(folds, tmp_path
 
 
 def test_a_killed_study_goes_on_as_if_nothing_had_happened(folds, tmp_path, pretended):
-    """The process is killed with kill -9 in its 12th trial, when TPE draws from what it has seen."""
-    undisturbed = run(open_study(tmp_path / "a.db", folds, 3), folds, 12)
+    """The process is killed with kill -9 in the 12th trial, when TPE draws from what it has seen."""
+    undisturbed = run(open_study(tmp_path / "a.db", folds, 3, table=earlier(10, 3)), folds, 13)
     script = f"""
 import os, signal
+import helpers.study
 import tests.test_tuning as t
 def scores(params, folds, epochs, seed, config):
     for epoch in range(1, epochs + 1):
         yield [{{"dice": (1 - params["dropout"]) * epoch / 10}} for _ in folds]
         if len(t.finished(study)) == 11 and epoch == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-t.study_module.score_folds = scores
+helpers.study.score_folds = scores
 folds = t.make_folds(*t.small_wells(), folds=2)
-study = t.open_study({str(tmp_path / "b.db")!r}, folds, 3)
-list(t.run_trials(study, folds, 12))
+study = t.open_study({str(tmp_path / "b.db")!r}, folds, 3, table=t.earlier(10, 3))
+list(t.run_trials(study, folds, 13))
 """
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=100
@@ -232,7 +245,7 @@ list(t.run_trials(study, folds, 12))
     assert done.returncode == -9, done.stderr
     study = open_study(tmp_path / "b.db", folds, 3)
     assert [len(finished(study)), study.trials[-1].state] == [11, TrialState.FAIL]
-    pd.testing.assert_frame_equal(run(study, folds, 12), undisturbed)
+    pd.testing.assert_frame_equal(run(study, folds, 13), undisturbed)
 
 
 def test_a_study_killed_in_its_first_trial_still_tries_the_defaults(folds, tmp_path, pretended):
@@ -261,14 +274,20 @@ def test_hopeless_trials_are_pruned_but_not_in_the_last_epoch(folds, tmp_path, p
 
 
 def test_the_default_pruner_stops_what_is_worse_than_the_median(folds, tmp_path, pretended):
-    study = open_study(tmp_path / "study.db", folds, 5)
+    study = open_study(tmp_path / "study.db", folds, 5, table=earlier(5, 5))
     assert isinstance(study.pruner, MedianPruner)
     table = run(study, folds, 11)
     pruned = table["state"] == "pruned"
-    assert 0 < pruned.sum() and not pruned[:5].any()
-    complete = table[~pruned]
+    assert 0 < pruned.sum() < 6
     for place in table.index[pruned]:
-        assert table.loc[place, "dropout"] > complete.loc[complete.index < place, "dropout"].median()
+        before = table[(table.index < place) & ~pruned]
+        assert table.loc[place, "dropout"] > before["dropout"].median()
+        assert table.loc[place, ["epoch 3", "epoch 4"]].notna().tolist() == [True, False]
+
+
+def test_a_table_of_other_epochs_is_no_beginning(folds, tmp_path):
+    with pytest.raises(DataError, match="trials of 4 epochs, found 3"):
+        open_study(tmp_path / "study.db", folds, 4, table=earlier(2, 3))
 
 
 @pytest.mark.parametrize("error", [FloatingPointError("loss is NaN"), DataError("Cleaning left none")])
@@ -340,12 +359,7 @@ def test_a_table_of_something_else_is_refused():
 
 
 def test_the_parameter_that_decides_is_the_important_one_and_not_by_chance():
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    rows = []
-    for _ in range(40):
-        params = study.ask(SPACE).params
-        rows.append({"trial": 0, "state": "complete", "value": params["dropout"], "seconds": 0} | params)
-    table = pd.DataFrame(rows)
+    table = earlier(40, 1)
     shares = importance(study_of(table))
     assert shares.index[0] == "dropout" and shares["dropout"] > 0.5
     assert shares.sum() == pytest.approx(1)
