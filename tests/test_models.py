@@ -193,3 +193,16 @@ def test_an_unknown_architecture_is_refused_with_the_list():
 def test_an_unknown_option_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="unet has no option pretrained; its options are dropout"):
         build_model("unet", pretrained=True)
+
+
+def test_a_narrower_unet_halves_its_channels_and_the_default_is_as_before():
+    narrow = build_model("unet", width=8)
+    widths = [narrow.encoder1[0][0], narrow.encoder2[0][0], narrow.bottleneck[0][0], narrow.decoder1[0]]
+    assert [convolution.out_channels for convolution in widths] == [8, 16, 32, 8]
+    default, same = new("unet"), new("unet", width=32)
+    assert all(torch.equal(a, b) for a, b in zip(default.parameters(), same.parameters(), strict=True))
+
+
+def test_a_unet_without_channels_is_refused():
+    with pytest.raises(ValueError, match="width of at least 1 channel, found 0"):
+        build_model("unet", width=0)

@@ -32,7 +32,7 @@ def build_model(name: str, **options) -> nn.Module:
     ----------
     name : one of `ARCHITECTURES`, for example "unet", or of `WHOLE_WELL_ARCHITECTURES`.
     options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `width` and `dropout` for "well_resunet", `pretrained` for the others.
+        "resunet" and "unet++", `width` for "unet" and "well_resunet", `pretrained` for the others.
 
     Raises
     ------

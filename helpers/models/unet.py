@@ -16,28 +16,35 @@ class UNet(nn.Module):
     ----------
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
     azimuth, depth : padding of columns and rows, see `helpers.models.blocks.PipeConv2d`.
+    width : channels of the first level; the second has twice, the bottleneck four times as many.
+
+    Raises
+    ------
+    ValueError : the width is below 1.
     """
 
-    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros"):
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros", width: int = 32):
         super().__init__()
+        if width < 1:
+            raise ValueError(f"Expected a width of at least 1 channel, found {width}.")
         padding = {"azimuth": azimuth, "depth": depth}
         self.azimuth = azimuth
-        self.encoder1 = double_conv(1, 32, dropout, **padding)
-        self.encoder2 = double_conv(32, 64, dropout, **padding)
-        self.bottleneck = double_conv(64, 128, dropout, **padding)
-        self.up2 = nn.ConvTranspose2d(128, 64, 2, stride=2)
-        self.decoder2 = conv_relu(64 + 64, 64, **padding)
-        self.up1 = nn.ConvTranspose2d(64, 32, 2, stride=2)
-        self.decoder1 = conv_relu(32 + 32, 32, **padding)
-        self.head = nn.Conv2d(32, 1, 1)
+        self.encoder1 = double_conv(1, width, dropout, **padding)
+        self.encoder2 = double_conv(width, 2 * width, dropout, **padding)
+        self.bottleneck = double_conv(2 * width, 4 * width, dropout, **padding)
+        self.up2 = nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2)
+        self.decoder2 = conv_relu(4 * width, 2 * width, **padding)
+        self.up1 = nn.ConvTranspose2d(2 * width, width, 2, stride=2)
+        self.decoder1 = conv_relu(2 * width, width, **padding)
+        self.head = nn.Conv2d(width, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
-        height, width = images.shape[-2:]
+        height, width = images.shape[-2:]  # below, C is the option `width`
         x = pad_to_multiple(images, 4, self.azimuth)
-        skip1 = self.encoder1(x)  # (N, 32, H, W)
-        skip2 = self.encoder2(F.max_pool2d(skip1, 2))  # (N, 64, H/2, W/2)
-        x = self.bottleneck(F.max_pool2d(skip2, 2))  # (N, 128, H/4, W/4)
-        x = self.decoder2(stack(self.up2(x), skip2))  # (N, 64, H/2, W/2)
-        x = self.decoder1(stack(self.up1(x), skip1))  # (N, 32, H, W)
+        skip1 = self.encoder1(x)  # (N, C, H, W)
+        skip2 = self.encoder2(F.max_pool2d(skip1, 2))  # (N, 2C, H/2, W/2)
+        x = self.bottleneck(F.max_pool2d(skip2, 2))  # (N, 4C, H/4, W/4)
+        x = self.decoder2(stack(self.up2(x), skip2))  # (N, 2C, H/2, W/2)
+        x = self.decoder1(stack(self.up1(x), skip1))  # (N, C, H, W)
         return self.head(x)[..., :height, :width]
