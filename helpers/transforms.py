@@ -18,7 +18,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from helpers.config import Config
+from helpers.config import PATCH_SIZE, Config
 
 
 def to_tensors(image: Tensor, mask: Tensor) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
@@ -112,13 +112,30 @@ class FlipRoll(BatchTransform):
 
     def apply(self, image, mask, left_right, up_down, roll):
         height, width = image.shape[-2:]
-        rows = torch.arange(height, device=image.device)
-        columns = torch.arange(width, device=image.device) - roll[:, None]
-        # |i - last| counts backwards, |i - 0| forwards
-        rows = (rows - (height - 1) * up_down[:, None]).abs()
-        columns = (columns % width - (width - 1) * left_right[:, None]).abs()
-        index = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+        if height * width > PATCH_SIZE**2:  # all moves of large images would fill too large a table
+            index = _moves(height, width, left_right, up_down, roll)
+        else:
+            index = _all_moves(height, width, image.device).index_select(
+                0, (2 * left_right + up_down) * width + roll
+            )
         return tuple(part.flatten(1).gather(1, index).view(part.shape) for part in (image, mask))
+
+
+def _moves(height: int, width: int, left_right: Tensor, up_down: Tensor, roll: Tensor) -> Tensor:
+    """(N, H * W): which pixel of its image each pixel takes."""
+    rows = torch.arange(height, device=roll.device)
+    columns = torch.arange(width, device=roll.device) - roll[:, None]
+    # |i - last| counts backwards, |i - 0| forwards
+    rows = (rows - (height - 1) * up_down[:, None]).abs()
+    columns = (columns % width - (width - 1) * left_right[:, None]).abs()
+    return (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+
+
+@lru_cache
+def _all_moves(height: int, width: int, device: torch.device) -> Tensor:
+    """(4 W, H * W): `_moves` of each combination; looking it up takes a quarter of the time."""
+    every = torch.arange(4 * width, device=device)
+    return _moves(height, width, every // (2 * width), every // width % 2, every % width)
 
 
 class Twist(BatchTransform):
@@ -175,7 +192,8 @@ class RotateCrop(BatchTransform):
 
     def apply(self, image, mask, degrees, box):
         height, width = image.shape[-2:]
-        top, left, heights, widths = box[..., None]
+        changed = ((degrees != 0) | (box[2] < height) | (box[3] < width)).nonzero()[:, 0]
+        degrees, (top, left, heights, widths) = degrees[changed], box[:, changed, None]
         # Where the cropped rows and columns lie in the rotated image, from its centre, in pixels; like
         # torchvision's crop, the part does not look beyond its own border.
         y = (torch.arange(height, device=image.device) + 0.5) * heights / height - 0.5
@@ -189,9 +207,9 @@ class RotateCrop(BatchTransform):
         # Pairs are added thrice as fast when torch takes them for complex numbers
         from_x, from_y = torch.view_as_complex(from_x), torch.view_as_complex(from_y)
         grid = torch.view_as_real(from_x[:, None] + from_y[:, :, None])  # (N, H, W, 2)
-        return (
-            F.grid_sample(image, grid, mode="bilinear", align_corners=False),
-            F.grid_sample(mask, grid, mode="nearest", align_corners=False),
+        return tuple(
+            part.index_copy(0, changed, F.grid_sample(part[changed], grid, mode, align_corners=False))
+            for part, mode in ((image, "bilinear"), (mask, "nearest"))
         )
 
 
@@ -249,11 +267,13 @@ class PixelNoise(BatchTransform):
         where = torch.randint(height * width, (n, most)).gather(1, torch.arange(most) % noisy)
         # One table for the batch: a pixel that comes up twice takes the same value twice
         source = torch.randint(height * width, (height * width,))[where]
-        return {"where": where, "source": torch.where(chosen < self.p, source, where)}
+        return {"noisy": chosen[:, 0] < self.p, "where": where, "source": source}
 
-    def apply(self, image, mask, where, source):
-        flat = image.flatten(1)
-        return flat.scatter(1, where, flat.gather(1, source)).view(image.shape), mask
+    def apply(self, image, mask, noisy, where, source):
+        noisy = noisy.nonzero()[:, 0]
+        flat = image[noisy].flatten(1)
+        flat = flat.scatter(1, where[noisy], flat.gather(1, source[noisy]))
+        return image.index_copy(0, noisy, flat.view(-1, *image.shape[1:])), mask
 
 
 class Brightness(BatchTransform):
@@ -285,4 +305,4 @@ class Scale(BatchTransform):
         self.mean, self.std = mean, std
 
     def apply(self, image, mask):
-        return (image - self.mean).div_(self.std), mask
+        return (image - self.mean if self.mean else image) / self.std, mask
