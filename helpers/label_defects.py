@@ -1,0 +1,219 @@
+"""Systematic errors of labels, each found by a function of its own (review point R4.3).
+
+All look at assembled wells, (H, W), once around the pipe: what a patch border cuts is seen whole. Functions
+that take only the mask work on any labels; `find_slips` also needs the image.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import uniform_filter1d
+
+from helpers.config import PATCH_SIZE
+from helpers.grooves import label_grooves
+from helpers.refinement import fill_holes
+
+STEPS = 4  # places looked at between two columns
+
+
+def find_holes(mask: np.ndarray, largest: int = 40) -> np.ndarray:
+    """Wall that a groove encloses, (H, W) bool; what is larger than `largest` pixels is no slip of the pen.
+
+    Parameters
+    ----------
+    mask : (H, W) of 0 and 1; the last column meets the first.
+    """
+    half = mask.shape[1] // 2
+    around = np.pad(mask, ((0, 0), (half, half)), mode="wrap")[None]  # or a hole at the wrap stays open
+    holes = (fill_holes(around)[0] != around[0])[:, half : half + mask.shape[1]]
+    numbers = label_grooves(holes)
+    sizes = np.bincount(numbers.ravel())
+    return holes & (sizes[numbers] <= largest)
+
+
+def ribbon_rows(mask: np.ndarray) -> pd.DataFrame:
+    """Follow each groove of a mask row by row, its holes filled.
+
+    Returns
+    -------
+    One row for each groove and each image row it is in, in that order: groove (number), row, centre (columns,
+    unwrapped: it may leave 0 ... W), width (columns).
+    """
+    filled = (mask > 0) | find_holes(mask)
+    numbers, width = label_grooves(filled), mask.shape[1]
+    row, column = np.nonzero(numbers)
+    frame = pd.DataFrame({"groove": numbers[row, column], "row": row})
+    angle = 2 * np.pi * column / width
+    frame["x"], frame["y"], frame["width"] = np.cos(angle), np.sin(angle), 1
+    rows = frame.groupby(["groove", "row"], as_index=False).sum()
+    direction = pd.Series(np.arctan2(rows["y"], rows["x"]))
+    turned = direction.groupby(rows["groove"]).transform(np.unwrap) if len(rows) else direction
+    rows["centre"] = turned * width / (2 * np.pi)
+    return rows[["groove", "row", "centre", "width"]]
+
+
+def width_changes(mask: np.ndarray, hold: int = 10) -> pd.DataFrame:
+    """Where the drawn width jumps, and holds on both sides: the seams between two annotated stretches.
+
+    Parameters
+    ----------
+    hold : rows before and after that must each be of one width.
+
+    Returns
+    -------
+    One row a change: groove, row (the first of the new width), before, after (columns).
+    """
+    rows = ribbon_rows(mask)
+    found = []
+    for groove, part in rows.groupby("groove"):
+        width, row = part["width"].to_numpy(), part["row"].to_numpy()
+        for i in np.flatnonzero(np.diff(width)) + 1:
+            before, after = width[max(0, i - hold) : i], width[i : i + hold]
+            if len(before) == len(after) == hold and np.ptp(before) == np.ptp(after) == 0:
+                found.append((groove, row[i], before[0], after[0]))
+    return pd.DataFrame(found, columns=["groove", "row", "before", "after"])
+
+
+def find_slips(mask: np.ndarray, thickness: np.ndarray, window: int = 31, least: int = 20) -> pd.DataFrame:
+    """Stretches whose ribbon lies a whole column or more beside the metal loss.
+
+    The image around the ribbon is averaged over `window` rows, as seen from the ribbon's centre, and shifted
+    until it fits the average of the whole well best. Where the best shift is not 0 over `least` rows or more, the
+    ribbon has slipped. A systematic offset of a whole well cannot be seen so, since it is in the average.
+
+    Parameters
+    ----------
+    mask, thickness : (H, W); thickness that is NaN counts as 0, the mean.
+
+    Returns
+    -------
+    One row a stretch: groove, start_row, end_row, columns (where the metal loss lies, seen from the ribbon's
+    centre: positive is to the right).
+    """
+    rows = ribbon_rows(mask)
+    found = []
+    if len(rows):
+        reach = round(STEPS * max(3, 1.5 * rows["width"].median()))  # all in steps of 1 / STEPS column
+        furthest = 2 * STEPS
+        offsets = np.arange(-reach - furthest, reach + furthest + 1) / STEPS
+        profile = _interpolated(np.nan_to_num(thickness), rows["row"].to_numpy(), rows["centre"], offsets)
+        template = profile.mean(axis=0)[furthest:-furthest]
+        template = template - template.mean()
+        shifts = np.arange(-furthest, furthest + 1)
+        for groove, part in rows.groupby("groove"):
+            smooth = uniform_filter1d(profile[part.index], window, axis=0, mode="nearest")
+            fits = []
+            for shift in shifts + furthest:
+                seen = smooth[:, shift : shift + len(template)]
+                fits.append((seen - seen.mean(axis=1, keepdims=True)) @ template)
+            fits = np.array(fits)
+            best = shifts[fits.argmax(axis=0)] / STEPS
+
+            side = np.where(np.abs(best) >= 0.75, np.sign(best), 0)
+            starts = np.flatnonzero(np.diff(side, prepend=2))
+            image_rows = part["row"].to_numpy()
+            for start, end in zip(starts, [*starts[1:], len(side)], strict=True):
+                if side[start] and end - start >= least:
+                    columns = np.median(best[start:end])
+                    found.append((groove, image_rows[start], image_rows[end - 1], columns))
+    return pd.DataFrame(found, columns=["groove", "start_row", "end_row", "columns"])
+
+
+def _interpolated(image: np.ndarray, row: np.ndarray, centre: pd.Series, offsets: np.ndarray) -> np.ndarray:
+    """Values (rows, offsets) of the image at centre + offset, linear between columns, around the wrap."""
+    place = centre.to_numpy()[:, None] + offsets
+    left = np.floor(place).astype(int)
+    share, width = place - left, image.shape[1]
+    return (1 - share) * image[row[:, None], left % width] + share * image[row[:, None], (left + 1) % width]
+
+
+def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
+    """How often a groove breaks off between two rows: at patch borders, and everywhere else.
+
+    In a mask drawn on whole wells a patch border is a row like any other, so the two rates agree. A higher rate
+    at borders tells that the mask was made patch by patch.
+
+    Returns
+    -------
+    Rows "at patch borders" and "elsewhere"; columns "grooves": runs of groove pixels that meet such a seam
+    from above or below, "ends": those that no groove pixel within one column goes on from, "rate".
+    """
+    groove = mask > 0
+    near = groove | np.roll(groove, 1, axis=1) | np.roll(groove, -1, axis=1)
+    ends, runs = [], []
+    for side, other in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
+        above, goes_on = groove[side], near[other]
+        starts = above & ~np.roll(above, 1, axis=1)
+        starts[above.all(axis=1), 0] = True  # a ring around the pipe has no first column
+        runs.append(starts.sum(axis=1))
+        ends.append([_runs_without(a, b) for a, b in zip(above, goes_on, strict=True)])
+    runs, ends = np.sum(runs, axis=0), np.sum(ends, axis=0)
+    border = np.arange(1, len(mask)) % PATCH_SIZE == 0
+    table = pd.DataFrame(
+        {
+            "grooves": [runs[border].sum(), runs[~border].sum()],
+            "ends": [ends[border].sum(), ends[~border].sum()],
+        },
+        index=["at patch borders", "elsewhere"],
+    )
+    return table.assign(rate=table["ends"] / table["grooves"].where(table["grooves"] > 0))
+
+
+def _runs_without(row: np.ndarray, support: np.ndarray) -> int:
+    """Count the circular runs of True in `row` that touch no True of `support`."""
+    if not row.any():
+        return 0
+    if row.all():
+        return int(not support.any())
+    start = int(np.argmin(row))  # begin where there is no run, so that none is cut
+    row, support = np.roll(row, -start), np.roll(support, -start)
+    number = np.cumsum(row & ~np.roll(row, 1)) * row
+    return len(set(number[row].tolist()) - set(number[row & support].tolist()))
+
+
+def twin_disagreements(mask: np.ndarray) -> np.ndarray:
+    """Pixels of a 72-column well at odds with both neighbours, which the twin patch drew, (H, W) bool.
+
+    Patches 2k and 2k+1 are the even and the odd columns of one image, so a groove of two columns or more leaves no
+    pixel alone. Holes are filled first: they are counted by `find_holes`.
+
+    Raises
+    ------
+    ValueError : the mask has not 72 columns, so it has no twins.
+    """
+    if mask.ndim != 2 or mask.shape[1] != 2 * PATCH_SIZE:
+        raise ValueError(f"Only wells of {2 * PATCH_SIZE} columns have twins; found shape {mask.shape}.")
+    groove = (mask > 0) | find_holes(mask)
+    return (groove != np.roll(groove, 1, axis=1)) & (groove != np.roll(groove, -1, axis=1))
+
+
+def label_style(mask: np.ndarray) -> dict[str, float]:
+    """How a well was drawn: its annotator's hand, as numbers; all NaN where nothing is drawn.
+
+    Returns
+    -------
+    "width, columns of 36": median. "width varies": share of rows of another width than the groove's median.
+    "same width for, rows": median length of stretches of one width. "steps per 100 rows": sideways moves of
+    half a column of 36 or more from one row to the next. "jitter, columns of 36": mean size of the second
+    difference of the centre, 0 for a straight ribbon. "holes per 100 rows".
+    """
+    rows = ribbon_rows(mask)
+    names = ["width, columns of 36", "width varies", "same width for, rows", "steps per 100 rows"]
+    names += ["jitter, columns of 36", "holes per 100 rows"]
+    if rows.empty:
+        return dict.fromkeys(names, np.nan)
+    unit = mask.shape[1] / PATCH_SIZE
+    grooves = rows.groupby("groove")
+    # A stretch goes on as long as groove and width stay the same
+    same = (rows["groove"].diff() == 0) & (rows["width"].diff() == 0)
+    step = grooves["centre"].diff().abs() / unit
+    bend = grooves["centre"].diff().groupby(rows["groove"]).diff().abs() / unit
+    holes = label_grooves(find_holes(mask)).max()
+    values = [
+        rows["width"].median() / unit,
+        (rows["width"] != grooves["width"].transform("median")).mean(),
+        (~same).cumsum().value_counts().median(),
+        100 * (step >= 0.5 - 1e-9).mean(),
+        bend.mean(),
+        100 * holes / len(rows),
+    ]
+    return dict(zip(names, map(float, values), strict=True))
