@@ -2,7 +2,8 @@
 
 The reviewer's split. Labels of the training wells are ranked by models of other training wells (three folds);
 the tenth that cleanlab finds most suspicious is dropped, corrected by these models, or, on simulated wells,
-redrawn as the truth is. Then the U-Net is trained with the same budget and scored on validation and test wells.
+redrawn as the truth is. Then the U-Net is trained with the same budget and scored on validation and test
+wells.
 """
 
 import numpy as np

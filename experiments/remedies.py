@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from helpers.analysis import count_kinds, groove_cases, score_zones, zones_of_well
+from helpers.analysis import count_kinds, groove_cases
 from helpers.config import Config
 from helpers.dataset import BatchLoader, SegmentationDataset
 from helpers.experiment import probabilities_on
@@ -19,6 +19,7 @@ from helpers.faint import FadeGrooves
 from helpers.losses import bce
 from helpers.metrics import count_pixels, summarise
 from helpers.models import build_model
+from helpers.places import score_zones, zones_of_well
 from helpers.training import train_one_epoch
 from helpers.transforms import Brightness, flip_transform
 from helpers.wells import well_from_frame, wells_of

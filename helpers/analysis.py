@@ -1,14 +1,14 @@
 """Which grooves fail, how, and where (review point R4.2).
 
-A well is looked at in blocks of 36 rows, once around the pipe: a patch, or two twins put together. In a block each
-connected groove of the truth is one case, and each predicted one that is near none of them is a false groove.
+A well is looked at in blocks of 36 rows, once around the pipe: a patch, or two twins put together. In a block
+each connected groove of the truth is one case, and each predicted one that is near none of them is a false
+groove.
 """
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import binary_dilation
 
-from helpers.config import PATCH_SIZE, Config
+from helpers.config import PATCH_SIZE
 from helpers.grooves import label_grooves
 from helpers.joints import find_collars, joint_numbers, near_collars
 from helpers.wells import well_from_frame, wells_of
@@ -39,11 +39,11 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
 
     Returns
     -------
-    One row a groove: kind; first_row and rows; column (mean direction, 0 to W); width (columns); angle (degrees
-    from the pipe's axis, in units of pixels; positive to the right going down; NaN below 6 rows); contrast (median
-    of the wall beside the groove, up to two widths away, minus median of the groove); iou in the zone (0 for a
-    false groove); covered (share of rows with a prediction), offset (columns), width_ratio, each NaN where there
-    is nothing to compare; at_wrap (it has pixels in the first and in the last column).
+    One row a groove: kind; first_row and rows; column (mean direction, 0 to W); width (columns); angle
+    (degrees from the pipe's axis, in units of pixels; positive to the right going down; NaN below 6 rows);
+    contrast (median of the wall beside the groove, up to two widths away, minus median of the groove); iou in
+    the zone (0 for a false groove); covered (share of rows with a prediction), offset (columns), width_ratio,
+    each NaN where there is nothing to compare; at_wrap (it has pixels in the first and in the last column).
     """
     truth, prediction = np.asarray(truth) > 0, np.asarray(prediction) > 0
     cases, zones = [], np.zeros_like(truth)
@@ -91,7 +91,7 @@ def _pieces(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def _shape(inside: np.ndarray, thickness: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """Measures of one groove, and each pixel's signed distance from its middle, in columns; 0 in other rows."""
+    """Measures of one groove, and each pixel's signed distance from its middle in columns, 0 elsewhere."""
     columns = inside.shape[1]
     rows = np.flatnonzero(inside.any(axis=1))
     angles = np.exp(2j * np.pi * np.arange(columns) / columns)
@@ -125,8 +125,8 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
     Returns
     -------
     The rows of `confusion`, with well, block (the patch, or the pair of twins), joint (number from the top),
-    near_collar (a row of it lies within 5 rows of a collar), first_row now counted from the top of the well, and
-    width and column in columns of 36, so that all wells compare. Blocks with dropped patches are left out.
+    near_collar (a row of it lies within 5 rows of a collar), first_row now counted from the top of the well,
+    and all columns now columns of 36, so that wells compare. Blocks with dropped patches are left out.
     """
     found = []
     for well in sorted(set(wells_of(truth))):
@@ -144,7 +144,9 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
             cases.insert(2, "joint", joint[cases["first_row"]])
             ends = cases["first_row"] + cases["rows"]
             cases["near_collar"] = [near[a:b].any() for a, b in zip(cases["first_row"], ends, strict=True)]
-            cases[["width", "column", "offset"]] *= PATCH_SIZE / masks.shape[1]
+            unit = masks.shape[1] / PATCH_SIZE
+            cases[["width", "column", "offset"]] /= unit
+            cases["angle"] = np.degrees(np.arctan(np.tan(np.radians(cases["angle"])) / unit))
             found.append(cases)
     filled = [cases for cases in found if len(cases)] or found[:1]
     return pd.concat(filled, ignore_index=True)
@@ -162,84 +164,23 @@ def count_kinds(cases: pd.DataFrame, by: str | list[str] = "well") -> pd.DataFra
     return shares.assign(**{"false per 100": 100 * false / true.where(true > 0)}).rename_axis(columns=None)
 
 
-def score_zones(
-    truth: pd.DataFrame, prediction: pd.DataFrame, zones: dict[str, dict[int, np.ndarray]]
-) -> pd.DataFrame:
-    """Dice inside and outside a zone of the pipe, over all pixels of the wells that have grooves in the zone.
-
-    Wells are hard or easy as a whole, so the outside is that of the same wells, each weighed by its share of the
-    zone's groove pixels: a difference is then the place's, not the well's.
+def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: int = 1) -> pd.DataFrame:
+    """`count_kinds` of grooves in so many groups of about equal number, from the smallest |value| to the largest.
 
     Parameters
     ----------
-    truth, prediction : (n, 1296) masks of the same patches.
-    zones : name -> well -> (H, W) bool, as `zones_of_well` gives them for each well.
-
-    Returns
-    -------
-    One row a zone: wells, groove pixels inside, dice inside, dice outside, difference.
+    cases : from `groove_cases`; those without a value are left out.
+    column : "width", "angle", "contrast" ...; its size counts, not its sign, but for the contrast.
+    decimals : of the groups' names, which are the smallest and the largest value in each.
     """
-    rows = {}
-    for zone, wells in zones.items():
-        inside, outside = [], []
-        for well, place in wells.items():
-            true, guess = well_from_frame(truth, well), well_from_frame(prediction, well)
-            known = np.isfinite(true)
-            counts = [
-                [(t & g).sum(), (t | g).sum() + (t & g).sum(), t.sum()]
-                for where in (place & known, ~place & known)
-                for t, g in [((true > 0) & where, (guess > 0) & where)]
-            ]
-            if counts[0][2] and counts[1][2]:
-                inside.append(counts[0])
-                outside.append(counts[1])
-        if not inside:
-            rows[zone] = dict.fromkeys(["wells", "groove pixels", "dice inside", "dice outside"], np.nan)
-            continue
-        inside, outside = np.array(inside, float), np.array(outside, float)
-        weight = inside[:, 2] / inside[:, 2].sum()
-        dices = [(weight * 2 * part[:, 0] / part[:, 1]).sum() for part in (inside, outside)]
-        rows[zone] = {
-            "wells": len(inside),
-            "groove pixels": inside[:, 2].sum(),
-            "dice inside": dices[0],
-            "dice outside": dices[1],
-        }
-    table = pd.DataFrame(rows).T.rename_axis("zone")
-    return table.assign(difference=table["dice inside"] - table["dice outside"])
-
-
-def zones_of_well(
-    thickness: np.ndarray, unusable: np.ndarray | None = None, margin: int = 2
-) -> dict[str, np.ndarray]:
-    """Places of a well where a network of patches may do worse, name -> (H, W) bool.
-
-    Parameters
-    ----------
-    thickness : (H, W), repaired.
-    unusable : (H, W), True where a pixel was missing or an outlier, and has been repaired.
-    margin : rows, or columns of 36, that still belong to a border or to a repaired pixel.
-
-    Returns
-    -------
-    "patch border" (rows), "azimuth wrap" (columns), "collar" (within 5 rows), "repaired pixels".
-    """
-    height, width = thickness.shape
-    unit = width // PATCH_SIZE
-    row, column = np.arange(height) % PATCH_SIZE, np.arange(width)
-    everywhere = np.ones((height, width), bool)
-    zones = {
-        "patch border": everywhere & ((row < margin) | (row >= PATCH_SIZE - margin))[:, None],
-        "azimuth wrap": everywhere & ((column < margin * unit) | (column >= width - margin * unit)),
-        "collar": everywhere & near_collars(height, find_collars(thickness))[:, None],
+    values = cases[column] if column == "contrast" else cases[column].abs()
+    true = values[(cases["kind"] != "false") & values.notna()]
+    edges = np.unique(true.quantile(np.linspace(0, 1, groups + 1)))
+    group = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
+    spans = true.groupby(group[true.index]).agg(["min", "max"])
+    names = {
+        number: f"{low:.{decimals}f}–{high:.{decimals}f}" if low < high else f"{low:.{decimals}f}"
+        for number, (low, high) in zip(spans.index, spans.to_numpy(), strict=True)
     }
-    if unusable is not None:
-        around = np.pad(unusable, ((0, 0), (margin * unit,) * 2), mode="wrap")
-        near = binary_dilation(around, np.ones((2 * margin + 1, 2 * margin * unit + 1)))
-        zones["repaired pixels"] = near[:, margin * unit : margin * unit + width]
-    return zones
-
-
-def unusable_pixels(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
-    """Which pixels of the images, as loaded, cleaning repairs: a frame like `images` of 0.0 and 1.0."""
-    return (~np.isfinite(images) | (images < config.outlier_threshold)).astype(np.float32)
+    counts = count_kinds(cases[values.notna()].assign(group=group[values.notna()]), "group")
+    return counts.loc[spans.index].rename(index=names).rename_axis(column)

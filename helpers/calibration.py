@@ -44,8 +44,8 @@ def calibration_per_well(
 ) -> pd.DataFrame:
     """How well calibrated a model is on each well.
 
-    Nine pixels of ten are sound wall, and known to be; they hide the others. So the error is also given for the
-    pixels of which the model is not sure.
+    Nine pixels of ten are sound wall, and known to be; they hide the others. So the error is also given for
+    the pixels of which the model is not sure.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ def calibration_per_well(
 
     Returns
     -------
-    One row a well: "groove, %" (of all pixels), "predicted, %" (mean probability), "ECE" (of all pixels), "unsure
-    pixels, %", "ECE, unsure" and "bias, unsure": mean probability minus share of groove there, positive where the
-    model claims too much.
+    One row a well: "groove, %" (of all pixels), "predicted, %" (mean probability), "ECE" (of all pixels),
+    "unsure pixels, %", "ECE, unsure" and "bias, unsure": mean probability minus share of groove there,
+    positive where the model claims too much.
     """
     wells, rows = wells_of(truth), {}
     for well in sorted(set(wells.tolist())):

@@ -9,8 +9,8 @@ from helpers.transforms import BatchTransform
 class FadeGrooves(BatchTransform):
     """Make the grooves of training images fainter: inside the mask, values move towards 0 by a random share.
 
-    Thickness is the deviation from each row's mean, so sound wall is near 0 and a groove below it. The edge of
-    the mask is softened by a pixel, or the network would learn the edge. Masks stay as they are.
+    Thickness is the deviation from each row's mean, so sound wall is near 0 and a groove below it. The edge
+    of the mask is softened by a pixel, or the network would learn the edge. Masks stay as they are.
 
     most : largest share of its depth that a groove loses. p : probability for each sample.
     """

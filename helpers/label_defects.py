@@ -4,6 +4,8 @@ All look at assembled wells, (H, W), once around the pipe: what a patch border c
 that take only the mask work on any labels; `find_slips` also needs the image.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 from scipy.ndimage import uniform_filter1d
@@ -11,6 +13,7 @@ from scipy.ndimage import uniform_filter1d
 from helpers.config import PATCH_SIZE
 from helpers.grooves import label_grooves
 from helpers.refinement import fill_holes
+from helpers.wells import WIDE_WELLS, parse_name, well_from_frame, wells_of
 
 STEPS = 4  # places looked at between two columns
 
@@ -77,8 +80,8 @@ def find_slips(mask: np.ndarray, thickness: np.ndarray, window: int = 31, least:
     """Stretches whose ribbon lies a whole column or more beside the metal loss.
 
     The image around the ribbon is averaged over `window` rows, as seen from the ribbon's centre, and shifted
-    until it fits the average of the whole well best. Where the best shift is not 0 over `least` rows or more, the
-    ribbon has slipped. A systematic offset of a whole well cannot be seen so, since it is in the average.
+    until it fits the average of the whole well best. Where the best shift is not 0 over `least` rows or more,
+    the ribbon has slipped. A systematic offset of a whole well cannot be seen so, since it is in the average.
 
     Parameters
     ----------
@@ -129,8 +132,8 @@ def _interpolated(image: np.ndarray, row: np.ndarray, centre: pd.Series, offsets
 def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
     """How often a groove breaks off between two rows: at patch borders, and everywhere else.
 
-    In a mask drawn on whole wells a patch border is a row like any other, so the two rates agree. A higher rate
-    at borders tells that the mask was made patch by patch.
+    In a mask drawn on whole wells a patch border is a row like any other, so the two rates agree. A higher
+    rate at borders tells that the mask was made patch by patch.
 
     Returns
     -------
@@ -173,8 +176,8 @@ def _runs_without(row: np.ndarray, support: np.ndarray) -> int:
 def twin_disagreements(mask: np.ndarray) -> np.ndarray:
     """Pixels of a 72-column well at odds with both neighbours, which the twin patch drew, (H, W) bool.
 
-    Patches 2k and 2k+1 are the even and the odd columns of one image, so a groove of two columns or more leaves no
-    pixel alone. Holes are filled first: they are counted by `find_holes`.
+    Patches 2k and 2k+1 are the even and the odd columns of one image, so a groove of two columns or more
+    leaves no pixel alone. Holes are filled first: they are counted by `find_holes`.
 
     Raises
     ------
@@ -186,34 +189,68 @@ def twin_disagreements(mask: np.ndarray) -> np.ndarray:
     return (groove != np.roll(groove, 1, axis=1)) & (groove != np.roll(groove, -1, axis=1))
 
 
-def label_style(mask: np.ndarray) -> dict[str, float]:
-    """How a well was drawn: its annotator's hand, as numbers; all NaN where nothing is drawn.
+def defects_per_well(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Count what the functions above find in each well.
+
+    Parameters
+    ----------
+    y, images : (n, 1296) masks of 0 and 1, and repaired images, of the same patches.
 
     Returns
     -------
-    "width, columns of 36": median. "width varies": share of rows of another width than the groove's median.
-    "same width for, rows": median length of stretches of one width. "steps per 100 rows": sideways moves of
-    half a column of 36 or more from one row to the next. "jitter, columns of 36": mean size of the second
-    difference of the centre, 0 for a straight ribbon. "holes per 100 rows".
+    One row a well: groove rows; holes; slips (stretches); width changes; "ends at borders" and "expected
+    there": the grooves that end at a patch border, and how many would if borders were rows like any other;
+    "twins differ" (pixels), NaN in wells without twins.
     """
-    rows = ribbon_rows(mask)
-    names = ["width, columns of 36", "width varies", "same width for, rows", "steps per 100 rows"]
-    names += ["jitter, columns of 36", "holes per 100 rows"]
-    if rows.empty:
-        return dict.fromkeys(names, np.nan)
-    unit = mask.shape[1] / PATCH_SIZE
-    grooves = rows.groupby("groove")
-    # A stretch goes on as long as groove and width stay the same
-    same = (rows["groove"].diff() == 0) & (rows["width"].diff() == 0)
-    step = grooves["centre"].diff().abs() / unit
-    bend = grooves["centre"].diff().groupby(rows["groove"]).diff().abs() / unit
-    holes = label_grooves(find_holes(mask)).max()
-    values = [
-        rows["width"].median() / unit,
-        (rows["width"] != grooves["width"].transform("median")).mean(),
-        (~same).cumsum().value_counts().median(),
-        100 * (step >= 0.5 - 1e-9).mean(),
-        bend.mean(),
-        100 * holes / len(rows),
-    ]
-    return dict(zip(names, map(float, values), strict=True))
+    rows = {}
+    for well, mask in masks_of_wells(y):
+        ends = ends_at_borders(mask)
+        rows[well] = {
+            "groove rows": int((mask > 0).any(axis=1).sum()),
+            "holes": label_grooves(find_holes(mask)).max(),
+            "slips": len(find_slips(mask, well_from_frame(images, well))),
+            "width changes": len(width_changes(mask)),
+            "ends at borders": ends.loc["at patch borders", "ends"],
+            "expected there": ends.loc["elsewhere", "rate"] * ends.loc["at patch borders", "grooves"],
+            "twins differ": twin_disagreements(mask).sum() if mask.shape[1] == 2 * PATCH_SIZE else np.nan,
+        }
+    return pd.DataFrame(rows).T.rename_axis("well")
+
+
+def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """In which patches the functions above find something; parameters as in `defects_per_well`.
+
+    Returns
+    -------
+    (n, 5) bool, in the order of `y`: "hole", "slip", "width change", "end at border", "twins differ". Twins
+    share what is found in their 36 rows.
+    """
+    found = []
+    for well, mask in masks_of_wells(y):
+        slip, change, end = (np.zeros(len(mask), bool) for _ in range(3))
+        for stretch in find_slips(mask, well_from_frame(images, well)).itertuples():
+            slip[stretch.start_row : stretch.end_row + 1] = True
+        for row in width_changes(mask)["row"]:
+            change[row - 1 : row + 1] = True
+        for row in range(PATCH_SIZE, len(mask), PATCH_SIZE):
+            end[row - 1 : row + 1] = ends_at_borders(mask[row - 1 : row + 1])["ends"].sum() > 0
+        twins = np.zeros(len(mask), bool)
+        if mask.shape[1] == 2 * PATCH_SIZE:
+            twins = twin_disagreements(mask).any(axis=1)
+        rows = {"hole": find_holes(mask).any(axis=1), "slip": slip, "width change": change}
+        rows |= {"end at border": end, "twins differ": twins}
+        blocks = pd.DataFrame(rows).groupby(np.arange(len(mask)) // PATCH_SIZE).any()
+        found.append(pd.concat({well: blocks}))
+    return pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
+
+
+def block_of(name: str) -> tuple[int, int]:
+    """(well, block) of a patch: blocks of 36 rows, counted from the top; twins share theirs."""
+    well, patch = parse_name(name)
+    return well, patch // 2 if well in WIDE_WELLS else patch
+
+
+def masks_of_wells(y: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
+    """(well, assembled mask) of each well; dropped patches count as sound wall."""
+    for well in sorted(set(wells_of(y).tolist())):
+        yield well, np.nan_to_num(well_from_frame(y, well)).astype(np.uint8)

@@ -11,8 +11,8 @@ from cleanlab.segmentation.rank import get_label_quality_scores
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.experiment import WELL_FOLDS, probabilities_on, train_on
-from helpers.label_defects import find_holes
-from helpers.wells import WIDE_WELLS, parse_name, well_from_frame, wells_of
+from helpers.label_defects import block_of, find_holes
+from helpers.wells import well_from_frame, wells_of
 
 RANKINGS = ("cleanlab, softmin", "cleanlab, pixels flagged", "cross-entropy", "1 - Dice", "random")
 KINDS = ("overlooked", "width", "slipped", "hole")  # of flaws that the simulation draws
@@ -210,8 +210,7 @@ def known_defects(y: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
         by_block = {kind: rows.reshape(-1, PATCH_SIZE).sum(axis=1) for kind, rows in kinds.items()}
         blocks = pd.DataFrame(by_block).rename_axis("block")
         found.append(pd.concat({well: blocks}, names=["well"]))
-    keys = [(well, patch // 2 if well in WIDE_WELLS else patch) for well, patch in map(parse_name, y.index)]
-    table = pd.concat(found).loc[keys].set_axis(y.index)
+    table = pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
     a, b = y.to_numpy(bool), truth.loc[y.index].to_numpy(bool)
     union = (a | b).sum(axis=1)
     return table.assign(iou=np.where(union > 0, (a & b).sum(axis=1) / np.maximum(union, 1), 1.0))
