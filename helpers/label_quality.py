@@ -150,21 +150,16 @@ def most_suspicious(suspicion: pd.Series, share: float) -> pd.Index:
     ]
 
 
-def correct_by_model(
-    y: pd.DataFrame, issues: pd.DataFrame, suspects: pd.Index, allowed: float = 1.0
-) -> pd.DataFrame:
-    """Turn the flagged pixels of the suspected patches over; all other labels stay.
+def correct_by_model(y: pd.DataFrame, issues: pd.DataFrame, suspects: pd.Index) -> pd.DataFrame:
+    """Turn the flagged pixels of the suspected patches over, a copy of `y`; all other labels stay.
 
     Parameters
     ----------
     issues : from `label_issues`.
     suspects : names of patches.
-    allowed : patches with a larger share of flagged pixels are left as they are: there the model may err.
     """
     corrected = y.copy()
-    flags = issues.loc[suspects]
-    flags = flags[flags.mean(axis=1) <= allowed]
-    corrected.loc[flags.index] = np.where(flags, 1 - y.loc[flags.index], y.loc[flags.index])
+    corrected.loc[suspects] = np.where(issues.loc[suspects], 1 - y.loc[suspects], y.loc[suspects])
     return corrected
 
 

@@ -93,7 +93,7 @@ from helpers.label_quality import (
     rank_labels,
     unseen_probabilities,
 )
-from helpers.metrics import count_pixels, scores_per_well, summarise
+from helpers.metrics import count_pixels, scores_per_well
 from helpers.places import score_zones, scores_per_joint, unusable_pixels, zones_of_well
 from helpers.preprocess import PreprocessData
 from helpers.wells import well_from_frame, wells_of
