@@ -30,11 +30,10 @@ RANKING = "cleanlab, pixels flagged"
 CASES = {
     "labels as drawn": bce,
     "suspects dropped": bce,
-    "as many others dropped": bce,
     "suspects corrected by model": bce,
     "generalized cross-entropy": generalized_cross_entropy,
-    "bootstrapped BCE": bootstrapped_bce,
 }
+LATER = {"as many others dropped": bce, "bootstrapped BCE": bootstrapped_bce}
 WITH_TRUTH = {"suspects redrawn": bce, "all redrawn": bce}
 
 
@@ -67,20 +66,22 @@ def main() -> None:
     precision = np.nan
     if source.simulated:
         precision = round((known_defects(y[train], judge[train])["iou"][suspects] < 0.7).mean(), 4)
-    for seed in range(arguments.seeds):
-        left = [case for case in cases if not results.has(seed=seed, case=case, budget=budget)]
+    runs = [(seed, case) for some in (cases, LATER) for seed in range(arguments.seeds) for case in some]
+    cases |= LATER
+    for seed, case in tqdm(runs, unit="run"):
+        if results.has(seed=seed, case=case, budget=budget):
+            continue
         others = y[train].drop(suspects).sample(len(suspects), random_state=seed).index
-        for case in tqdm(left, unit="run"):
-            labels = training_labels(case, y[train], judge[train], issues, suspects, others)
-            model = train_on(labels, images, budget, seed, config, cases[case])
-            row = {"seed": seed, "case": case, "budget": budget, "train_patches": len(labels)}
-            kept_labels = y.loc[labels.index].to_numpy()
-            row["pixels_changed"] = int((labels.to_numpy() != kept_labels).sum())
-            row["suspects_spoiled"] = precision
-            for part, part_wells in (("val", config.val_wells), ("test", config.test_wells)):
-                scores = summarise(counts_on(model, judge[np.isin(wells, part_wells)], images, config))
-                row |= {f"{part}_{score}": round(value, 4) for score, value in scores.items()}
-            results.add(**row)
+        labels = training_labels(case, y[train], judge[train], issues, suspects, others)
+        model = train_on(labels, images, budget, seed, config, cases[case])
+        row = {"seed": seed, "case": case, "budget": budget, "train_patches": len(labels)}
+        kept_labels = y.loc[labels.index].to_numpy()
+        row["pixels_changed"] = int((labels.to_numpy() != kept_labels).sum())
+        row["suspects_spoiled"] = precision
+        for part, part_wells in (("val", config.val_wells), ("test", config.test_wells)):
+            scores = summarise(counts_on(model, judge[np.isin(wells, part_wells)], images, config))
+            row |= {f"{part}_{score}": round(value, 4) for score, value in scores.items()}
+        results.add(**row)
 
 
 if __name__ == "__main__":

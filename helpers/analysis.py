@@ -165,22 +165,26 @@ def count_kinds(cases: pd.DataFrame, by: str | list[str] = "well") -> pd.DataFra
 
 
 def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: int = 1) -> pd.DataFrame:
-    """`count_kinds` of grooves in so many groups of about equal number, from the smallest |value| to the largest.
+    """`count_kinds` of grooves in groups of about equal number, from the smallest |value| to the largest.
 
     Parameters
     ----------
     cases : from `groove_cases`; those without a value are left out.
-    column : "width", "angle", "contrast" ...; its size counts, not its sign, but for the contrast.
+    column : "width", "angle", "contrast" ...; its size counts, not its sign, but for the contrast. A column
+    of few
+        values gets a group for each.
     decimals : of the groups' names, which are the smallest and the largest value in each.
     """
-    values = cases[column] if column == "contrast" else cases[column].abs()
+    values = (cases[column] if column == "contrast" else cases[column].abs()).round(decimals) + 0.0
     true = values[(cases["kind"] != "false") & values.notna()]
-    edges = np.unique(true.quantile(np.linspace(0, 1, groups + 1)))
-    group = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
+    edges = np.unique(true)
+    if len(edges) > groups + 1:
+        edges = np.unique(true.quantile(np.linspace(0, 1, groups + 1)[:-1]))
+    group = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, None)
     spans = true.groupby(group[true.index]).agg(["min", "max"])
     names = {
         number: f"{low:.{decimals}f}–{high:.{decimals}f}" if low < high else f"{low:.{decimals}f}"
         for number, (low, high) in zip(spans.index, spans.to_numpy(), strict=True)
     }
-    counts = count_kinds(cases[values.notna()].assign(group=group[values.notna()]), "group")
+    counts = count_kinds(cases.assign(group=group)[values.notna()], "group")
     return counts.loc[spans.index].rename(index=names).rename_axis(column)

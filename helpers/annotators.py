@@ -14,7 +14,7 @@ def label_style(mask: np.ndarray) -> dict[str, float]:
 
     Returns
     -------
-    "width, columns of 36": median. "width varies": share of rows of another width than the groove's median.
+    "width, columns of 36": mean. "width varies": share of rows of another width than the groove's median.
     "same width for, rows": median length of stretches of one width. "steps per 100 rows": sideways moves of
     half a column of 36 or more from one row to the next. "jitter, columns of 36": mean size of the second
     difference of the centre, 0 for a straight ribbon. "holes per 100 rows".
@@ -32,7 +32,7 @@ def label_style(mask: np.ndarray) -> dict[str, float]:
     bend = grooves["centre"].diff().groupby(rows["groove"]).diff().abs() / unit
     holes = label_grooves(find_holes(mask)).max()
     values = [
-        rows["width"].median() / unit,
+        rows["width"].mean() / unit,
         (rows["width"] != grooves["width"].transform("median")).mean(),
         (~same).cumsum().value_counts().median(),
         100 * (step >= 0.5 - 1e-9).mean(),

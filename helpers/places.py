@@ -55,39 +55,34 @@ def score_zones(
 
     Returns
     -------
-    One row a zone: wells, groove pixels (inside), dice inside, dice outside, difference, and worse inside,
-    the number of wells whose Dice is lower inside than outside.
+    One row a zone: wells with grooves inside and outside; groove pixels (inside); dice inside, dice outside,
+    difference; worse inside, the number of wells whose Dice is lower inside; and false inside and outside,
+    the share of wall that is called groove, in per cent, in all wells that have the zone.
     """
     rows = {}
     for zone, wells in zones.items():
-        inside, outside = [], []
+        counts = []
         for well, place in wells.items():
             true, guess = well_from_frame(truth, well), well_from_frame(prediction, well)
-            known = np.isfinite(true)
-            counts = [
-                [(t & g).sum(), (t | g).sum() + (t & g).sum(), t.sum()]
-                for where in (place & known, ~place & known)
-                for t, g in [((true > 0) & where, (guess > 0) & where)]
-            ]
-            if counts[0][2] and counts[1][2]:
-                inside.append(counts[0])
-                outside.append(counts[1])
-        if not inside:
-            rows[zone] = {"wells": 0, "groove pixels": 0}
-            continue
-        inside, outside = np.array(inside, float), np.array(outside, float)
-        weight = inside[:, 2] / inside[:, 2].sum()
-        each = [2 * part[:, 0] / part[:, 1] for part in (inside, outside)]
-        rows[zone] = {
-            "wells": len(inside),
-            "groove pixels": inside[:, 2].sum(),
-            "dice inside": (weight * each[0]).sum(),
-            "dice outside": (weight * each[1]).sum(),
-            "worse inside": (each[0] < each[1]).sum(),
-        }
-    columns = ["wells", "groove pixels", "dice inside", "dice outside", "worse inside"]
+            for where in (place & np.isfinite(true), ~place & np.isfinite(true)):
+                t, g = (true > 0)[where], (guess > 0)[where]
+                counts.append([(t & g).sum(), t.sum() + g.sum(), t.sum(), (g & ~t).sum(), (~t).sum()])
+        counts = np.array(counts, float).reshape(-1, 2, 5)  # wells, inside and outside, counts
+        counts = counts[(counts[:, 0, 4] > 0)]
+        grooved = counts[(counts[:, :, 2] > 0).all(axis=1)]
+        row = {"wells": len(grooved), "groove pixels": grooved[:, 0, 2].sum()}
+        if len(grooved):
+            dices = 2 * grooved[:, :, 0] / grooved[:, :, 1]
+            inside, outside = np.average(dices, axis=0, weights=grooved[:, 0, 2])
+            row |= {"dice inside": inside, "dice outside": outside, "difference": inside - outside}
+            row["worse inside"] = (dices[:, 0] < dices[:, 1]).sum()
+        if len(counts):
+            false = np.average(counts[:, :, 3] / counts[:, :, 4], axis=0, weights=counts[:, 0, 4])
+            row |= {"false inside, %": 100 * false[0], "false outside, %": 100 * false[1]}
+        rows[zone] = row
+    columns = ["wells", "groove pixels", "dice inside", "dice outside", "difference", "worse inside"]
+    columns += ["false inside, %", "false outside, %"]
     table = pd.DataFrame(rows).T.reindex(columns=columns).rename_axis("zone")
-    table.insert(4, "difference", table["dice inside"] - table["dice outside"])
     return table.astype({"wells": int, "groove pixels": int})
 
 

@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from helpers.config import PATCH_SIZE
 from helpers.plots import BLUE, LABEL_LINE, ORANGE, PREDICTION_LINE
@@ -33,8 +34,9 @@ def show_failures(
     kinds: Sequence[str] = ("missed", "broken", "shifted", "too wide", "too narrow", "false"),
     each: int = 3,
     seed: int = 0,
+    judge: str = "label",
 ) -> None:
-    """A gallery of failures: a row a kind; of each case image, label, prediction and difference.
+    """A gallery of failures: a row a kind; of each case image, judge's mask, prediction and difference.
 
     A panel is a block of 36 rows, once around the pipe. Cases are drawn at random, one a well as far as there
     are so many wells; a false groove of one or two rows is left out where there are larger ones.
@@ -42,6 +44,7 @@ def show_failures(
     Parameters
     ----------
     cases : from `helpers.analysis.groove_cases` of the same three frames.
+    judge : what the masks in `truth` are.
     """
     shown = [kind for kind in kinds if (cases["kind"] == kind).any()]
     figure, axes = plt.subplots(
@@ -67,16 +70,16 @@ def show_failures(
             for axis in panels:
                 _frame(axis)
             panels[0].set_title(f"{kind} · well {case['well']}, rows {part.start}–", fontsize=8.5, loc="left")
-    titles = ("image", "label", "prediction", "difference")
+    titles = ("image", judge, "prediction", "difference")
     for axis, title in zip(axes[-1], titles * each, strict=True):
         axis.set_axis_on()
         _frame(axis)
         axis.set_xlabel(title, fontsize=8.5)
     bar = figure.colorbar(picture, ax=axes, shrink=0.5, pad=0.01, extend="both")
     bar.set_label("thickness deviation\n(units of the files)", fontsize=9)
-    colours = {"both": BOTH, "only predicted": FALSE, "only in the label": MISSED}
+    colours = {"both": BOTH, "only predicted": FALSE, f"only in the {judge}": MISSED}
     handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, title="difference")
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
     plt.show()
 
 
@@ -191,7 +194,7 @@ def show_suspects(
             column[2].imshow(true, cmap="gray_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         for axis in column:
             for mask, style in ((label, LABEL_LINE), (p >= 0.5, PREDICTION_LINE)):
-                if np.ptp(mask) > 0:
+                if mask.min() < mask.max():
                     axis.contour(mask, levels=[0.5], **style)
             _frame(axis)
     for axis, title in zip(axes[:, 0], rows, strict=True):
@@ -235,6 +238,7 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
             axis.plot(values, np.full(len(values), place), "o", color=BLUE, markersize=5)
             axis.plot([means[name]] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=3)
         axis.set(xlabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
     axes[0, 0].set_yticks(range(len(order)), order)
     axes[0, 0].invert_yaxis()
     plt.show()

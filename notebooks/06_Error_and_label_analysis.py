@@ -179,7 +179,7 @@ count_kinds(cases).dropna().round(0).astype(int)
 # Shares are per cent of the true grooves. TEXT2
 
 # %% tags=["nbval-ignore-output"]
-plots_analysis.show_failures(cases, truth, found, images, seed=config.seed)
+plots_analysis.show_failures(cases, truth, found, images, seed=config.seed, judge=judge)
 
 # %% [markdown]
 # TEXT3

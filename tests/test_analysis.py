@@ -171,6 +171,14 @@ def test_groups_by_size_hold_all_true_grooves():
     assert table["grooves"].sum() == 7
     assert table.index.tolist() == ["1.0–3.0", "4.0–7.0"]
     assert table.loc["4.0–7.0", "missed"] == pytest.approx(25)
+    assert table.loc["1.0–3.0", "missed"] == 0
+
+
+def test_a_column_of_few_values_has_a_group_for_each():
+    cases = pd.DataFrame({"kind": ["found", "found", "missed", "found"], "width": [2.5, 4.0, 2.5, 3.0]})
+    table = kinds_by_size(cases, "width", groups=4)
+    assert table["grooves"].to_dict() == {"2.5": 2, "3.0": 1, "4.0": 1}
+    assert table.loc["2.5", "missed"] == 50
 
 
 # ---------------------------------------------------------------- joints
@@ -240,7 +248,19 @@ def test_a_zone_is_compared_with_the_rest_of_its_wells():
     assert (row["wells"], row["groove pixels"], row["worse inside"]) == (1, 20, 1)
     assert row["dice inside"] == pytest.approx(4 / 22) and row["dice outside"] == 1
     assert row["difference"] == pytest.approx(4 / 22 - 1)
+    assert row["false inside, %"] == row["false outside, %"] == 0
     assert table.loc["nowhere", "wells"] == 0 and np.isnan(table.loc["nowhere", "dice inside"])
+
+
+def test_false_grooves_in_a_zone_are_counted_in_wells_without_grooves_too():
+    truth, found = np.zeros((36, 36), np.uint8), np.zeros((36, 36), np.uint8)
+    found[0, :9] = 1
+    top = np.zeros((36, 36), bool)
+    top[0] = True
+    row = score_zones(
+        frame_of(9, np.tile(truth, 2)), frame_of(9, np.tile(found, 2)), {"top": {9: np.tile(top, 2)}}
+    )
+    assert row.loc["top", ["wells", "false inside, %", "false outside, %"]].tolist() == [0, 25, 0]
 
 
 def test_joints_are_scored_apart():

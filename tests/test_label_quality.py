@@ -270,7 +270,8 @@ def labels_and_probability() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ten patches with a groove, which a good model knows; in the last two the label is wrong."""
     rng = np.random.default_rng(0)
     truth = pd.concat([frame_of(3, ribbon(288, 36, 8, 4)), frame_of(4, ribbon(72, 36, 20, 4))])
-    probability = (0.9 * truth + 0.05 + rng.normal(0, 0.02, truth.shape)).clip(0, 1).astype(np.float32)
+    probability = (0.9 * truth + 0.05 + rng.normal(0, 0.02, truth.shape)).clip(0.001, 0.999)
+    probability = probability.astype(np.float32)
     labels = truth.copy()
     labels.iloc[8] = 0  # overlooked
     labels.iloc[9] = truth.iloc[0]  # drawn elsewhere
