@@ -31,10 +31,10 @@ CASES = {
     "labels as drawn": bce,
     "suspects dropped": bce,
     "suspects corrected by model": bce,
-    "generalized cross-entropy": generalized_cross_entropy,
+    "bootstrapped BCE": bootstrapped_bce,
 }
-LATER = {"as many others dropped": bce, "bootstrapped BCE": bootstrapped_bce}
 WITH_TRUTH = {"suspects redrawn": bce, "all redrawn": bce}
+CONTROLS = {"as many others dropped": bce, "generalized cross-entropy": generalized_cross_entropy}
 
 
 def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame, issues, suspects, others):
@@ -66,8 +66,8 @@ def main() -> None:
     precision = np.nan
     if source.simulated:
         precision = round((known_defects(y[train], judge[train])["iou"][suspects] < 0.7).mean(), 4)
-    runs = [(seed, case) for some in (cases, LATER) for seed in range(arguments.seeds) for case in some]
-    cases |= LATER
+    runs = [(seed, case) for some in (cases, CONTROLS) for seed in range(arguments.seeds) for case in some]
+    cases |= CONTROLS
     for seed, case in tqdm(runs, unit="run"):
         if results.has(seed=seed, case=case, budget=budget):
             continue

@@ -188,3 +188,18 @@ def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: i
     }
     counts = count_kinds(cases.assign(group=group)[values.notna()], "group")
     return counts.loc[spans.index].rename(index=names).rename_axis(column)
+
+
+def drop_specks(masks: pd.DataFrame, least: int = 3) -> pd.DataFrame:
+    """Clear the pieces of each patch's mask that reach over fewer than `least` rows; a new frame.
+
+    Parameters
+    ----------
+    masks : (n, 1296) of 0 and 1, indexed by patch name.
+    """
+    kept = masks.to_numpy(copy=True)
+    for pixels in kept:
+        numbers = label_grooves(pixels.reshape(PATCH_SIZE, PATCH_SIZE))
+        rows = [(numbers == number).any(axis=1).sum() for number in range(numbers.max() + 1)]
+        pixels[(np.array(rows) < least)[numbers].ravel()] = 0
+    return pd.DataFrame(kept, masks.index, masks.columns)

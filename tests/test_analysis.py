@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.analysis import KINDS, confusion, count_kinds, groove_cases, kinds_by_size
+from helpers.analysis import KINDS, confusion, count_kinds, drop_specks, groove_cases, kinds_by_size
 from helpers.calibration import (
     calibration_per_well,
     expected_calibration_error,
@@ -179,6 +179,16 @@ def test_a_column_of_few_values_has_a_group_for_each():
     table = kinds_by_size(cases, "width", groups=4)
     assert table["grooves"].to_dict() == {"2.5": 2, "3.0": 1, "4.0": 1}
     assert table.loc["2.5", "missed"] == 50
+
+
+def test_specks_are_dropped_and_grooves_kept():
+    mask = np.zeros((72, 36), np.uint8)
+    mask[:3, 5], mask[10:12, 20:30] = 1, 1
+    mask[20, 35] = mask[21, 0] = mask[22, 1] = 1  # three rows, around the wrap
+    given = frame_of(3, mask)
+    kept = drop_specks(given, least=3).to_numpy().reshape(72, 36)
+    assert kept[:3, 5].all() and kept.sum() == 6
+    assert drop_specks(given, least=1).equals(given) and given.to_numpy().sum() == mask.sum()
 
 
 # ---------------------------------------------------------------- joints
