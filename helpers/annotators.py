@@ -5,7 +5,8 @@ import pandas as pd
 
 from helpers.config import PATCH_SIZE
 from helpers.grooves import label_grooves
-from helpers.label_defects import find_holes, masks_of_wells, ribbon_rows
+from helpers.label_defects import masks_of_wells
+from helpers.ribbons import find_holes, ribbon_rows
 from helpers.wells import wells_of
 
 

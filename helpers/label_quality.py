@@ -11,7 +11,8 @@ from cleanlab.segmentation.rank import get_label_quality_scores
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.experiment import WELL_FOLDS, probabilities_on, train_on
-from helpers.label_defects import block_of, find_holes
+from helpers.label_defects import block_of
+from helpers.ribbons import find_holes
 from helpers.wells import well_from_frame, wells_of
 
 RANKINGS = ("cleanlab, softmin", "cleanlab, pixels flagged", "cross-entropy", "1 - Dice", "random")

@@ -39,7 +39,7 @@ def show_failures(
     """A gallery of failures: a row a kind; of each case image, judge's mask, prediction and difference.
 
     A panel is a block of 36 rows, once around the pipe. Cases are drawn at random, one a well as far as there
-    are so many wells; a false groove of one or two rows is left out where there are larger ones.
+    are so many wells; cases of fewer than six rows come last.
 
     Parameters
     ----------

@@ -13,9 +13,6 @@ from helpers.label_defects import (
     defects_per_patch,
     defects_per_well,
     ends_at_borders,
-    find_holes,
-    find_slips,
-    ribbon_rows,
     twin_disagreements,
     width_changes,
 )
@@ -31,6 +28,8 @@ from helpers.label_quality import (
 )
 from helpers.losses import bce, bootstrapped_bce, generalized_cross_entropy
 from helpers.models import build_model
+from helpers.ribbons import find_holes, ribbon_rows
+from helpers.slips import find_slips
 from helpers.wells import cut_well, patch_name
 
 # ---------------------------------------------------------------- systematic errors
