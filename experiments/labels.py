@@ -21,7 +21,7 @@ from helpers.label_quality import (
     rank_labels,
     unseen_probabilities,
 )
-from helpers.losses import bce, bootstrapped_bce, generalized_cross_entropy
+from helpers.losses import bce, bootstrapped_bce
 from helpers.metrics import summarise
 from helpers.wells import wells_of
 
@@ -34,12 +34,11 @@ CASES = {
     "bootstrapped BCE": bootstrapped_bce,
 }
 WITH_TRUTH = {"suspects redrawn": bce, "all redrawn": bce}
-CONTROLS = {"as many others dropped": bce, "generalized cross-entropy": generalized_cross_entropy}
 
 
-def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame, issues, suspects, others):
-    if case in ("suspects dropped", "as many others dropped"):
-        return y.drop(suspects if case.startswith("suspects") else others)
+def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame, issues, suspects):
+    if case == "suspects dropped":
+        return y.drop(suspects)
     if case == "suspects corrected by model":
         return correct_by_model(y, issues, suspects)
     redrawn = {"suspects redrawn": suspects, "all redrawn": y.index}
@@ -66,13 +65,11 @@ def main() -> None:
     precision = np.nan
     if source.simulated:
         precision = round((known_defects(y[train], judge[train])["iou"][suspects] < 0.7).mean(), 4)
-    runs = [(seed, case) for some in (cases, CONTROLS) for seed in range(arguments.seeds) for case in some]
-    cases |= CONTROLS
+    runs = [(seed, case) for seed in range(arguments.seeds) for case in cases]
     for seed, case in tqdm(runs, unit="run"):
         if results.has(seed=seed, case=case, budget=budget):
             continue
-        others = y[train].drop(suspects).sample(len(suspects), random_state=seed).index
-        labels = training_labels(case, y[train], judge[train], issues, suspects, others)
+        labels = training_labels(case, y[train], judge[train], issues, suspects)
         model = train_on(labels, images, budget, seed, config, cases[case])
         row = {"seed": seed, "case": case, "budget": budget, "train_patches": len(labels)}
         kept_labels = y.loc[labels.index].to_numpy()

@@ -76,18 +76,6 @@ def soft_iou(logits: Tensor, masks: Tensor) -> Tensor:
     return (1 - (intersection + SMOOTH) / (union + SMOOTH)).mean()
 
 
-def generalized_cross_entropy(logits: Tensor, masks: Tensor, q: float = 0.7) -> Tensor:
-    """Generalized cross-entropy, (1 - p^q) / q of the labelled class's probability p, the mean over pixels.
-
-    Between BCE (q towards 0) and mean absolute error (q = 1): a label that the model is sure is wrong
-    pulls less than with BCE.
-
-    Source: Zhang and Sabuncu 2018, https://arxiv.org/abs/1805.07836, equation 6.
-    """
-    log_p = F.logsigmoid(logits * (2 * masks - 1))
-    return (-torch.expm1(q * log_p) / q).mean()
-
-
 def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tensor:
     """BCE against a mixture of the label (`trust`) and of the model's own answer, 0 or 1 ("hard").
 

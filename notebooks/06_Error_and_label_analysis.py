@@ -531,7 +531,7 @@ style_of_patches(styles, y).iloc[::160].round(1)
 # %%
 study = pd.read_csv("../experiments/labels_simulated.csv")
 plots_analysis.show_study(
-    study[study["case"] != "generalized cross-entropy"],
+    study,
     "case",
     {"test_dice": "test: Dice", "test_mean_iou": "test: mean IoU", "val_dice": "validation: Dice"},
 )
