@@ -85,7 +85,7 @@ def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tenso
     return bce(logits, trust * masks + (1 - trust) * answer)
 
 
-LOSSES = {
+LOSSES = {  # those that notebook 03 compares; bootstrapped_bce is for doubtful labels, see notebook 06
     "bce": bce,
     "dice_bce": dice_bce,
     "focal": focal,

@@ -75,7 +75,12 @@ from sklearn.metrics import roc_auc_score
 from helpers import plots, plots_analysis
 from helpers.analysis import count_kinds, drop_specks, groove_cases, kinds_by_size
 from helpers.annotators import annotator_styles, style_of_patches
-from helpers.calibration import calibration_per_well, reliability, thresholds_per_well
+from helpers.calibration import (
+    calibration_per_well,
+    expected_calibration_error,
+    reliability,
+    thresholds_per_well,
+)
 from helpers.colab import print_versions
 from helpers.comparison import summary
 from helpers.config import Config
@@ -274,14 +279,14 @@ score_zones(truth, found, zones).round(3)
 # (0.05 to 0.95) too; "bias" is positive where the model claims too much.
 
 # %% tags=["nbval-ignore-output"]
-plots_analysis.show_reliability(
-    {
-        {"train": "training (by folds)", "val": "validation", "test": "test"}[name]: reliability(
-            probability[part == name], truth[part == name]
-        )
-        for name in ("train", "val", "test")
-    }
-)
+titles = {"train": "training (by folds)", "val": "validation", "test": "test"}
+tables = {
+    title: reliability(probability[part == name], truth[part == name])
+    for name, title in titles.items()
+}
+plots_analysis.show_reliability(tables)
+errors = {title: expected_calibration_error(table) for title, table in tables.items()}
+pd.DataFrame(errors, index=["ECE"]).round(3)
 
 # %% tags=["nbval-ignore-output"]
 calibration_per_well(probability, truth).round(3)
