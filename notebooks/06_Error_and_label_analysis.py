@@ -554,10 +554,10 @@ summary(study, ["case"], ["test_dice", "test_mean_iou", "val_dice"])
 #
 # * *Systematic errors.* 3 holes in 9,633 patches. 100 grooves end at a patch border, where 28 would if borders were rows like any other,
 #   and in the 72-column wells 450 pixels of one twin contradict both neighbours. So these masks were made patch by patch, each twin for itself,
-#   and both columns of the table say so. Holes were filled afterwards.
+#   and both columns of the table say so.
 # * *Style.* A width holds for 2 to 14 rows (median of each well), where the simulated annotators, like the challenge's, keep it over long
 #   stretches. Widths are those of the wells, 2.3 columns in well 7 to 4.3 in well 15.
-# * *Joints.* Collars are found every 158 rows in wells 2 and 10, and every 317 to 348 in wells 1, 6 and 11 to 15: pipes of one length, logged at
-#   72 and at 36 azimuths. In well 3, where the pattern is strong, about every second collar is found.
+# * *Joints.* Collars are found about every 160 rows in wells 2 and 10, and every 320 to 380 in wells 1, 6 and 11 to 15 (medians), as pipes
+#   of one length would have them. In well 3, where the pattern is strong, every second collar is overlooked.
 #
 # **Back to:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)
