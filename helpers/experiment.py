@@ -3,7 +3,7 @@
 The notebooks run these live at a small budget, the scripts under experiments/ at a large one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from helpers.config import Config
 from helpers.dataset import as_images
+from helpers.losses import bce
 from helpers.metrics import count_pixels
 from helpers.models import build_model
 from helpers.training import train_one_epoch
@@ -38,9 +39,14 @@ class FlippedBatches:
 
 
 def train_on(
-    y: pd.DataFrame, images: pd.DataFrame, budget: int, seed: int = 0, config: Config = Config()
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    budget: int,
+    seed: int = 0,
+    config: Config = Config(),
+    loss: Callable[[Tensor, Tensor], Tensor] = bce,
 ) -> nn.Module:
-    """Train a new baseline U-Net (BCE, Adam, flips) on about `budget` patches, and return it.
+    """Train a new baseline U-Net (Adam, flips) on about `budget` patches, and return it.
 
     The budget counts every showing of a patch; it is rounded to whole epochs, at least one. So training sets
     of different sizes get about the same number of steps.
@@ -49,6 +55,7 @@ def train_on(
     ----------
     y : (n, 1296) masks, the patches to train on.
     images : repaired images, with at least the rows of `y`.
+    loss : takes logits and masks, one of `helpers.losses`.
     """
     torch.manual_seed(seed)  # weights and dropout
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -57,7 +64,7 @@ def train_on(
     generator = torch.Generator().manual_seed(seed)
     batches = FlippedBatches(_scaled(y, images, config), as_images(y), config.batch_size, generator)
     for _ in range(max(1, round(budget / len(y)))):
-        train_one_epoch(model, batches, nn.BCEWithLogitsLoss(), optimizer)
+        train_one_epoch(model, batches, loss, optimizer)
     return model
 
 
@@ -72,6 +79,16 @@ def counts_on(model: nn.Module, y: pd.DataFrame, images: pd.DataFrame, config: C
         for x, masks in batches
     ]
     return torch.cat(counts).cpu()
+
+
+@torch.inference_mode()
+def probabilities_on(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
+    """Groove probability of every pixel, a frame like `images`: (n, 1296) float32, indexed by patch name."""
+    model.eval()
+    device = next(model.parameters()).device
+    batches = _scaled(images, images, config).split(256)
+    found = torch.cat([model(x.to(device)).sigmoid().float().cpu() for x in batches])
+    return pd.DataFrame(found.flatten(1).numpy(), images.index, images.columns)
 
 
 def _scaled(y: pd.DataFrame, images: pd.DataFrame, config: Config) -> Tensor:

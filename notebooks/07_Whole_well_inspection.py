@@ -139,13 +139,14 @@ print(f"the same bytes in all {len(wells)} wells")
 # %% [markdown]
 # ## 2 A network that looks along the pipe
 #
-# A groove is worn by drill pipe, and runs along the casing for many metres. A patch of 36 rows shows a tenth of one joint. What looks
-# like a faint groove there may be a stripe of the pipe's own pattern, and only more of the pipe can tell.
+# A groove is worn by drill pipe, and runs along the casing for many metres. A patch of 36 rows shows a tenth of one joint, and of a
+# 72-column well every second column. What looks like a faint groove there may be a stripe of the pipe's own pattern.
 #
 # `WellResUNet` is the residual U-Net of [notebook 03](03_Models_losses_&_evaluation_score.ipynb#1-Nine-architectures) with two
-# levels more, that shrink rows only: one of its deepest cells stands for 36 rows. It goes around the pipe (circular padding), takes 36 columns as
-# well as 72, and learns from sections of 360 rows, flipped and rolled at random. Pixels without a measurement are masked: they count as the
-# mean in the image, and as unknown in the labels, where nothing is learned from them.
+# levels more, which shrink rows only: one of its deepest cells stands for 36 rows. It goes around the pipe (circular padding), and takes 36
+# columns as well as 72, each well as it was logged. It learns from tall sections with what leaves a pipe a pipe: flips, a roll, a *twist* (each row rolled a
+# little further than the one above, as grooves that drift around the pipe do), and brightness, since wells differ in contrast. Pixels
+# without a measurement are masked: they count as the mean in the image, and as unknown in the labels, where nothing is learned from them.
 
 # %%
 run = start_run("well_resunet", config)

@@ -1,0 +1,92 @@
+"""Do probabilities mean what they say, and where should they be cut?"""
+
+import numpy as np
+import pandas as pd
+from sklearn.calibration import calibration_curve
+
+from helpers.dataset import as_images
+from helpers.inference import threshold_curve
+from helpers.wells import wells_of
+
+
+def reliability(probability: np.ndarray, target: np.ndarray, bins: int = 10) -> pd.DataFrame:
+    """The reliability diagram as a table: of the pixels given about p, what share is groove?
+
+    Source: Niculescu-Mizil and Caruana 2005, https://doi.org/10.1145/1102351.1102430; scikit-learn's
+    `calibration_curve` with bins of equal width.
+
+    Parameters
+    ----------
+    probability, target : arrays of one shape, any; target is 0 or 1.
+
+    Returns
+    -------
+    One row a bin that is not empty: predicted (mean probability), observed (share of groove), pixels.
+    """
+    p, t = np.asarray(probability, np.float64).ravel(), np.asarray(target).ravel()
+    observed, predicted = calibration_curve(t, p, n_bins=bins, strategy="uniform")
+    edges = np.linspace(0, 1, bins + 1)
+    pixels = np.bincount(np.searchsorted(edges[1:-1], p), minlength=bins)  # the bins of calibration_curve
+    return pd.DataFrame({"predicted": predicted, "observed": observed, "pixels": pixels[pixels > 0]})
+
+
+def expected_calibration_error(table: pd.DataFrame) -> float:
+    """Mean gap between predicted and observed over the bins of `reliability`, each weighed by its pixels.
+
+    Source: Naeini, Cooper and Hauskrecht 2015, https://doi.org/10.1609/aaai.v29i1.9602, equation 3.
+    """
+    gap = (table["predicted"] - table["observed"]).abs()
+    return float((gap * table["pixels"]).sum() / table["pixels"].sum())
+
+
+def calibration_per_well(
+    probability: pd.DataFrame, truth: pd.DataFrame, unsure: float = 0.05
+) -> pd.DataFrame:
+    """How well calibrated a model is on each well.
+
+    Nine pixels of ten are sound wall, and known to be; they hide the others. So the error is also given for
+    the pixels of which the model is not sure.
+
+    Parameters
+    ----------
+    probability, truth : (n, 1296) frames of the same patches.
+    unsure : a pixel is so between this probability and 1 - it.
+
+    Returns
+    -------
+    One row a well: "groove, %" (of all pixels), "predicted, %" (mean probability), "ECE" (of all pixels),
+    "unsure pixels, %", "ECE, unsure" and "bias, unsure": mean probability minus share of groove there,
+    positive where the model claims too much.
+    """
+    wells, rows = wells_of(truth), {}
+    for well in sorted(set(wells.tolist())):
+        p = probability.to_numpy(np.float64)[wells == well].ravel()
+        t = truth.to_numpy()[wells == well].ravel()
+        open_ = (p >= unsure) & (p <= 1 - unsure)
+        rows[well] = {
+            "groove, %": 100 * t.mean(),
+            "predicted, %": 100 * p.mean(),
+            "ECE": expected_calibration_error(reliability(p, t)),
+            "unsure pixels, %": 100 * open_.mean(),
+            "ECE, unsure": np.nan,
+            "bias, unsure": np.nan,
+        }
+        if open_.any():
+            error = expected_calibration_error(reliability(p[open_], t[open_]))
+            rows[well] |= {"ECE, unsure": error, "bias, unsure": p[open_].mean() - t[open_].mean()}
+    return pd.DataFrame(rows).T.rename_axis("well")
+
+
+def thresholds_per_well(probability: pd.DataFrame, truth: pd.DataFrame, score: str = "dice") -> pd.DataFrame:
+    """A score of each well (columns) at each threshold (rows), see `helpers.inference.threshold_curve`.
+
+    Parameters
+    ----------
+    score : "dice" or "mean_iou".
+    """
+    wells = wells_of(truth)
+    curves = {
+        well: threshold_curve(as_images(probability[wells == well]), as_images(truth[wells == well]))[score]
+        for well in sorted(set(wells.tolist()))
+    }
+    return pd.DataFrame(curves).rename_axis(columns="well")
