@@ -20,7 +20,7 @@
 #
 # An inspection engineer has pipes, not patches. Here wells go in and a list of grooves comes out.
 #
-# **You will learn** how patches become wells again, what a network gains that sees ten times as much of the pipe, how a well of any
+# **You will learn** how patches become wells again, what a network gains that learns from pipes, how a well of any
 # length is searched in little memory, what a report of grooves says, and how deep a groove must be to be found.
 #
 # **Beyond the review**: none of its points asks for this. The list of all points is in [notebooks/README.md](README.md).
@@ -90,7 +90,7 @@ print_versions()
 
 # %%
 config = Config()
-height = 360  # rows of a section
+height = 72  # rows of a section, see section 3
 epochs = 14 if data.simulated else 2  # the real wells have ten times as many patches
 report_well = 2  # a test well
 

@@ -1,5 +1,6 @@
 """Notebooks hold together: pairs, openings, outputs. Their links are checked with the documents'."""
 
+import re
 import tomllib
 from pathlib import Path
 
