@@ -67,7 +67,8 @@ def show_seeds(results: pd.DataFrame, by: str, score: str, label: str) -> None:
         axis.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=3)
     axis.set_yticks(range(len(order)), order)
     axis.invert_yaxis()
-    axis.set(xlabel=f"{score.replace('_', ', ')} (dots: seeds, bar: mean)", ylabel=label)
+    shown = score.replace("_", " ").replace("iou", "IoU").replace("dice", "Dice")
+    axis.set(xlabel=f"{shown} (dots: seeds, bar: mean)", ylabel=label)
     plt.show()
 
 

@@ -339,4 +339,5 @@ plots.show_well_strips(strips(test.images), strips(test.masks), strips(last["tes
 # Where the groove is plain the model follows it closely. It loses faint grooves, and it is fooled by lengthwise
 # stripes of the pipe's own pattern, since one patch shows too little of the pipe to tell the two apart.
 #
-# **Back to:** [01 EDA](01_EDA.ipynb) · [the list of all review points](README.md)
+# **Next:** [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb) ·
+# **back to** [the list of all review points](README.md)

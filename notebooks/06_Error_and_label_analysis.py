@@ -340,7 +340,7 @@ pd.DataFrame(
 #
 # | failure | seen in | remedy | kind |
 # |---|---|---|---|
-# | missed: faint grooves | section 3: contrast; wells 3, 4 | more of the pipe in view: sections taller than a patch | architecture |
+# | missed: faint grooves | section 3: contrast; wells 3, 4 | a network that learns from whole wells, [notebook 07](07_Whole_well_inspection.ipynb) | architecture, *tried there* |
 # | missed: faint grooves | the same | grooves made fainter in training, `FadeGrooves` | transform, *tried* |
 # | false: stripes of the pattern | section 2; wells 1, 6, 11 | contrast varied in training, `Brightness` | transform, *tried* |
 # | false: specks | section 2; wells 11, 12 | `drop_specks` after prediction | cleaning of masks, *tried* |
@@ -384,8 +384,9 @@ summary(remedies, ["remedy"], shown)
 # in each, by little more than the seeds differ among themselves. It is paid for: on the validation wells, the faint ones, more
 # grooves are missed in each seed, and at the wrap Dice falls. So it is a remedy for false grooves, not for missed ones. Fading the grooves,
 # which was meant for those, misses no fewer than the spread allows to say, and loses a hundredth of Dice on the test wells: a failed
-# remedy. A circular azimuth does no harm, and its gain, at the wrap too, is inside the spread, as section 4 led to expect. What is
-# missed is missed for want of context, we think, and no transform of single patches brings that.
+# remedy. A circular azimuth does no harm, and its gain, at the wrap too, is inside the spread, as section 4 led to expect. What
+# lifts the faint well is another network: see [notebook 07, section
+# 3](07_Whole_well_inspection.ipynb#3-How-much-of-the-pipe-should-it-see?).
 #
 # ## 8 Suspicious labels
 #
@@ -425,7 +426,8 @@ if data.simulated:
 # %% [markdown]
 # The curves say what a person who checks the most suspicious labels finds. Counting the pixels that confident learning
 # flags is the best ranking for the first fifth: of the tenth it suspects most, nearly half are spoiled, where chance finds one in five. The very
-# first suspects disappoint in every ranking, though: most are not bad labels but the model's own worst mistakes.
+# first suspects disappoint in every ranking, though: most are not bad labels but the model's own worst mistakes. (One seed; and which
+# rankings to show was decided with the truth in view, so on labels whose truth nobody knows expect somewhat less.)
 #
 # The second table is the area under the ROC curve for each kind of flaw (six rows or more of a patch; a hole of any size; 0.5 is chance).
 # Stretches that the annotator overlooked are found best, slips of a pixel less well. Wrong widths and holes are within a model's own
@@ -560,7 +562,7 @@ summary(study, ["case"], ["test_dice", "test_mean_iou", "val_dice"])
 # ## 12 On the real images
 #
 # With `CORROSEG_DATA` set the same cells run on the real images. What they find there is agreement with **silver labels**, and silver labels
-# were made by a U-Net of this kind, not by people: their errors are a network's.
+# were made by a U-Net of this kind, not by people: their errors are a network's. What follows needs no model:
 #
 # * *Systematic errors.* 3 holes in 9,633 patches. 100 grooves end at a patch border, where 28 would if borders were rows like any other,
 #   and in the 72-column wells 450 pixels of one twin contradict both neighbours. So these masks were made patch by patch, each twin for itself,
@@ -570,4 +572,4 @@ summary(study, ["case"], ["test_dice", "test_mean_iou", "val_dice"])
 # * *Joints.* Collars are found about every 160 rows in wells 2 and 10, and every 320 to 380 in wells 1, 6 and 11 to 15 (medians), as pipes
 #   of one length would have them. In well 3, where the pattern is strong, every second collar is overlooked.
 #
-# **Back to:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)
+# **Next:** [07 Whole-well inspection](07_Whole_well_inspection.ipynb) · **back to** [the list of all review points](README.md)

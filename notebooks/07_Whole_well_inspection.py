@@ -70,6 +70,7 @@ import torch
 
 from helpers import plots, plots_studies, plots_wells
 from helpers.colab import print_versions
+from helpers.comparison import summary
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.dataset import as_images, data_preparation_pipeline
@@ -205,9 +206,10 @@ table = pd.DataFrame(per_well).T.rename_axis(["model", "part"])
 table.groupby("model").first().rename_axis("Dice of well", axis=1).round(3)
 
 # %% [markdown]
-# TEXT2
+# The network for whole wells gains most where the baseline is blind: in the faint grooves of wells 3 and 4. In well 9, which has no groove,
+# it finds none. It loses in well 5, whose only groove is 38 rows long: a network that learns from long grooves doubts a short one.
 #
-# What they find in well 3, whose grooves are faint, and on the test wells:
+# What they find in well 3, whose grooves are faint, and in two test wells. Where the truth is known, the solid line is the truth:
 
 # %%
 strips, labels, found = {}, {}, {}
@@ -220,11 +222,12 @@ for well in (config.val_wells[0], *config.test_wells[:2]):
 plots.show_well_strips(strips, labels, found)
 
 # %% [markdown]
-# TEXT3
+# Both follow the plain groove of well 2. In wells 3 and 4 the baseline finds pieces, patch by patch, where the other goes on; yet both lose the groove where the
+# pattern is as strong as it.
 #
 # ## 3 How much of the pipe should it see?
 #
-# The study (`experiments/whole_well.py`) gives each variant the same 120 seconds on one core, three seeds, simulated wells, judged by the
+# The study (`experiments/whole_well.py --seconds 120`) gives each variant the same 120 seconds of one core, three seeds, simulated wells, judged by the
 # clean truth: the baseline on patches; the network above on sections of 36, 72, 144 and 360 rows; and three other ways to treat
 # the wells. *36 columns* takes 72-column wells apart into two of 36, as the challenge does; *72 columns* takes each column of a 36-column well
 # twice; *filled* repairs unusable pixels with their patch's median, as notebook 01 does, instead of masking them.
@@ -234,10 +237,11 @@ study = pd.read_csv(PROJECT_ROOT / "experiments" / "whole_well_simulated.csv")
 one_view = study[study["views"] == 1]
 plots_studies.show_seeds(one_view, "variant", "test_mean_iou", "trained on")
 plots_studies.show_seeds(one_view, "variant", "well_3_dice", "trained on")
+plots_studies.show_seeds(one_view, "variant", "unseen_mean_iou", "trained on")
 
 # %%
-scores = ["test_mean_iou", "test_dice", "well_3_dice"]
-one_view.groupby("variant", sort=False)[["epochs", *scores]].agg(["mean", "std"]).round(3)
+scores = ["unseen_mean_iou", "test_mean_iou", "test_dice", "well_3_dice"]
+summary(one_view, ["variant"], scores)
 
 # %% [markdown]
 # TEXT4
@@ -248,7 +252,7 @@ one_view.groupby("variant", sort=False)[["epochs", *scores]].agg(["mean", "std"]
 # %%
 pairs = study.pivot_table(index=["variant", "seed"], columns="views", values=scores).dropna()
 gain = pd.DataFrame({score: pairs[score, 8] - pairs[score, 1] for score in scores})
-gain.groupby("variant", sort=False).agg(["mean", "std"]).round(3)
+summary(gain.reset_index(), ["variant"], scores)
 
 # %% [markdown]
 # TEXT5
@@ -270,7 +274,8 @@ print(
 )
 
 # %% [markdown]
-# TEXT6
+# Next to nothing. The network sees a few hundred rows at most, and the overlap gives it those. How memory and time depend on the
+# length is in the [README](../README.md#speed).
 #
 # ## 5 The groove report
 #
@@ -299,7 +304,8 @@ plots_wells.show_report(
 )
 
 # %% [markdown]
-# TEXT7
+# One long groove runs down the well, broken where it fades or where a strong pattern crosses it. A report with a larger `gap` would join
+# the pieces. `max_loss` is large where a groove meets a collar, whose echo swings; `mean_loss` is the figure to trust.
 #
 # ## 6 How deep must a groove be?
 #
@@ -340,7 +346,9 @@ pd.DataFrame(
 ).T.round(4)
 
 # %% [markdown]
-# TEXT8
+# The two figures belong together. The baseline finds shallower grooves, and it calls grooves where there are none; the network for whole
+# wells needs a somewhat deeper groove and calls no false one. Whoever lowers the threshold trades one for the other. And the figures
+# hold for this kind of wall and this kind of groove: a shorter one, or a stronger pattern, moves them, so try yours.
 #
 # ## 7 The challenge's submission
 #
@@ -368,6 +376,6 @@ unusable
 print(f"{len(masks) / seconds:.0f} patches a second")
 
 # %% [markdown]
-# At this rate the challenge's 2,538 test patches take a few seconds. TEXT9
+# At this rate the challenge's 2,538 test patches take a few seconds.
 #
 # **Back to:** [01 EDA](01_EDA.ipynb) · [the list of all review points](README.md)
