@@ -19,10 +19,7 @@ ARCHITECTURES = {
     "mask_rcnn": ("mask_rcnn", "GrooveMaskRCNN"),
 }
 # Not compared with the others, since it learns from sections of wells (notebook 07), not from patches.
-WHOLE_WELL_ARCHITECTURES = {
-    "well_resunet": ("well_resunet", "WellResUNet"),
-    "well_unet": ("well_unet", "WellUNet"),
-}
+WHOLE_WELL_ARCHITECTURES = {"well_resunet": ("well_resunet", "WellResUNet")}
 
 
 def build_model(name: str, **options) -> nn.Module:
