@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -73,7 +74,7 @@ class Results:
             "data": source.name,
             "labels": source.labels,
             "judge": "clean truth" if source.simulated else source.labels,
-            "command": "python " + " ".join([f"experiments/{Path(script).name}", *sys.argv[1:]]),
+            "command": shlex.join(["python", f"experiments/{Path(script).name}", *sys.argv[1:]]),
             "torch": version("torch"),
             "python": platform.python_version(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
