@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from helpers.config import Config
 from helpers.grooves import label_grooves
 
 NEIGHBOURHOOD = (5, 13)  # rows and columns around a pixel whose sound wall is its background
@@ -42,14 +43,19 @@ def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
 
 
 def groove_report(
-    mask: np.ndarray, thickness: np.ndarray, probability: np.ndarray | None = None, gap: int = 3
+    mask: np.ndarray,
+    thickness: np.ndarray,
+    probability: np.ndarray | None = None,
+    gap: int = 3,
+    config: Config = Config(),
 ) -> pd.DataFrame:
     """List the grooves of an assembled well, from the top downwards.
 
     Parameters
     ----------
     mask : (H, W) of 0 and 1.
-    thickness : (H, W), variation of the wall thickness around its mean; NaN where nothing was measured.
+    thickness : (H, W), variation of the wall thickness around its mean, as the tool gives it. What is not
+        finite, or below `config.outlier_threshold`, was not measured.
     probability : (H, W) of each pixel to be groove.
     gap : see `number_grooves`.
 
@@ -75,6 +81,8 @@ def groove_report(
     if len(set(shapes.values())) > 1:
         raise ValueError(f"Expected arrays of one shape (H, W), found {shapes}.")
     labels = number_grooves(mask, gap)
+    measured = np.isfinite(thickness) & (thickness >= config.outlier_threshold)
+    thickness = np.where(measured, thickness, np.nan)
     loss = _background(mask.astype(bool), thickness) - thickness
     degrees = 360 / mask.shape[1]
     rows = []

@@ -91,3 +91,13 @@ def test_a_sound_well_has_an_empty_report():
 def test_arrays_of_different_wells_are_refused():
     with pytest.raises(ValueError, match=r"\(36, 36\).*\(72, 36\)"):
         groove_report(np.zeros((36, 36)), np.zeros((72, 36)))
+
+
+@pytest.mark.parametrize("broken", [-999.25, -999.0, np.nan, np.inf])
+def test_what_was_not_measured_is_no_loss(well, broken):
+    """Telemetry writes -999.25 where it has no value; as a thickness, it would be the deepest groove."""
+    mask, thickness = well
+    thickness[25, 18] = thickness[25, 25] = broken  # in the groove, and in the sound wall beside it
+    first = groove_report(mask, thickness).loc[1]
+    assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
+    assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 89, rel=1e-3)
