@@ -363,6 +363,10 @@ pd.DataFrame(
 # wells needs a somewhat deeper groove and calls no false one. Whoever lowers the threshold trades one for the other. And the figures
 # hold for this kind of wall and this kind of groove: a shorter one, or a stronger pattern, moves them, so try yours.
 #
+# On the real wells (`experiments/inspect_well.py`, the baseline of notebook 04 trained to convergence on **silver labels**, seed 2) the report of
+# well 2 lists 25 grooves in 11,088 rows, all at nearly one azimuth, 242° ± 7°. In the wall of well 9 its a90 is 0.0302, its a90/95 0.0393,
+# with 10 false calls per 10,000 rows.
+#
 # ## 7 The challenge's submission
 #
 # The challenge wants the masks of a folder of patches as a CSV: names as given, columns 0 to 1295, of 0 and 1. From the command line it is
