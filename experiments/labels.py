@@ -56,19 +56,17 @@ def main() -> None:
     wells = wells_of(y)
     train = np.isin(wells, config.train_wells)
     cases = CASES | (WITH_TRUTH if source.simulated else {})
-    kept = config.runs_dir / f"labels_{'simulated' if source.simulated else 'real'}_{budget}.pkl"
-    if not kept.exists():  # what a killed script need not do again
-        unseen_probabilities(y[train], images, budget, config.seed, config=config).to_pickle(kept)
-    probability = pd.read_pickle(kept)
+    runs = [(seed, case) for seed in range(arguments.seeds) for case in cases]
+    runs = [run for run in runs if not results.has(seed=run[0], case=run[1], budget=budget)]
+    if not runs:
+        return
+    probability = unseen_probabilities(y[train], images, budget, config.seed, config=config)
     issues = label_issues(y[train], probability)
     suspects = most_suspicious(rank_labels(y[train], probability, issues)[RANKING], SHARE)
     precision = np.nan
     if source.simulated:
         precision = round((known_defects(y[train], judge[train])["iou"][suspects] < 0.7).mean(), 4)
-    runs = [(seed, case) for seed in range(arguments.seeds) for case in cases]
     for seed, case in tqdm(runs, unit="run"):
-        if results.has(seed=seed, case=case, budget=budget):
-            continue
         labels = training_labels(case, y[train], judge[train], issues, suspects)
         model = train_on(labels, images, budget, seed, config, cases[case])
         row = {"seed": seed, "case": case, "budget": budget, "train_patches": len(labels)}

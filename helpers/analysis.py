@@ -171,8 +171,7 @@ def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: i
     ----------
     cases : from `groove_cases`; those without a value are left out.
     column : "width", "angle", "contrast" ...; its size counts, not its sign, but for the contrast. A column
-    of few
-        values gets a group for each.
+        of few values gets a group for each.
     decimals : of the groups' names, which are the smallest and the largest value in each.
     """
     values = (cases[column] if column == "contrast" else cases[column].abs()).round(decimals) + 0.0

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from helpers.config import Config
 from helpers.dataset import as_images
+from helpers.inference import predict_pixels
 from helpers.losses import bce
 from helpers.metrics import count_pixels
 from helpers.models import build_model
@@ -81,13 +82,9 @@ def counts_on(model: nn.Module, y: pd.DataFrame, images: pd.DataFrame, config: C
     return torch.cat(counts).cpu()
 
 
-@torch.inference_mode()
 def probabilities_on(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
-    """Groove probability of every pixel, a frame like `images`: (n, 1296) float32, indexed by patch name."""
-    model.eval()
-    device = next(model.parameters()).device
-    batches = _scaled(images, images, config).split(256)
-    found = torch.cat([model(x.to(device)).sigmoid().float().cpu() for x in batches])
+    """`predict_pixels` as a frame like `images`: (n, 1296) float32, indexed by patch name."""
+    found = predict_pixels(model, images, config)
     return pd.DataFrame(found.flatten(1).numpy(), images.index, images.columns)
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from helpers.config import Config
+from helpers.dataset import as_images
 from helpers.metrics import count_pixels, summarise
 
 
@@ -33,6 +35,20 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
     model.eval()
     device = next(model.parameters()).device
     return torch.cat([model(images.to(device)).sigmoid().float().cpu() for images, _ in loader])
+
+
+@torch.inference_mode()
+def predict_pixels(model: nn.Module, pixels: np.ndarray | pd.DataFrame, config: Config = Config()) -> Tensor:
+    """Return the groove probability of every pixel of repaired patches, (n, 1296) thickness row by row.
+
+    Returns
+    -------
+    (n, 1, 36, 36) float32 on the CPU, in the order of the patches.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    scaled = (as_images(pixels) - config.value_mean) / config.value_std
+    return torch.cat([model(images.to(device)).sigmoid().float().cpu() for images in scaled.split(64)])
 
 
 def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from helpers.config import Config
 from helpers.grooves import label_grooves
+from helpers.preprocess import usable_pixels
 
 NEIGHBOURHOOD = (5, 13)  # rows and columns around a pixel whose sound wall is its background
 
@@ -81,8 +82,7 @@ def groove_report(
     if len(set(shapes.values())) > 1:
         raise ValueError(f"Expected arrays of one shape (H, W), found {shapes}.")
     labels = number_grooves(mask, gap)
-    measured = np.isfinite(thickness) & (thickness >= config.outlier_threshold)
-    thickness = np.where(measured, thickness, np.nan)
+    thickness = np.where(usable_pixels(thickness, config), thickness, np.nan)
     loss = _background(mask.astype(bool), thickness) - thickness
     degrees = 360 / mask.shape[1]
     rows = []

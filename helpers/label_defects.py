@@ -14,7 +14,7 @@ from helpers.config import PATCH_SIZE
 from helpers.grooves import label_grooves
 from helpers.ribbons import find_holes, ribbon_rows
 from helpers.slips import find_slips
-from helpers.wells import WIDE_WELLS, parse_name, well_from_frame, wells_of
+from helpers.wells import block_of, well_from_frame, wells_of
 
 
 def width_changes(mask: np.ndarray, hold: int = 10) -> pd.DataFrame:
@@ -152,12 +152,6 @@ def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         blocks = pd.DataFrame(rows).groupby(np.arange(len(mask)) // PATCH_SIZE).any()
         found.append(pd.concat({well: blocks}))
     return pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
-
-
-def block_of(name: str) -> tuple[int, int]:
-    """(well, block) of a patch: blocks of 36 rows, counted from the top; twins share theirs."""
-    well, patch = parse_name(name)
-    return well, patch // 2 if well in WIDE_WELLS else patch
 
 
 def masks_of_wells(y: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:

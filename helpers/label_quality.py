@@ -6,14 +6,15 @@ Frames are (n, 1296) pixels, row by row, indexed by patch name, as everywhere.
 
 import numpy as np
 import pandas as pd
+import torch
 from cleanlab.segmentation.filter import find_label_issues
 from cleanlab.segmentation.rank import get_label_quality_scores
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.experiment import WELL_FOLDS, probabilities_on, train_on
-from helpers.label_defects import block_of
+from helpers.metrics import count_pixels, dice_from_counts, iou_from_counts
 from helpers.ribbons import find_holes
-from helpers.wells import well_from_frame, wells_of
+from helpers.wells import block_of, well_from_frame, wells_of
 
 RANKINGS = ("cleanlab, softmin", "cleanlab, pixels flagged", "cross-entropy", "1 - Dice", "random")
 KINDS = ("overlooked", "width", "slipped", "hole")  # of flaws that the simulation draws
@@ -98,13 +99,12 @@ def rank_labels(
     labels, p = y.to_numpy().astype(bool), probability.to_numpy(np.float64)
     of_label = np.where(labels, p, 1 - p)
     found = p >= 0.5
-    area = labels.sum(axis=1) + found.sum(axis=1)
-    dice = np.where(area > 0, 2 * (labels & found).sum(axis=1) / np.maximum(area, 1), 1.0)
+    counts = count_pixels(torch.from_numpy(found), torch.from_numpy(labels)).double()
     columns = [
         1 - softmin,
         issues.to_numpy().mean(axis=1),
         -np.log(np.maximum(of_label, 1e-7)).mean(axis=1),
-        1 - dice,
+        1 - dice_from_counts(counts).numpy(),
         np.random.default_rng(seed).random(len(y)),
     ]
     return pd.DataFrame(dict(zip(RANKINGS, columns, strict=True)), y.index)
@@ -207,9 +207,8 @@ def known_defects(y: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
         blocks = pd.DataFrame(by_block).rename_axis("block")
         found.append(pd.concat({well: blocks}, names=["well"]))
     table = pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
-    a, b = y.to_numpy(bool), truth.loc[y.index].to_numpy(bool)
-    union = (a | b).sum(axis=1)
-    return table.assign(iou=np.where(union > 0, (a & b).sum(axis=1) / np.maximum(union, 1), 1.0))
+    masks = (torch.from_numpy(frame.to_numpy(bool)) for frame in (y, truth.loc[y.index]))
+    return table.assign(iou=iou_from_counts(count_pixels(*masks).double()).numpy())
 
 
 def _row_centres(mask: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from scipy.ndimage import binary_dilation
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.joints import find_collars, joint_numbers, near_collars
+from helpers.preprocess import usable_pixels
 from helpers.wells import well_from_frame, wells_of
 
 
@@ -119,4 +120,4 @@ def zones_of_well(
 
 def unusable_pixels(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
     """Which pixels of the images, as loaded, cleaning repairs: a frame like `images` of 0.0 and 1.0."""
-    return (~np.isfinite(images) | (images < config.outlier_threshold)).astype(np.float32)
+    return (~usable_pixels(images, config)).astype(np.float32)

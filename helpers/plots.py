@@ -77,7 +77,7 @@ def draw_patches(
         axis.axis("off")
     picture = None
     for index, (axis, image, title) in enumerate(zip(axes.flat, images, titles, strict=False)):
-        picture = _draw_thickness(axis, image)
+        picture = draw_thickness(axis, image)
         _outline(axis, masks, index, LABEL_LINE)
         _outline(axis, predictions, index, PREDICTION_LINE)
         axis.set_title(title, fontsize=9)
@@ -114,7 +114,7 @@ def show_well_strips(
         start = int(np.isfinite(strip).any(axis=1).argmax())
         part = slice(start, start + rows)
         strip = strip[part]
-        picture = _draw_thickness(axis, strip, extent=(0, 360, start + len(strip), start), aspect="auto")
+        picture = draw_thickness(axis, strip, extent=(0, 360, start + len(strip), start), aspect="auto")
         degrees = (np.arange(strip.shape[1]) + 0.5) * 360 / strip.shape[1]
         depth = start + np.arange(len(strip)) + 0.5
         for outlines, style in ((masks, LABEL_LINE), (predictions, PREDICTION_LINE)):
@@ -132,7 +132,7 @@ def show_twins(even: np.ndarray, odd: np.ndarray, titles: Sequence[str]) -> None
     block = np.stack([even, odd], axis=-1).reshape(len(even), -1)
     figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), width_ratios=[1, 1, 2])
     for axis, image, title in zip(axes, (even, odd, block), (*titles, "interleaved"), strict=True):
-        picture = _draw_thickness(axis, image)
+        picture = draw_thickness(axis, image)
         axis.set(title=title, xlabel="column", ylabel="row")
     _finish(figure, picture, axes, labelled=False, predicted=False)
 
@@ -190,7 +190,8 @@ def show_history(history: pd.DataFrame) -> None:
     plt.show()
 
 
-def _draw_thickness(axis: Axes, image: np.ndarray, **options) -> AxesImage:
+def draw_thickness(axis: Axes, image: np.ndarray, **options) -> AxesImage:
+    """Draw (H, W) thickness in the colours of all figures; options go to `imshow`."""
     return axis.imshow(image, cmap="RdBu", vmin=-0.06, vmax=0.06, interpolation="nearest", **options)
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from helpers.config import PATCH_SIZE
-from helpers.plots import BLUE, LABEL_LINE, ORANGE, PREDICTION_LINE
+from helpers.plots import BLUE, LABEL_LINE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
 from helpers.wells import well_from_frame
 
 KIND_COLOURS = {
@@ -63,7 +63,7 @@ def show_failures(
                 well_from_frame(frame, case["well"])[part] for frame in (images, truth, prediction)
             )
             panels = row[4 * place : 4 * place + 4]
-            picture = _thickness(panels[0], image)
+            picture = draw_thickness(panels[0], image, aspect="auto")
             for axis, mask in zip(panels[1:3], (true, guess), strict=True):
                 axis.imshow(mask, cmap="gray_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
             _difference(panels[3], true > 0, guess > 0)
@@ -76,7 +76,7 @@ def show_failures(
         _frame(axis)
         axis.set_xlabel(title, fontsize=8.5)
     bar = figure.colorbar(picture, ax=axes, shrink=0.5, pad=0.01, extend="both")
-    bar.set_label("thickness deviation\n(units of the files)", fontsize=9)
+    bar.set_label(THICKNESS_LABEL, fontsize=9)
     colours = {"both": BOTH, "only predicted": FALSE, f"only in the {judge}": MISSED}
     handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
@@ -186,7 +186,7 @@ def show_suspects(
             frame.loc[name].to_numpy(float).reshape(PATCH_SIZE, PATCH_SIZE)
             for frame in (images, labels, probability)
         )
-        _thickness(column[0], image)
+        draw_thickness(column[0], image, aspect="auto")
         column[0].set_title(title, fontsize=8.5)
         column[1].imshow(p, cmap="Greens", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         if truth is not None:
@@ -242,10 +242,6 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
     axes[0, 0].set_yticks(range(len(order)), order)
     axes[0, 0].invert_yaxis()
     plt.show()
-
-
-def _thickness(axis, image: np.ndarray):
-    return axis.imshow(image, cmap="RdBu", vmin=-0.06, vmax=0.06, aspect="auto", interpolation="nearest")
 
 
 def _difference(axis, true: np.ndarray, guess: np.ndarray) -> None:

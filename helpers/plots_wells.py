@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from helpers.detection import DetectionCurve
-from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL
+from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
 
 
 def show_report(
@@ -25,8 +25,7 @@ def show_report(
     for strip, axis in enumerate(axes[0]):
         start, stop = strip * rows, min((strip + 1) * rows, len(thickness))
         extent = (0, 360, stop, start)
-        scale = {"cmap": "RdBu", "vmin": -0.06, "vmax": 0.06, "interpolation": "nearest", "aspect": "auto"}
-        picture = axis.imshow(thickness[start:stop], extent=extent, **scale)
+        picture = draw_thickness(axis, thickness[start:stop], extent=extent, aspect="auto")
         found = numbers[start:stop] > 0
         if found.any():
             axis.contour(degrees, np.arange(start, stop) + 0.5, found, levels=[0.5], **PREDICTION_LINE)

@@ -21,6 +21,11 @@ MISSING, OUTLIERS = "missing values", "telemetry outliers"
 SPE, CLUSTER = "outside the SPE/DmodX ellipse", "outside the largest DBSCAN cluster"
 
 
+def usable_pixels(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
+    """Which pixels, of an array of any shape, hold a measurement: finite, and no telemetry outlier; bool."""
+    return np.isfinite(pixels) & (pixels >= config.outlier_threshold)
+
+
 def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give each unusable pixel the median of its patch's usable pixels.
 

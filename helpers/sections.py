@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.dataset import draw_from, keep_batch
+from helpers.preprocess import usable_pixels
 from helpers.transforms import to_tensors
 from helpers.wells import well_from_frame, wells_of
 
@@ -45,7 +46,7 @@ def assemble_wells(
     of_patch = wells_of(images)
     for well in wells:
         thickness, mask = (well_from_frame(frame[of_patch == well], well) for frame in (images, y))
-        usable = np.isfinite(thickness) & (thickness >= config.outlier_threshold)
+        usable = usable_pixels(thickness, config)
         thickness, mask = np.where(usable, thickness, 0), np.where(usable, mask, np.nan)
         assembled[well] = torch.from_numpy(thickness).float(), torch.from_numpy(mask).float()
     return assembled

@@ -12,14 +12,12 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers.comparison import predict_masks
 from helpers.config import Config
 from helpers.data import COLUMNS, read_images, write_csv
-from helpers.dataset import SegmentationDataset
 from helpers.files import DataError
+from helpers.inference import predict_pixels
 from helpers.preprocess import repair_pixels
 from helpers.runs import load_model
-from helpers.transforms import eval_transform
 
 
 def predict_folder(
@@ -50,10 +48,8 @@ def predict_folder(
     images = read_images(images_dir, None if example is None else _names_of(example))
     pixels, missing, outliers = repair_pixels(images.to_numpy(), config)
     unusable = missing + outliers
-    repaired = pd.DataFrame(pixels, images.index, COLUMNS)
-    unknown = pd.DataFrame(np.zeros(pixels.shape, np.uint8), images.index, COLUMNS)
-    dataset = SegmentationDataset.from_frames(unknown, repaired, eval_transform(config))
-    masks = predict_masks(model, dataset, config).flatten(1).numpy().astype(np.uint8)
+    masks = predict_pixels(model, pixels, config) >= config.threshold
+    masks = masks.flatten(1).numpy().astype(np.uint8)
     empty, poor = unusable == pixels.shape[1], unusable >= config.ruined_pixels
     masks[empty] = 0
     done = np.select([empty, poor], ["empty mask: no usable pixel", "judged by what is left"], "repaired")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from helpers.metrics import summarise
-from helpers.wells import WIDE_WELLS, parse_name
+from helpers.wells import block_of
 
 BLOCK = 10  # patches of 36 rows, one below the other: longer than most grooves keep their look
 
@@ -18,11 +18,7 @@ def depth_blocks(names: Sequence[str], size: int = BLOCK) -> np.ndarray:
 
     Neighbours show the same groove, so they are no independent draws; a block of them nearly is.
     """
-    keys = []
-    for name in names:
-        well, patch = parse_name(name)
-        depth = patch // 2 if well in WIDE_WELLS else patch
-        keys.append((well, depth // size))
+    keys = [(well, block // size) for well, block in map(block_of, names)]
     return pd.factorize(pd.Index(keys))[0]
 
 

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 from helpers.config import Config
-from helpers.dataset import as_images
 from helpers.files import replace_atomically
-from helpers.inference import as_patches, predict_probabilities
-from helpers.preprocess import repair_pixels
+from helpers.inference import as_patches, predict_pixels
+from helpers.preprocess import repair_pixels, usable_pixels
 from helpers.well_files import open_well
 from helpers.wells import assemble_well, cut_well
 
@@ -95,8 +94,7 @@ def _rows(thickness: np.ndarray | Path, start: int | None, stop: int | None) -> 
 
 
 def _predict_window(model: nn.Module, window: np.ndarray, views: int, config: Config) -> np.ndarray:
-    usable = np.isfinite(window) & (window >= config.outlier_threshold)
-    scaled = (np.where(usable, window, 0) - config.value_mean) / config.value_std
+    scaled = (np.where(usable_pixels(window, config), window, 0) - config.value_mean) / config.value_std
     device = next(model.parameters()).device
     image = torch.from_numpy(scaled.astype(np.float32))[None, None].to(device)
     total = torch.zeros_like(image)
@@ -139,6 +137,4 @@ def predict_well_by_patches(
     ValueError : see `helpers.wells.cut_well`.
     """
     pixels, _, _ = repair_pixels(cut_well(thickness, well).astype(np.float32), config)
-    scaled = (as_images(pixels.reshape(len(pixels), -1)) - config.value_mean) / config.value_std
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(scaled, scaled), batch_size=64)
-    return assemble_well(as_patches(predict_probabilities(model, loader)), well)
+    return assemble_well(as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config)), well)

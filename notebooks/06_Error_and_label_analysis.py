@@ -88,7 +88,7 @@ from helpers.data import load_data, read_labels
 from helpers.dataset import as_images
 from helpers.experiment import WELL_FOLDS, probabilities_on, train_on
 from helpers.inference import threshold_curve
-from helpers.label_defects import block_of, defects_per_patch, defects_per_well
+from helpers.label_defects import defects_per_patch, defects_per_well
 from helpers.label_quality import (
     KINDS,
     known_defects,
@@ -101,7 +101,7 @@ from helpers.label_quality import (
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.places import score_zones, scores_per_joint, unusable_pixels, zones_of_well
 from helpers.preprocess import PreprocessData
-from helpers.wells import well_from_frame, wells_of
+from helpers.wells import block_of, well_from_frame, wells_of
 
 print_versions()
 

@@ -9,7 +9,6 @@ from helpers.annotators import annotator_styles, label_style, style_of_patches
 from helpers.data import COLUMNS
 from helpers.experiment import probabilities_on
 from helpers.label_defects import (
-    block_of,
     defects_per_patch,
     defects_per_well,
     ends_at_borders,
@@ -30,7 +29,7 @@ from helpers.losses import bce, bootstrapped_bce
 from helpers.models import build_model
 from helpers.ribbons import find_holes, ribbon_rows
 from helpers.slips import find_slips
-from helpers.wells import cut_well, patch_name
+from helpers.wells import block_of, cut_well, patch_name
 
 # ---------------------------------------------------------------- systematic errors
 
