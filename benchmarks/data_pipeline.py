@@ -47,20 +47,24 @@ from helpers.transforms import augment_transform, flip_transform
 
 
 class FilePerSample(Dataset):
-    """The old way: each sample is one file, two quantiles and one row of a DataFrame; then flips."""
+    """The old way: each sample is one file, two quantiles and one row of a DataFrame; then flips.
 
-    def __init__(self, names: list[str], labels: pd.DataFrame, images_dir: Path):
-        self.names, self.labels, self.images_dir = names, labels, images_dir
+    As it was published: the frame is what `read_csv` gives, patch names in its first column, so a row comes
+    as 1,297 Python objects. Missing pixels and telemetry errors take the patch's median, each by itself.
+    """
+
+    def __init__(self, frame: pd.DataFrame, images_dir: Path, config: Config):
+        self.frame, self.images_dir, self.threshold = frame, images_dir, config.outlier_threshold
 
     def __len__(self):
-        return len(self.names)
+        return len(self.frame)
 
     def __getitem__(self, index):
-        name = self.names[index]
-        image = np.load(self.images_dir / f"{name}.npy")
-        low, high = np.quantile(image, 0.005), np.quantile(image, 0.995)
-        image = torch.from_numpy((image - low) / (high - low + 1e-6)).float()[None]
-        mask = torch.from_numpy(self.labels.loc[name].to_numpy(np.float32).reshape(1, 36, 36))
+        image = np.load(self.images_dir / f"{self.frame.iloc[index, 0]}.npy")
+        image = np.nan_to_num(image, nan=np.quantile(np.nan_to_num(image), 0.5))
+        image = np.where(image < self.threshold, np.quantile(image, 0.5), image)
+        image = torch.from_numpy(image).float()[None]
+        mask = torch.from_numpy(np.array(self.frame.iloc[index, 1:], np.float32).reshape(1, 36, 36))
         for axis in (-1, -2):
             if torch.rand(()) < 0.5:
                 image, mask = image.flip(axis), mask.flip(axis)
@@ -151,7 +155,7 @@ def old_files_to_datasets(folder: Path, config: Config) -> list[FilePerSample]:
             pixels = pixels[clusters == clusters[clusters >= 0].mode()[0]]
         kept.append(y_part.loc[pixels.index])
     write_split(kept, config)
-    return [FilePerSample(list(part.index), part, images_dir) for part in kept]
+    return [FilePerSample(part.reset_index(), images_dir, config) for part in kept]
 
 
 def loader_of(dataset: Dataset, workers: int, config: Config) -> DataLoader:
@@ -182,9 +186,10 @@ def time_loaders(folder: Path, config: Config, repeats: int) -> list[list[str]]:
     flips = prepared.train.dataset
     everything = SegmentationDataset.__new__(SegmentationDataset)  # the same tensors, not a copy
     everything.__dict__ = {**flips.__dict__, "transform": augment_transform(config)}
-    labels = pd.read_csv(find_labels(folder), index_col=0)
+    labels = pd.read_csv(find_labels(folder))
+    labels = labels[labels.iloc[:, 0].isin(flips.names)]
     datasets = {
-        "flips, old way": FilePerSample(flips.names, labels, find_images(folder, config.unpacked_dir)),
+        "flips, old way": FilePerSample(labels, find_images(folder, config.unpacked_dir), config),
         "flips, ours": flips,
         "all of R2.5, a sample at a time": TransformPerSample(flips, config),
         "all of R2.5 and roll, ours": everything,
@@ -213,7 +218,7 @@ def time_files_to_loaders(folder: Path, config: Config, repeats: int) -> list[li
         kept["ours"] = [sorted(getattr(prepared, part).dataset.names) for part in PARTS]
 
     def old():
-        kept["old"] = [sorted(dataset.names) for dataset in old_files_to_datasets(folder, config)]
+        kept["old"] = [sorted(dataset.frame.iloc[:, 0]) for dataset in old_files_to_datasets(folder, config)]
 
     for _ in range(repeats):
         times["old"].append(seconds_of(old))

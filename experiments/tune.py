@@ -37,8 +37,8 @@ SEARCH_SEED, CONFIRM_SEEDS = Config().seed, (1, 2)
 def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=16, help="of the search (default 16)")
-    parser.add_argument("--epochs", type=int, default=5, help="of every training (default 5)")
+    parser.add_argument("--trials", type=int, default=24, help="of the search (default 24)")
+    parser.add_argument("--epochs", type=int, default=10, help="of every training (default 10)")
     parser.add_argument("--confirmed", type=int, default=2, help="best trials to confirm (default 2)")
     parser.add_argument("--seeds", type=int, default=4, help="of the final evaluation (default 4)")
     parser.add_argument(

@@ -96,21 +96,15 @@ class SegmentationDataset(Dataset):
 
 @contextmanager
 def draw_from(seed: int, indices: Sequence[int]) -> Iterator[None]:
-    """Inside, what is random follows from the seed and from a batch's indices, and is drawn in one thread;
-    afterwards torch's generator and threads are as before.
-
-    One thread, since a batch is too small to share: where other work keeps the cores busy, waiting for a
-    second thread costs many times what it saves.
-    """
-    generator, threads = torch.default_generator, torch.get_num_threads()
+    """Inside, what is random follows from the seed and from a batch's indices; afterwards torch's generator
+    is as before."""
+    generator = torch.default_generator
     state = generator.get_state()
     generator.manual_seed(crc32(np.array([seed, *indices], np.int64)))
-    torch.set_num_threads(1)
     try:
         yield
     finally:
         generator.set_state(state)
-        torch.set_num_threads(threads)
 
 
 def keep_batch(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

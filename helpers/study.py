@@ -114,7 +114,7 @@ def run_trials(
         study.sampler = TPESampler(seed=1_000 * config.seed + done)
         trial = study.ask(SPACE)
         trial.set_user_attr("place", done)
-        start = time.perf_counter()
+        start = time.process_time()
         state, value = TrialState.COMPLETE, None
         try:
             for epoch, scores in enumerate(score_folds(trial.params, folds, epochs, config.seed, config), 1):
@@ -127,7 +127,7 @@ def run_trials(
         except (FloatingPointError, DataError) as error:
             trial.set_user_attr("stopped", str(error))
             state, value = TrialState.PRUNED, None
-        trial.set_user_attr("seconds", round(time.perf_counter() - start, 1))
+        trial.set_user_attr("seconds", round(time.process_time() - start, 1))
         yield study.tell(trial, value, state)
 
 
@@ -148,8 +148,8 @@ def trials_frame(study: Study) -> pd.DataFrame:
 
 
 def row_of(trial: FrozenTrial, setting: dict) -> dict[str, object]:
-    """A finished trial as a row: trial (from 0), state, value if complete, seconds, the parameters, and
-    "epoch 1" ... (mean Dice after it), "fold 1" ... (Dice of its jury after the last epoch).
+    """A finished trial as a row: trial (from 0), state, value if complete, seconds of processor time, parameters,
+    "epoch 1" ... (mean Dice after it), and "fold 1" ... (Dice of its jury after the last epoch).
 
     Parameters
     ----------

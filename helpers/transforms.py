@@ -208,7 +208,9 @@ class RotateCrop(BatchTransform):
         from_x, from_y = torch.view_as_complex(from_x), torch.view_as_complex(from_y)
         grid = torch.view_as_real(from_x[:, None] + from_y[:, :, None])  # (N, H, W, 2)
         return tuple(
-            part.index_copy(0, changed, F.grid_sample(part[changed], grid, mode, align_corners=False))
+            part.index_copy(
+                0, changed, F.grid_sample(part.index_select(0, changed), grid, mode, align_corners=False)
+            )
             for part, mode in ((image, "bilinear"), (mask, "nearest"))
         )
 
@@ -236,7 +238,7 @@ class Blur(BatchTransform):
         rows, columns = (
             (weights @ _taps(size, image.device)).view(-1, size, size) for size in image.shape[-2:]
         )
-        result = rows @ image[blurred, 0] @ columns.mT
+        result = rows @ image.index_select(0, blurred)[:, 0] @ columns.mT
         return image.index_copy(0, blurred, result[:, None]), mask
 
 
@@ -260,19 +262,20 @@ class PixelNoise(BatchTransform):
         self.max_share, self.p = max_share, p
 
     def draw(self, n, height, width):
-        chosen, share = torch.rand(2, n, 1)
+        chosen, share = torch.rand(2, n)
         most = int(self.max_share * height * width)
-        noisy = 1 + (share * most).long()
-        # The first `noisy` pixels, over and over: every sample has equally many indices
-        where = torch.randint(height * width, (n, most)).gather(1, torch.arange(most) % noisy)
+        where = torch.randint(height * width, (n, most))
         # One table for the batch: a pixel that comes up twice takes the same value twice
-        source = torch.randint(height * width, (height * width,))[where]
-        return {"noisy": chosen[:, 0] < self.p, "where": where, "source": source}
+        table = torch.randint(height * width, (height * width,))
+        noisy = (chosen < self.p).nonzero()[:, 0]
+        pixels = 1 + (share[noisy, None] * most).long()
+        # The first `pixels`, over and over: every sample has equally many indices
+        where = where.index_select(0, noisy).gather(1, torch.arange(most) % pixels)
+        return {"noisy": noisy, "where": where, "source": table[where]}
 
     def apply(self, image, mask, noisy, where, source):
-        noisy = noisy.nonzero()[:, 0]
-        flat = image[noisy].flatten(1)
-        flat = flat.scatter(1, where[noisy], flat.gather(1, source[noisy]))
+        flat = image.index_select(0, noisy).flatten(1)
+        flat = flat.scatter(1, where, flat.gather(1, source))
         return image.index_copy(0, noisy, flat.view(-1, *image.shape[1:])), mask
 
 
