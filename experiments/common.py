@@ -79,7 +79,7 @@ class Results:
             "python": platform.python_version(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         }
-        self.rows = pd.read_csv(self.path) if self.path.exists() else pd.DataFrame()
+        self.rows = self._read() if self.path.exists() else pd.DataFrame()
 
     def has(self, **key) -> bool:
         """Tell whether a row with this key, of the same data, is there."""
@@ -105,4 +105,7 @@ class Results:
         writer.writerows(rows)
         with open(self.path, "a", newline="") as file:
             file.write(text.getvalue())
-        self.rows = pd.concat([self.rows, pd.DataFrame(rows)], ignore_index=True)
+        self.rows = self._read()
+
+    def _read(self) -> pd.DataFrame:
+        return pd.read_csv(self.path, float_precision="round_trip")

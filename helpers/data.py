@@ -4,6 +4,7 @@ A data folder holds the images, as `images/well_<w>_patch_<p>.npy` or in the cha
 downloaded, and one table of labels. It is only read: a zip is unpacked elsewhere, once.
 """
 
+import gzip
 import os
 import re
 import tempfile
@@ -229,10 +230,27 @@ def _to_marks(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(marks, frame.index.astype(str).rename("patch"), frame.columns)
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table in the challenge's format: names first, under an empty header. All of it or nothing."""
+def write_csv(masks: pd.DataFrame, path: Path) -> None:
+    """Write masks in the challenge's format: names first, under an empty header. All of it or nothing.
+
+    Parameters
+    ----------
+    masks : (patches, 1296) of 0 and 1, indexed by patch name, as `read_labels` returns them.
+    path : a name that ends in .gz is compressed.
+
+    Raises
+    ------
+    ValueError : a value is neither 0 nor 1.
+    """
+    values = masks.to_numpy()
+    if not np.isin(values, (0, 1)).all():
+        raise ValueError(f"{path}: expected masks of 0 and 1, found other values. Apply a threshold first.")
+    digits = values.astype(np.uint8) + ord("0")
     with replace_atomically(path) as temporary:
-        frame.to_csv(temporary, index_label="", lineterminator="\n")
+        with (gzip.open if temporary.suffix == ".gz" else open)(temporary, "wt", newline="") as file:
+            rows = zip(masks.index, digits, strict=True)  # written by hand, since `to_csv` takes far longer
+            file.write(",".join(["", *masks.columns]) + "\n")
+            file.writelines(",".join([name, *row.tobytes().decode()]) + "\n" for name, row in rows)
 
 
 def _list_files(folder: Path, what: str) -> list[Path]:

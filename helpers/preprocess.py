@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.data import check_same_patches
@@ -82,7 +83,8 @@ def spe_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
         raise DataError(f"SPE/DmodX needs at least 3 patches, found {len(pixels)}.")
     spe = {"detect_outliers": ["spe"], "n_std": config.spe_std}
     model = pca(n_components=2, **spe, random_state=config.seed, verbose=0)  # its solver draws numbers
-    with np.errstate(invalid="ignore", divide="ignore"):  # identical patches: 0 / 0, and none is flagged
+    # Identical patches divide 0 by 0, and none is flagged
+    with config_context(skip_parameter_validation=True), np.errstate(invalid="ignore", divide="ignore"):
         outliers = model.fit_transform(pixels)["outliers"]
     return outliers["y_bool_spe"].to_numpy()
 

@@ -148,8 +148,8 @@ def trials_frame(study: Study) -> pd.DataFrame:
 
 
 def row_of(trial: FrozenTrial, setting: dict) -> dict[str, object]:
-    """A finished trial as a row: trial (from 0), state, value if complete, seconds of processor time, parameters,
-    "epoch 1" ... (mean Dice after it), and "fold 1" ... (Dice of its jury after the last epoch).
+    """A finished trial as a row: trial (from 0), state, value if complete, seconds (of processor time),
+    parameters, "epoch 1" ... (mean Dice after it), "fold 1" ... (Dice of its jury after the last epoch).
 
     Parameters
     ----------

@@ -508,10 +508,22 @@ def test_written_csv_is_the_challenges_format(tmp_path):
     assert re.fullmatch(rb"well_10_patch_1(,[01]){1296}", lines[1])
 
 
-def test_written_csv_is_read_back_the_same(folder, tmp_path):
+@pytest.mark.parametrize("name", ["again.csv", "again.csv.gz"])
+def test_written_csv_is_read_back_the_same(name, folder, tmp_path):
     labels = read_labels(folder / "y_train.csv")
-    write_csv(labels, tmp_path / "again.csv")
-    pd.testing.assert_frame_equal(read_labels(tmp_path / "again.csv"), labels)
+    write_csv(labels, tmp_path / name)
+    pd.testing.assert_frame_equal(read_labels(tmp_path / name), labels)
+    is_gzip = (tmp_path / name).read_bytes().startswith(b"\x1f\x8b")
+    assert is_gzip == name.endswith(".gz")
+
+
+@pytest.mark.parametrize("value", [0.5, 2, -1, np.nan])
+def test_only_masks_are_written(value, tmp_path):
+    probabilities = label_frame().astype(float)
+    probabilities.iloc[2, 5] = value
+    with pytest.raises(ValueError, match="expected masks of 0 and 1"):
+        write_csv(probabilities, tmp_path / "y.csv")
+    assert files_under(tmp_path) == set()
 
 
 # --- images ------------------------------------------------------------------------------------------
