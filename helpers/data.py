@@ -243,7 +243,7 @@ def write_csv(masks: pd.DataFrame, path: Path) -> None:
     ValueError : a value is neither 0 nor 1.
     """
     values = masks.to_numpy()
-    if not np.isin(values, (0, 1)).all():
+    if ((values != 0) & (values != 1)).any():
         raise ValueError(f"{path}: expected masks of 0 and 1, found other values. Apply a threshold first.")
     digits = values.astype(np.uint8) + ord("0")
     with replace_atomically(path) as temporary:

@@ -201,11 +201,11 @@ class RotateCrop(BatchTransform):
         y = y.clamp(min=0).minimum(heights - 1) + top - (height - 1) / 2
         x = x.clamp(min=0).minimum(widths - 1) + left - (width - 1) / 2
         # The rotation, in grid_sample's coordinates: -1 ... 1 from border to border
-        sin, cos = degrees[:, None].deg2rad().sin(), degrees[:, None].deg2rad().cos()
-        from_x = torch.stack([x * cos * 2 / width, x * sin * 2 / height], dim=-1)  # (N, W, 2)
-        from_y = torch.stack([-y * sin * 2 / width, y * cos * 2 / height], dim=-1)  # (N, H, 2)
-        # Pairs are added thrice as fast when torch takes them for complex numbers
-        from_x, from_y = torch.view_as_complex(from_x), torch.view_as_complex(from_y)
+        angle = degrees[:, None].deg2rad()
+        sin, cos = angle.sin(), angle.cos()
+        # Pairs of x and y are added thrice as fast when torch takes them for complex numbers
+        from_x = torch.complex(x * cos / (width / 2), x * sin / (height / 2))  # (N, W)
+        from_y = torch.complex(-y * sin / (width / 2), y * cos / (height / 2))  # (N, H)
         grid = torch.view_as_real(from_x[:, None] + from_y[:, :, None])  # (N, H, W, 2)
         return tuple(
             part.index_copy(
@@ -235,10 +235,11 @@ class Blur(BatchTransform):
         offsets = torch.arange(-4, 5, device=image.device)
         weights = (-0.5 * (offsets / sigma[blurred, None]) ** 2).softmax(dim=1)  # (n, 9)
         # A blur along one axis is a matrix product, for which each sample may have its own matrix
-        rows, columns = (
-            (weights @ _taps(size, image.device)).view(-1, size, size) for size in image.shape[-2:]
-        )
-        result = rows @ image.index_select(0, blurred)[:, 0] @ columns.mT
+        height, width = image.shape[-2:]
+        matrices = {
+            size: (weights @ _taps(size, image.device)).view(-1, size, size) for size in {height, width}
+        }
+        result = matrices[height] @ image.index_select(0, blurred)[:, 0] @ matrices[width].mT
         return image.index_copy(0, blurred, result[:, None]), mask
 
 
