@@ -9,7 +9,6 @@ import seaborn as sns
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 
 from helpers.config import PATCH_SIZE
 from helpers.plots import BLUE, LABEL_LINE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
@@ -214,33 +213,6 @@ def show_styles(styles: pd.DataFrame, x: str, y: str) -> None:
     for well, style in styles.iterrows():
         axis.annotate(f"{well}", (style[x], style[y]), xytext=(5, 3), textcoords="offset points", fontsize=10)
     axis.set(xlabel=x, ylabel=y)
-    plt.show()
-
-
-def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
-    """Scores of a study, a panel each; a dot is a seed, a bar the mean of them, the line the first row's
-    mean.
-
-    Parameters
-    ----------
-    by : column whose values are compared; its first value is what the others are compared with.
-    scores : columns to draw -> how to label them.
-    """
-    order = list(results[by].unique())
-    figure, axes = plt.subplots(
-        1, len(scores), figsize=(2.2 + 3.6 * len(scores), 0.9 + 0.36 * len(order)), sharey=True, squeeze=False
-    )
-    for axis, (score, label) in zip(axes[0], scores.items(), strict=True):
-        means = results.groupby(by)[score].mean()
-        axis.axvline(means[order[0]], color="0.75", linewidth=1)
-        for place, name in enumerate(order):
-            values = results.loc[results[by] == name, score]
-            axis.plot(values, np.full(len(values), place), "o", color=BLUE, markersize=5)
-            axis.plot([means[name]] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=3)
-        axis.set(xlabel=label)
-        axis.xaxis.set_major_locator(MaxNLocator(4))
-    axes[0, 0].set_yticks(range(len(order)), order)
-    axes[0, 0].invert_yaxis()
     plt.show()
 
 

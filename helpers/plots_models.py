@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 
-def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]], columns: int = 3) -> None:
+def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]], columns: int = 2) -> None:
     """What each network makes of one image, step by step, from left to right.
 
     A box is as high as its features have rows; its colour says how many channels. Steps that leave the shape
@@ -21,7 +21,7 @@ def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]], col
     traces : title -> names and shapes, from `helpers.comparison.trace_shapes`.
     """
     rows = math.ceil(len(traces) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 2.7 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(6 * columns, 2.4 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     norm, colours = LogNorm(1, 2048), plt.get_cmap("viridis_r")
@@ -34,12 +34,14 @@ def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]], col
             channels = shape[0] if len(shape) == 3 else shape[1]
             box = Rectangle((place - 0.35, -side / 2), 0.7, side, color=colours(norm(channels)))
             axis.add_patch(box)
-            size = str(shape[1]) if len(shape) == 3 else f"{shape[0]} tok."
-            crowded = {"ha": "center", "fontsize": 8 if len(steps) < 12 else 6.5}
+            size = str(shape[1]) if len(shape) == 3 else f"{shape[0]} tokens"
+            crowded = {"ha": "center", "fontsize": 10 if len(steps) < 12 else 8}
             axis.text(place, side / 2 + 0.02 * tallest, channels, va="bottom", **crowded)
             axis.text(place, -side / 2 - 0.02 * tallest, size, va="top", color="0.35", **crowded)
         axis.set(xlim=(-0.8, max(len(steps), 6) - 0.2), ylim=(-0.62 * tallest, 0.62 * tallest), title=title)
-    scale = figure.colorbar(plt.cm.ScalarMappable(norm, colours), ax=axes, shrink=0.6, pad=0.01)
+    scale = figure.colorbar(
+        plt.cm.ScalarMappable(norm, colours), ax=axes, shrink=0.4, pad=0.01, format=ScalarFormatter()
+    )
     scale.set_label("channels (above each box; below it: rows)")
     plt.show()
 

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from helpers.plots import BLUE, ORANGE
 
@@ -52,23 +53,32 @@ def show_difficulty(results: pd.DataFrame) -> None:
     plt.show()
 
 
-def show_seeds(results: pd.DataFrame, by: str, score: str, label: str) -> None:
-    """A score for each value of the column `by`; a dot is a seed, a bar the mean.
+def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
+    """Scores of a study, a panel each; a dot is a seed, a bar the mean of them, the line the first row's
+    mean.
 
     Parameters
     ----------
-    label : of the axis of the values, for example "dropped from training by".
+    by : column whose values are compared; its first value is what the others are compared with.
+    scores : columns to draw -> how to label them.
     """
-    order = results[by].unique()
-    figure, axis = plt.subplots(figsize=(8, 0.8 + 0.32 * len(order)))
-    for place, name in enumerate(order):
-        values = results.loc[results[by] == name, score]
-        axis.plot(values, np.full(len(values), place), "o", color=BLUE, markersize=5)
-        axis.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=3)
-    axis.set_yticks(range(len(order)), order)
-    axis.invert_yaxis()
-    shown = score.replace("_", " ").replace("iou", "IoU").replace("dice", "Dice")
-    axis.set(xlabel=f"{shown} (dots: seeds, bar: mean)", ylabel=label)
+    order = list(results[by].unique())
+    figure, axes = plt.subplots(
+        1, len(scores), figsize=(2.2 + 3.6 * len(scores), 0.9 + 0.36 * len(order)), sharey=True, squeeze=False
+    )
+    for axis, (score, label) in zip(axes[0], scores.items(), strict=True):
+        means = results.groupby(by)[score].mean()
+        axis.axvline(means[order[0]], color="0.75", linewidth=1)
+        for place, name in enumerate(order):
+            values = results.loc[results[by] == name, score]
+            axis.plot(values, np.full(len(values), place), "o", color=BLUE, markersize=5)
+            axis.plot([means[name]] * 2, [place - 0.3, place + 0.3], color=ORANGE, linewidth=3)
+        axis.set(xlabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+    axes[0, 0].set_yticks(range(len(order)), order)
+    axes[0, 0].set_ylabel(by)
+    axes[0, 0].invert_yaxis()
+    figure.supxlabel("dots: seeds · bars: their means", fontsize=9)
     plt.show()
 
 

@@ -31,7 +31,8 @@
 #
 # **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
 # [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb)
+# [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
+# [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
 #
 # **Contents**
 #
@@ -346,7 +347,9 @@ plots.show_patches(
 
 # %%
 ablation = pd.read_csv("../experiments/outliers_simulated.csv")
-plots_studies.show_seeds(ablation, "detector", "test_dice", "dropped from training by")
+plots_studies.show_study(
+    ablation, "detector", {"val_dice": "validation: Dice", "test_dice": "test: Dice"}
+)
 summary = ablation.groupby("detector", sort=False)[["dropped", "val_dice", "test_dice"]]
 summary.agg(["mean", "std"]).drop(columns=("dropped", "std")).round(3)
 
@@ -650,4 +653,4 @@ compare_enhancements(pixels, pictures, grooves).round(2)
 # it amplifies the pattern of the pipe as much as the groove. A weak bilateral filter does hardly anything, a strong one
 # takes the narrow grooves away with the noise. So the network gets thickness as measured, on one fixed scale.
 #
-# **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb)
+# **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) · [the list of all review points](README.md)

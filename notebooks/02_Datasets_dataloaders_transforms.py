@@ -26,8 +26,11 @@
 #
 # **Review points** R2.1 – R2.6. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb) · **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb)
+# **Before:** [01 EDA](01_EDA.ipynb)
+#
+# **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
+# [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
+# [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
 #
 # **Contents**
 # 1. [Clean](#1-Clean)
@@ -297,18 +300,19 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # %% [markdown]
 # How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it against the old way: one file, two
 # quantiles and one DataFrame row a sample, and torchvision's transforms a sample at a time. On the 9,674 real patches, batch
-# size 16, two CPU cores, the better of 0 and 2 workers on each side:
+# size 16, two CPU cores, medians of five rounds, the better of 0 and 2 workers on each side:
 #
 # | | old way | ours | |
 # |---|---|---|---|
-# | flips only, patches a second | 3,400 | 150,000 | 44 times as many |
-# | everything of R2.5, patches a second | 2,500 | 42,800 | 17 times as many |
-# | files on disk to ready loaders, the same patches kept | 15.4 s | 4.9 s | 0.32 of the time |
-# | highest memory on the way from files to loaders | 1,550 MB | 170 MB | 0.11 of it |
+# | flips only, patches a second | 993 | 199,231 | 201 times as many |
+# | everything of R2.5, patches a second | 1,749 | 35,243 | 20 times as many |
+# | files on disk to ready loaders, the same patches kept | 16.2 s | 3.9 s | 0.24 of the time |
+# | highest memory on the way from files to loaders | 1,548 MB | 173 MB | 0.11 of it |
 #
-# (The first ratio varies most with the machine: on another, with as many cores, it was 70.) The U-Net trains on some 200 patches a
-# second on these two cores, so the loader is not what it waits for. The data themselves are 63 MB; the old way's memory is mostly
+# (The first two ratios vary with what else the machine does, from 137 to 201 and from 19 to 24.) The U-Net trains on some 200 patches
+# a second on these two cores, so the loader is not what it waits for. The old way's row is slow because its table has names and
+# pixels in one frame: each row comes as 1,297 Python objects. The data themselves are 63 MB; the old way's memory is mostly
 # DBSCAN's, which lists each patch's neighbours, nearly all others. [`helpers/dbscan.py`](../helpers/dbscan.py) finds the same
 # clusters without that list.
 #
-# **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb)
+# **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · [the list of all review points](README.md)

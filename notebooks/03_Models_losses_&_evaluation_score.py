@@ -26,8 +26,10 @@
 #
 # **Review points** R3.1 – R3.5. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
-# **Next:** [04 Baseline model](04_Baseline_model.ipynb)
+# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb)
+#
+# **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
+# [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
 #
 # **Contents**
 # 1. [Nine architectures](#1-Nine-architectures)
@@ -541,7 +543,11 @@ paddings = curves[(curves["model"] == "unet") & (curves["loss"] == "bce")]
 summary(at_epoch(paddings, EPOCHS), ["padding"], SCORES)
 
 # %%
-plots_studies.show_seeds(at_epoch(paddings, EPOCHS), "padding", "test_dice", "padding")
+plots_studies.show_study(
+    at_epoch(paddings, EPOCHS),
+    "padding",
+    {"test_dice": "test: Dice", "val_dice": "validation: Dice"},
+)
 
 # %% [markdown]
 # Circular padding changes what a network says at the border (section 2), but not its score: the three rows lie within their spread.
@@ -585,4 +591,4 @@ print(f"Judged by {data.labels}.")
 live[["model", "epoch", "train_seconds", "train_loss", "val_dice", "test_dice"]].round(3)
 
 # %% [markdown]
-# **Next:** [04 Baseline model](04_Baseline_model.ipynb)
+# **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)

@@ -28,6 +28,9 @@
 # **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
 # [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb)
 #
+# **Next:** [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
+# [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
+#
 # **Contents**
 # 1. [Data](#1-Data)
 # 2. [Model](#2-Model)
@@ -339,5 +342,4 @@ plots.show_well_strips(strips(test.images), strips(test.masks), strips(last["tes
 # Where the groove is plain the model follows it closely. It loses faint grooves, and it is fooled by lengthwise
 # stripes of the pipe's own pattern, since one patch shows too little of the pipe to tell the two apart.
 #
-# **Next:** [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb) ·
-# **back to** [the list of all review points](README.md)
+# **Next:** [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) · [the list of all review points](README.md)

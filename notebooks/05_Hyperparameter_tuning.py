@@ -26,8 +26,12 @@
 #
 # **Review points** R4.1. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
+# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
+# [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
 # [04 Baseline model](04_Baseline_model.ipynb)
+#
+# **Next:** [06 Error and label analysis](06_Error_and_label_analysis.ipynb) ·
+# [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
 #
 # **Contents**
 # 1. [What is tuned](#1-What-is-tuned)
@@ -381,7 +385,7 @@ SCORES = ["dice", "mean_iou", "boundary_f1", "precision", "recall"]
 summary(final, ["candidate"], SCORES)
 
 # %%
-plots_studies.show_seeds(final, "candidate", "dice", "candidate")
+plots_studies.show_study(final, "candidate", {"dice": "test: Dice", "mean_iou": "test: mean IoU"})
 
 # %%
 for score in ("dice", "mean_iou"):
@@ -402,4 +406,4 @@ for score in ("dice", "mean_iou"):
 #
 # So the project's defaults stay as they are: a short study is no reason to change what other notebooks compare with.
 #
-# **Back to:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)
+# **Next:** [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [the list of all review points](README.md)

@@ -29,7 +29,9 @@
 #
 # **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
 # [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb)
+# [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb)
+#
+# **Next:** [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
 #
 # **Contents**
 # 1. [Every well, unseen](#1-Every-well,-unseen)
@@ -72,7 +74,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from helpers import plots, plots_analysis
+from helpers import plots, plots_analysis, plots_studies
 from helpers.analysis import count_kinds, drop_specks, groove_cases, kinds_by_size
 from helpers.annotators import annotator_styles, style_of_patches
 from helpers.calibration import (
@@ -356,7 +358,7 @@ pd.DataFrame(
 
 # %%
 remedies = pd.read_csv("../experiments/remedies_simulated.csv")
-plots_analysis.show_study(
+plots_studies.show_study(
     remedies,
     "remedy",
     {
@@ -542,7 +544,7 @@ style_of_patches(styles, y).iloc[::160].round(1)
 
 # %%
 study = pd.read_csv("../experiments/labels_simulated.csv")
-plots_analysis.show_study(
+plots_studies.show_study(
     study,
     "case",
     {"test_dice": "test: Dice", "test_mean_iou": "test: mean IoU", "val_dice": "validation: Dice"},
@@ -572,4 +574,4 @@ summary(study, ["case"], ["test_dice", "test_mean_iou", "val_dice"])
 # * *Joints.* Collars are found about every 160 rows in wells 2 and 10, and every 320 to 380 in wells 1, 6 and 11 to 15 (medians), as pipes
 #   of one length would have them. In well 3, where the pattern is strong, every second collar is overlooked.
 #
-# **Next:** [07 Whole-well inspection](07_Whole_well_inspection.ipynb) · **back to** [the list of all review points](README.md)
+# **Next:** [07 Whole-well inspection](07_Whole_well_inspection.ipynb) · [the list of all review points](README.md)

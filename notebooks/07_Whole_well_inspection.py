@@ -25,8 +25,10 @@
 #
 # **Beyond the review**: none of its points asks for this. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb)
+# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
+# [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
+# [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
+# [06 Error and label analysis](06_Error_and_label_analysis.ipynb)
 #
 # **Contents**
 # 1. [Wells, not patches](#1-Wells,-not-patches)
@@ -235,9 +237,15 @@ plots.show_well_strips(strips, labels, found)
 # %%
 study = pd.read_csv(PROJECT_ROOT / "experiments" / "whole_well_simulated.csv")
 one_view = study[study["views"] == 1]
-plots_studies.show_seeds(one_view, "variant", "test_mean_iou", "trained on")
-plots_studies.show_seeds(one_view, "variant", "well_3_dice", "trained on")
-plots_studies.show_seeds(one_view, "variant", "unseen_mean_iou", "trained on")
+plots_studies.show_study(
+    one_view,
+    "variant",
+    {
+        "unseen_mean_iou": "six unseen wells: mean IoU",
+        "test_mean_iou": "test wells: mean IoU",
+        "well_3_dice": "well 3: Dice",
+    },
+)
 
 # %%
 scores = ["unseen_mean_iou", "test_mean_iou", "test_dice", "well_3_dice"]
