@@ -158,7 +158,7 @@ assert not wells["y_val.csv"] & wells["y_test.csv"]
 # ## 3 A dataset that is read once
 #
 # *R2.4.* The dataset is told its patches (`csv_file`), where the images are (`root_dir`), and what to do with each
-# (`transform`). All patches together are 50 MB in the real set, so they are read once, at construction, and kept as one
+# (`transform`). All images together are 50 MB in the real set, with their masks 63, so they are read once, at construction, and kept as one
 # tensor.
 
 # %%
@@ -309,7 +309,7 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # | files on disk to ready loaders, the same patches kept | 16.2 s | 3.9 s | 0.24 of the time |
 # | highest memory on the way from files to loaders | 1,548 MB | 173 MB | 0.11 of it |
 #
-# (The first two ratios vary with what else the machine does, from 137 to 201 and from 19 to 24.) The U-Net trains on some 200 patches
+# (The first two ratios vary with what else the machine does: four calls gave 137 to 201 and 19 to 24.) The U-Net trains on some 200 patches
 # a second on these two cores, so the loader is not what it waits for. The old way's row is slow because its table has names and
 # pixels in one frame: each row comes as 1,297 Python objects. The data themselves are 63 MB; the old way's memory is mostly
 # DBSCAN's, which lists each patch's neighbours, nearly all others. [`helpers/dbscan.py`](../helpers/dbscan.py) finds the same

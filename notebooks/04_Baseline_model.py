@@ -192,7 +192,7 @@ if in_colab():
 plots.show_history(read_scalars(run.folder))
 
 # %% [markdown]
-# The training loss falls steadily. The validation loss does not follow: it turns early and jumps from epoch to epoch. Nine
+# The training loss falls, but for a jump where the learning rate starts anew. The validation loss does not follow: it turns early and jumps from epoch to epoch. Nine
 # tenths of the validation patches are well 3, whose faint grooves lie under a strong pattern unlike any in the training wells.
 # So the lowest validation loss is a poor judge here, and the test wells, below, tell a different story.
 #

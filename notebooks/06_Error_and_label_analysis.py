@@ -116,7 +116,8 @@ baseline_budget, fold_budget = 8_000, 4_000
 # ## 1 Every well, unseen
 #
 # Errors are studied on wells that the model has not seen, and so are labels: a model that was trained on a label has learned its
-# flaws. The baseline is trained on the training wells and shows what happens on validation and test wells. The training wells are
+# flaws. The baseline's network is trained on the training wells, for a shorter time than in
+# notebook 04, so its scores are not the same, and shows what happens on validation and test wells. The training wells are
 # judged by three more models, each trained on two thirds of them. So every well is seen by a model that does not know it, and
 # no test well takes part in any training.
 
@@ -271,7 +272,7 @@ score_zones(truth, found, zones).round(3)
 # %% [markdown]
 # "Worse inside" counts the wells in which the place does worse. Collars do harm, in most wells: in their rows the echo swings
 # wildly, and a network that sees few rows beyond them loses the groove, or finds false ones. Patch borders cost a little, as they should
-# where a network knows nothing of the rows beyond. At the wrap no harm shows, though only a few wells have grooves there. Of the
+# where a network knows nothing of the rows beyond. At the wrap no clear harm shows, and only a few wells have grooves there. Of the
 # simulated repaired pixels none lies near a groove, so only false grooves can be counted there.
 #
 # ## 5 Calibration
@@ -427,13 +428,13 @@ if data.simulated:
 
 # %% [markdown]
 # The curves say what a person who checks the most suspicious labels finds. Counting the pixels that confident learning
-# flags is the best ranking for the first fifth: of the tenth it suspects most, nearly half are spoiled, where chance finds one in five. The very
-# first suspects disappoint in every ranking, though: most are not bad labels but the model's own worst mistakes. (One seed; and which
+# flags is the best ranking from the first twentieth to the first fifth: of the tenth it suspects most, nearly half are spoiled, where chance would
+# find one in five (the random ranking drawn here found fewer). The very first suspects disappoint in every ranking, though: most are not bad labels but the model's own worst mistakes. (One seed; and which
 # rankings to show was decided with the truth in view, so on labels whose truth nobody knows expect somewhat less.)
 #
 # The second table is the area under the ROC curve for each kind of flaw (six rows or more of a patch; a hole of any size; 0.5 is chance).
 # Stretches that the annotator overlooked are found best, slips of a pixel less well. Wrong widths and holes are within a model's own
-# error, so no ranking by a model finds them; they need detectors of their own.
+# error, so a ranking by a model finds them only weakly; they need detectors of their own.
 
 # %% tags=["nbval-ignore-output"]
 suspects = most_suspicious(suspicion["cleanlab, pixels flagged"], 0.1)
@@ -524,7 +525,7 @@ styles.round(2)
 plots_analysis.show_styles(styles.dropna(), "width, columns of 36", "steps per 100 rows")
 
 # %% [markdown]
-# Widths group the wells: about 2.5 columns in wells 1, 2, 5 and 7, about 4 in wells 3, 13, 14 and 15. In the simulation width and drift
+# Widths group the wells: about 2.5 columns in wells 1, 2, 5 and 7, about 4 in wells 3, 12, 13 and 14. In the simulation width and drift
 # belong to the groove, and the annotators differ only by chance, so no style is to be found beyond that, and none is claimed. On real
 # labels the same table would separate a hand that draws 2 columns from one that draws 4 over the same kind of groove.
 #
@@ -556,10 +557,10 @@ summary(study, ["case"], ["test_dice", "test_mean_iou", "val_dice"])
 # %% [markdown]
 # Nothing beats the labels as drawn on the test wells by more than the seeds differ among themselves, not even labels without any flaw. At this
 # size of data the annotator's slips, a pixel here and a hole there, are not what limits the model: its errors are of recognition (section 2),
-# and the labels are right about most of what it misses. Two things are the same in all three seeds, though, and both are warnings. Suspects
-# corrected by the model cost Dice on the validation wells, where grooves are faint, and so do suspects dropped: what the model
-# cannot see it calls a wrong label, and learns once more not to see it. Redrawn by the truth, the same suspects cost nothing that
-# the spread would show. So let a person decide about suspects, never the model.
+# and the labels are right about most of what it misses. Corrected by the model, suspects raise the test Dice in each
+# of the three seeds, yet by less than the spread. On the validation wells, where grooves are faint, they cost Dice in each seed, and so do
+# suspects dropped: what the model cannot see it calls a wrong label, and learns once more not to see it. Redrawn by the truth, the same
+# suspects cost nothing that the spread would show. So let a person decide about suspects, never the model.
 #
 # ## 12 On the real images
 #
