@@ -243,8 +243,10 @@ def write_csv(masks: pd.DataFrame, path: Path) -> None:
     ValueError : a value is neither 0 nor 1.
     """
     values = masks.to_numpy()
-    if ((values != 0) & (values != 1)).any():
-        raise ValueError(f"{path}: expected masks of 0 and 1, found other values. Apply a threshold first.")
+    wrong = (values != 0) & (values != 1)
+    if wrong.any():
+        found = f"{values[wrong][0]} in {masks.index[wrong.any(axis=1).argmax()]}"
+        raise ValueError(f"{path}: expected masks of 0 and 1, found {found}. Apply a threshold first.")
     digits = values.astype(np.uint8) + ord("0")
     with replace_atomically(path) as temporary:
         with (gzip.open if temporary.suffix == ".gz" else open)(temporary, "wt", newline="") as file:

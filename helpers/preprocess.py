@@ -83,7 +83,8 @@ def spe_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
         raise DataError(f"SPE/DmodX needs at least 3 patches, found {len(pixels)}.")
     spe = {"detect_outliers": ["spe"], "n_std": config.spe_std}
     model = pca(n_components=2, **spe, random_state=config.seed, verbose=0)  # its solver draws numbers
-    # Identical patches divide 0 by 0, and none is flagged
+    # The package calls scikit-learn once a patch, where checking arguments takes much of the time.
+    # Identical patches divide 0 by 0, and none is flagged.
     with config_context(skip_parameter_validation=True), np.errstate(invalid="ignore", divide="ignore"):
         outliers = model.fit_transform(pixels)["outliers"]
     return outliers["y_bool_spe"].to_numpy()

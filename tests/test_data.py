@@ -519,9 +519,11 @@ def test_written_csv_is_read_back_the_same(name, folder, tmp_path):
 
 @pytest.mark.parametrize("value", [0.5, 2, -1, np.nan])
 def test_only_masks_are_written(value, tmp_path):
-    probabilities = label_frame().astype(float)
+    labels = label_frame()
+    probabilities = labels.astype(float)
     probabilities.iloc[2, 5] = value
-    with pytest.raises(ValueError, match="expected masks of 0 and 1"):
+    found = f"expected masks of 0 and 1, found {value:.1f} in {labels.index[2]}"
+    with pytest.raises(ValueError, match=found):
         write_csv(probabilities, tmp_path / "y.csv")
     assert files_under(tmp_path) == set()
 
