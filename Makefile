@@ -20,8 +20,8 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
 
 run: $(EXECUTED) ## execute the notebooks; copies with outputs go to runs/notebooks
-	@newest=$$(ls -td runs/corrosion_segmentation_trainer_*/ | head -n 1); \
-		echo "Scores of the last run ($$newest):"; cat "$$newest/scores.csv"; \
+	@newest=$$(ls -t runs/corrosion_segmentation_trainer_*/scores.csv | head -n 1); \
+		echo "Scores of notebook 04 ($$newest):"; cat "$$newest"; \
 		echo "Executed notebooks: runs/notebooks/. Curves: $(BIN)/tensorboard --logdir runs"
 
 # A notebook is executed again only when it, a helper, the environment or the data have changed.
