@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 
-def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]], columns: int = 2) -> None:
+def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
     """What each network makes of one image, step by step, from left to right.
 
     A box is as high as its features have rows; its colour says how many channels. Steps that leave the shape
@@ -20,8 +20,8 @@ def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]], col
     ----------
     traces : title -> names and shapes, from `helpers.comparison.trace_shapes`.
     """
-    rows = math.ceil(len(traces) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(6 * columns, 2.4 * rows), squeeze=False)
+    rows = math.ceil(len(traces) / 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(12, 2.4 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     norm, colours = LogNorm(1, 2048), plt.get_cmap("viridis_r")

@@ -432,7 +432,7 @@ plots_studies.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 # promises a Dice of 0.71 or 0.72, and keeps 0.63 or 0.60: a gap of about 0.1, outside the spread of the seeds. Keeping
 # twins together does not help, since the patches above and below show the same groove. Split by wells it promises no
 # more than is true, rather less, and with more spread: a few wells are a thin jury. The models themselves are not better
-# for it, rather a little worse, since what they learn from is less varied: 0.59 on unseen wells against 0.63. What differs most is what one
+# for it, rather a little worse, perhaps since they learn from fewer wells: 0.59 on unseen wells against 0.63. What differs most is what one
 # believes of them.
 #
 # The published gap is 0.81 in validation against 0.61 on the leaderboard. A leak of this size explains about half of it. The
@@ -469,7 +469,7 @@ pd.DataFrame(rows).T.rename_axis("held out by").round(3)
 
 # %% [markdown]
 # One small run proves nothing, and this one shows no leak at all: its unseen wells happen to be the easy ones (2, 13 and 15 among them), and the
-# training is too short to learn anything by heart. It shows how the figures above were made. Only an average over groups of wells and
+# training is short. It shows how the figures above were made. Only an average over groups of wells and
 # seeds, trained long enough, tells the leak from the luck of the wells.
 
 # %% [markdown]
@@ -515,7 +515,7 @@ ranking[ranking["chosen"]].round(3)
 ranking.dropna().query("gap < 0.05").head(5).round(3)
 
 # %% [markdown]
-# By balance the reviewer's split is among the best one in a hundred. By difficulty four splits in five are more even: the
+# By balance the reviewer's split is in the best hundredth. By difficulty four splits in five are more even: the
 # validation part is nearly all well 3, one of the hardest, and the test part mostly well 2, the easiest. So whoever chooses a
 # model by this validation part chooses it for its luck with faint grooves, as notebook 04 will show. The table has
 # splits that are nearly as balanced and far more even; a jury of several folds by well is better still. We keep the

@@ -265,7 +265,7 @@ plots_tuning.show_history(large)
 # %% [markdown]
 # Left, a dot is a trial, and the line the best so far. Trials 1 to 9 are drawn blindly, and only one of them beats the baseline. From
 # trial 10 on the sampler knows where to look: all ten that it completes do better. Right, the same trials epoch by epoch. In orange the
-# baseline, which finds nothing in its first epoch and little in its second. The good trials are ahead from the start, and still are
+# baseline, which finds nothing in its first epoch and little in its second. The good trials are ahead by their second epoch, and still are
 # when all curves have flattened. Part of that is the size of the batch: one of 8 makes twice as many steps in an epoch as the
 # baseline's 16.
 
@@ -415,6 +415,6 @@ for score in ("dice", "mean_iou"):
 #   another.
 # - It is about the simulated wells. On the real ones `CORROSEG_DATA=… python experiments/tune.py` asks the same.
 #
-# So the project's defaults stay as they are: they lose nothing on the test wells, and other notebooks compare with them.
+# So the project's defaults stay as they are: on the test wells no gain is to be seen, and other notebooks compare with them.
 #
 # **Next:** [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [the list of all review points](README.md)
