@@ -22,7 +22,7 @@ from helpers.data import COLUMNS, read_labels
 from helpers.dataset import data_preparation_pipeline
 from helpers.inference import predict_probabilities
 from helpers.metrics import count_pixels, summarise
-from helpers.runs import load_model
+from helpers.checkpoint import load_model
 from helpers.wells import well_from_frame
 
 

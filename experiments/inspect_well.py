@@ -19,7 +19,7 @@ from helpers.detection import calls, false_calls, fit_detection_curve, hit_or_mi
 from helpers.files import replace_atomically
 from helpers.inspection import groove_report
 from helpers.models.well_resunet import WellResUNet
-from helpers.runs import load_model
+from helpers.checkpoint import load_model
 from helpers.well_inference import predict_well, predict_well_by_patches
 from helpers.wells import well_from_frame
 

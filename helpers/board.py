@@ -15,6 +15,7 @@ from helpers.files import disk_errors
 from helpers.runs import Run
 
 PAIRS = {"loss": "Loss", "dice": "Dice", "mean_iou": "Mean IoU"}  # each of training and of validation
+PARTS = {"train": "Training", "val": "Validation"}
 SINGLE = {
     "learning_rate": "Learning rate",
     "seconds": "Seconds per epoch",
@@ -26,13 +27,17 @@ PICTURES = 6
 class Board:
     """Writes the event files of a run; a context manager, flushed after each epoch.
 
-    What a killed process logged after the last saved state is hidden when the run goes on.
+    Curves of training and of validation share a chart, so each of the two has a folder and a writer of its own.
+    `SummaryWriter.add_scalars` makes such folders too, but hides nothing of what a killed process logged after
+    the last saved state, as `purge_step` does here.
     """
 
     def __init__(self, run: Run):
         self.folder = run.folder
+        purge = {"purge_step": len(run.history) + 1}
         with disk_errors(run.folder, "written", run.folder):
-            self.writer = SummaryWriter(run.folder, purge_step=len(run.history) + 1 if run.history else None)
+            self.writer = SummaryWriter(run.folder, **purge)
+            self.parts = {part: SummaryWriter(run.folder / name, **purge) for part, name in PARTS.items()}
             if not run.history:
                 self._log_graph(run)
 
@@ -40,13 +45,14 @@ class Board:
         return self
 
     def __exit__(self, *_):
-        self.writer.close()
+        for writer in (self.writer, *self.parts.values()):
+            writer.close()
 
     def _log_graph(self, run: Run) -> None:
         """Once, for the models that can be drawn: Mask R-CNN's path depends on what it sees."""
         if hasattr(run.model, "own_loss"):
             return
-        example = torch.zeros(1, 1, PATCH_SIZE, PATCH_SIZE, device=next(run.model.parameters()).device)
+        example = torch.zeros(1, 1, PATCH_SIZE, PATCH_SIZE, device=run.device)
         run.model.eval()
         with warnings.catch_warnings():  # TensorBoard's graphs need torch.jit, whose days are numbered
             warnings.simplefilter("ignore")
@@ -55,24 +61,25 @@ class Board:
     def log_epoch(self, row: dict[str, float]) -> None:
         """A row of the run's history: training against validation, learning rate, speed."""
         with disk_errors(self.folder, "written", self.folder):
-            for key, title in PAIRS.items():
-                values = {"Training": row[f"train_{key}"], "Validation": row[f"val_{key}"]}
-                self.writer.add_scalars(f"Training vs. Validation {title}", values, row["epoch"])
+            for part, writer in self.parts.items():
+                for key, title in PAIRS.items():
+                    writer.add_scalar(f"Training vs. Validation {title}", row[f"{part}_{key}"], row["epoch"])
+                writer.flush()
             for key, title in SINGLE.items():
                 self.writer.add_scalar(title, row[key], row["epoch"])
             self.writer.flush()
 
-    def log_pictures(self, run: Run, loader: DataLoader, epoch: int) -> None:
+    def log_pictures(self, run: Run, loader: DataLoader) -> None:
         """The same few validation patches with the outlines of label and prediction, every few epochs."""
+        epoch = run.history[-1]["epoch"]
         if epoch % run.config.picture_every != 0 and epoch != run.last_epoch:
             return
         from helpers.plots import draw_patches  # here, so that training does not need seaborn
 
         images, masks, shown = _some_images(loader)
-        device = next(run.model.parameters()).device
         run.model.eval()
         with torch.inference_mode():
-            found = [run.model(image[None].to(device))[0].sigmoid().cpu() for image in shown]
+            found = [run.model(image[None].to(run.device))[0].sigmoid().cpu() for image in shown]
         images, masks = ([part[0].numpy() for part in parts] for parts in (images, masks))
         found = [part[0].numpy() >= run.config.threshold for part in found]
         titles = [f"validation image {number + 1}" for number in range(len(images))]
@@ -119,10 +126,8 @@ def read_scalars(run_folder: Path) -> pd.DataFrame:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     sources = {key: ("", title) for key, title in SINGLE.items()}
-    for key, title in PAIRS.items():
-        for part, name in (("train", "Training"), ("val", "Validation")):
-            tag = f"Training vs. Validation {title}"
-            sources[f"{part}_{key}"] = (f"{tag}_{name}", tag)
+    for part, name in PARTS.items():
+        sources |= {f"{part}_{key}": (name, f"Training vs. Validation {PAIRS[key]}") for key in PAIRS}
     columns = {}
     for column, (folder, tag) in sources.items():
         events = EventAccumulator(str(Path(run_folder) / folder)).Reload()

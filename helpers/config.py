@@ -68,4 +68,4 @@ class Config:
     clip_norm: float = 1.0  # a longer gradient is shortened to this
     patience: int | None = None  # stop after this many epochs without a lower validation loss
     picture_every: int = 5  # epochs between pictures of validation patches in TensorBoard
-    compile: bool = False  # torch.compile: worth its first minute in long runs on a GPU
+    precision: str = "auto"  # of training: what the device is fastest in, see helpers.devices.precision_on

@@ -1,25 +1,39 @@
-"""A run: what `helpers.training.fit` works on, and how it is saved, resumed and loaded."""
+"""A run: what `helpers.training.fit` works on, and how it is started, saved and resumed."""
 
-import dataclasses
 import hashlib
 import platform
+import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import torch
-from accelerate.utils import broadcast_object_list, gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
+from helpers.checkpoint import (
+    build_trained,
+    config_from,
+    names_file,
+    plain_config,
+    read_checkpoint,
+    write_checkpoint,
+)
 from helpers.config import Config
-from helpers.engine import engine
-from helpers.files import DataError, replace_atomically
+from helpers.devices import (
+    best_device,
+    from_first,
+    gather,
+    precision_on,
+    process_count,
+    process_rank,
+)
+from helpers.files import DataError
 from helpers.losses import LOSSES
 from helpers.models import build_model
 
@@ -33,6 +47,7 @@ class Run:
     Attributes
     ----------
     folder : runs/corrosion_segmentation_trainer_<timestamp>, with event files and models.
+    scaler : keeps float16 gradients from vanishing; does nothing in other precisions.
     history : a dict an epoch, see `history_frame`.
     best_path, best_val_loss : the model of the lowest validation loss.
     first_epoch, last_epoch : of the present call of `fit`, or of the one that was interrupted.
@@ -43,8 +58,8 @@ class Run:
     loss_name: str
     model: nn.Module
     optimizer: Optimizer
+    scaler: torch.amp.GradScaler
     folder: Path
-    timestamp: str
     config: Config
     history: list[dict[str, float]] = field(default_factory=list)
     best_val_loss: float = float("inf")
@@ -58,6 +73,18 @@ class Run:
     @property
     def loss_fn(self) -> Callable[[Tensor, Tensor], Tensor]:
         return LOSSES[self.loss_name]
+
+    @property
+    def timestamp(self) -> str:
+        return self.folder.name.removeprefix(PREFIX)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    @property
+    def precision(self) -> torch.dtype:
+        return precision_on(self.device, self.config.precision)
 
     @property
     def last_path(self) -> Path:
@@ -85,8 +112,8 @@ class Run:
         if self.fingerprints and self.fingerprints != found:
             parts = [part for part in found if found[part] != self.fingerprints[part]]
             raise DataError(
-                f"{self.folder}: this run began with other {' and '.join(parts)} patches than those given. "
-                "Give it the same data, or start a new run."
+                f"{self.folder}: this run began with other {' and '.join(parts)} patches, or another seed of "
+                "their transforms, than those given. Give it the same data, or start a new run."
             )
         self.fingerprints = found
 
@@ -95,28 +122,33 @@ class Run:
         state = {"cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
             state["cuda"] = torch.cuda.get_rng_state()
-        self.random_states = gather_object([state])
+        self.random_states = gather(state)
         if loader is not None and loader.generator is not None:
             self.shuffle_state = loader.generator.get_state()
 
     def restore_random_state(self, loader: DataLoader) -> None:
         """Set all random generators as they were when the run stopped.
 
+        The loader of a new run shuffles as if it were new, whatever used it before.
+
         Raises
         ------
         ValueError : the run was begun with another number of processes.
         """
-        if len(self.random_states) != engine().num_processes:
+        if len(self.random_states) != process_count():
             raise ValueError(
                 f"{self.folder}: this run was trained in {len(self.random_states)} processes and cannot "
-                f"go on in {engine().num_processes}; launch it with as many as before."
+                f"go on in {process_count()}; launch it with as many as before."
             )
-        state = self.random_states[engine().process_index]
+        state = self.random_states[process_rank()]
         torch.set_rng_state(state["cpu"])
         if torch.cuda.is_available() and "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"])
-        if loader.generator is not None and self.shuffle_state is not None:
-            loader.generator.set_state(self.shuffle_state)
+        if loader.generator is not None:
+            if self.shuffle_state is None:
+                loader.generator.manual_seed(loader.generator.initial_seed())
+            else:
+                loader.generator.set_state(self.shuffle_state)
 
 
 def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **options) -> Run:
@@ -129,28 +161,27 @@ def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **o
 
     Raises
     ------
-    ValueError : there is no such model, option or loss.
+    ValueError : there is no such model, option, loss or precision.
     DataError : the folder `<config.runs_dir>/corrosion_segmentation_trainer_<timestamp>` cannot be made.
 
     >>> run = start_run("unet", Config(), dropout=0.1)  # doctest: +SKIP
     """
     if loss not in LOSSES:
         raise ValueError(f"No loss is called {loss!r}; choose one of {sorted(LOSSES)}.")
-    timestamp = [None]
-    if engine().is_main_process:
-        timestamp = [_make_folder(config)]
-    timestamp = broadcast_object_list(timestamp)[0]
-    run = _new(model_name, options, loss, config.runs_dir / f"{PREFIX}{timestamp}", config)
-    if engine().process_index:  # each process its own dropout; weights are those of the first
-        torch.manual_seed(config.seed + engine().process_index)
+    torch.manual_seed(config.seed)
+    model = build_model(model_name, **options)
+    folder = from_first(_make_folder(config) if process_rank() == 0 else None)
+    run = _prepare(model_name, options, loss, model, folder, config)
+    if process_rank():  # each process its own dropout; weights are those of the first
+        torch.manual_seed(config.seed + process_rank())
     run.keep_random_state()
     return run
 
 
-def _make_folder(config: Config) -> str:
+def _make_folder(config: Config) -> Path:
+    precision_on(best_device(), config.precision)  # a wrong one is told before there is a folder
     while True:
-        timestamp = datetime.now().strftime("%Y%m%d_%H%M%S")
-        folder = config.runs_dir / f"{PREFIX}{timestamp}"
+        folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
         try:
             folder.mkdir(parents=True)
         except FileExistsError:  # another run began in this second
@@ -161,20 +192,30 @@ def _make_folder(config: Config) -> str:
                 "Free the disk, or name another place in Config(runs_dir=...)."
             ) from error
         else:
-            return timestamp
+            return folder
 
 
-def _new(model_name: str, options: dict, loss: str, folder: Path, config: Config) -> Run:
-    torch.manual_seed(config.seed)
-    model = build_model(model_name, **options)
-    model = model.to(engine().device, memory_format=torch.channels_last)
+def _prepare(
+    model_name: str, options: dict, loss: str, model: nn.Module, folder: Path, config: Config
+) -> Run:
+    """Bring a model to its device, and give it an optimizer and a gradient scaler of its own."""
+    device = best_device()
+    if (
+        process_count() > 1 and device.type == "cuda"
+    ):  # statistics of the whole batch, not of a process's share
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    model = model.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    timestamp = folder.name.removeprefix(PREFIX)
-    return Run(model_name, options, loss, model, optimizer, folder, timestamp, config)
+    enabled = precision_on(device, config.precision) == torch.float16
+    scaler = torch.amp.GradScaler(device.type, enabled=enabled)
+    return Run(model_name, options, loss, model, optimizer, scaler, folder, config)
 
 
 def resume_run(folder: Path) -> Run:
     """Take up a run where it was interrupted; `fit(run, train_loader, val_loader)` then finishes the call.
+
+    All that the run depends on comes from its checkpoint, the config too: data for it are prepared with
+    `run.config`. Only folders are this machine's own.
 
     Raises
     ------
@@ -185,27 +226,29 @@ def resume_run(folder: Path) -> Run:
     """
     folder = Path(folder).resolve()
     path = folder / f"last_{folder.name.removeprefix(PREFIX)}.pt"
-    state = _read(path, "the state that helpers.training.fit saves after each epoch")
-    try:
-        settings = {
-            name: Path(value) if name.endswith("_dir") else tuple(value) if isinstance(value, list) else value
-            for name, value in state["config"].items()
-        }
-        config = dataclasses.replace(Config(**settings), runs_dir=folder.parent)
-        run = _new(state["model_name"], state["options"], state["loss"], folder, config)
-        _fill(run.model, state)
+    state = read_checkpoint(path, state=True)
+    with names_file(path):
+        config = replace(config_from(state["config"]), runs_dir=folder.parent)
+        model = build_trained(state)
+        run = _prepare(state["model_name"], state["options"], state["loss"], model, folder, config)
         run.optimizer.load_state_dict(state["optimizer"])
-        if state["scaler"]:
-            engine().scaler.load_state_dict(state["scaler"])
-        for name in ("history", "best_val_loss", "first_epoch", "last_epoch", "random_states"):
+        if run.scaler.is_enabled() and state["scaler"]:
+            run.scaler.load_state_dict(state["scaler"])
+        for name in (
+            "history",
+            "best_val_loss",
+            "first_epoch",
+            "last_epoch",
+            "random_states",
+            "shuffle_state",
+        ):
             setattr(run, name, state[name])
-        run.shuffle_state, run.fingerprints = state["shuffle_state"], state["data"]
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise DataError(
-            f"{path}: this state cannot be taken up ({error}). Was it saved by another version of helpers/? "
-            "Resume it with that version, or start a new run."
-        ) from error
-    run.best_path = folder / state["best_model"] if state["best_model"] else None
+        run.fingerprints = state["data"]
+        best = state["best_model"]
+        if best is not None:
+            if not re.fullmatch(rf"model_{re.escape(run.timestamp)}_\d+\.pt", best):
+                raise ValueError(f"its best model is {best!r}, which is no model of this run")
+            run.best_path = folder / best
     return run
 
 
@@ -218,8 +261,7 @@ def save_best(run: Run) -> None:
     """
     row = run.history[-1]
     path = run.folder / f"model_{run.timestamp}_{row['epoch']}.pt"
-    with replace_atomically(path) as temporary:
-        torch.save(_describe(run), temporary)
+    write_checkpoint(path, _describe(run))
     if run.best_path not in (None, path):
         run.best_path.unlink(missing_ok=True)
     run.best_val_loss, run.best_path = row["val_loss"], path
@@ -232,9 +274,9 @@ def save_last(run: Run) -> None:
     ------
     DataError : it cannot be written; the state before stays.
     """
-    state = _describe(run) | {
+    state = {
         "optimizer": run.optimizer.state_dict(),
-        "scaler": engine().scaler.state_dict() if engine().scaler else None,
+        "scaler": run.scaler.state_dict(),
         "history": run.history,
         "best_val_loss": run.best_val_loss,
         "best_model": run.best_path.name if run.best_path else None,
@@ -243,74 +285,31 @@ def save_last(run: Run) -> None:
         "random_states": run.random_states,
         "shuffle_state": run.shuffle_state,
     }
-    with replace_atomically(run.last_path) as temporary:
-        torch.save(state, temporary)
+    write_checkpoint(run.last_path, _describe(run) | state)
 
 
 def _describe(run: Run) -> dict[str, object]:
     """A model, and where it comes from: plain values and tensors only."""
-    config = {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in dataclasses.asdict(run.config).items()
-    }
     return {
         "model_name": run.model_name,
         "options": run.options,
         "loss": run.loss_name,
         "state_dict": run.model.state_dict(),
         "scores": run.history[-1] if run.history else {},
-        "seed": run.config.seed,
-        "config": config,
+        "config": plain_config(run.config),
         "data": run.fingerprints,
         "versions": {
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "numpy", "accelerate")},
+            **{name: version(name) for name in ("torch", "torchvision", "numpy")},
         },
     }
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of all images and masks of a dataset, in order, before any transform."""
+    """SHA-256 of all images and masks of a dataset, before any transform, and of the transforms' seed."""
     tensors = dataset.tensors if hasattr(dataset, "tensors") else (dataset.images, dataset.masks)
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(str(getattr(dataset, "seed", None)).encode())
     for tensor in tensors:
         for sample in tensor:  # of sections, whose sizes may differ, there is a list
             digest.update(sample.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def load_model(path: Path, device: torch.device | str = "cpu") -> nn.Module:
-    """Load a model that `fit` saved, in evaluation mode.
-
-    Only tensors and plain values are read (`weights_only=True`): a checkpoint cannot run code.
-
-    Raises
-    ------
-    DataError : the file is missing, damaged, or not a checkpoint of this project.
-    """
-    expected = "a model_<timestamp>_<epoch>.pt that helpers.training.fit saved"
-    checkpoint = _read(Path(path), expected)
-    try:
-        model = build_model(checkpoint["model_name"], **checkpoint["options"])
-        _fill(model, checkpoint)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise DataError(f"{path}: expected {expected}, found a file that is not one ({error}).") from error
-    return model.to(device).eval()
-
-
-def _fill(model: nn.Module, checkpoint: dict) -> None:
-    try:
-        model.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:  # it lists each weight, which nobody reads
-        raise ValueError(
-            f"its weights do not fit the architecture that it names, {checkpoint['model_name']!r}"
-        ) from error
-
-
-def _read(path: Path, expected: str) -> dict:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file; expected {expected}.") from error
-    except Exception as error:  # damaged files make torch raise many kinds
-        raise DataError(f"{path}: expected {expected}, found a file that is not one ({error}).") from error

@@ -17,7 +17,7 @@ from helpers.data import COLUMNS, read_images, write_csv
 from helpers.files import DataError
 from helpers.inference import predict_pixels
 from helpers.preprocess import repair_pixels
-from helpers.runs import load_model
+from helpers.checkpoint import load_model
 
 
 def predict_folder(

@@ -3,19 +3,19 @@
 import math
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import pandas as pd
 import torch
-from accelerate.optimizer import AcceleratedOptimizer
-from accelerate.utils import broadcast_object_list, gather_object
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from helpers.board import Board
-from helpers.engine import engine
+from helpers.devices import from_first, gather, process_count, process_rank, share_among_processes
 from helpers.losses import ignore_unknown
 from helpers.metrics import count_pixels, summarise
 from helpers.runs import Run, save_best, save_last
@@ -28,6 +28,8 @@ def train_one_epoch(
     optimizer: Optimizer,
     clip_norm: float | None = None,
     threshold: float = 0.5,
+    precision: torch.dtype = torch.float32,
+    scaler: torch.amp.GradScaler | None = None,
     bar: tqdm | None = None,
 ) -> tuple[float, Tensor]:
     """Train on every batch once; return the mean loss over patches, and the counts of `count_pixels`.
@@ -40,47 +42,44 @@ def train_one_epoch(
     loader : gives (images, masks), both (B, 1, H, W) float32; NaN in a mask is a pixel of unknown label.
     loss_fn : takes logits and masks, and returns the mean over the batch. A model that learns otherwise, as
         Mask R-CNN does, has `own_loss(images, masks)`, which is taken instead.
-    optimizer : prepared by `engine()`, as `fit` has it, each process trains on its share of every batch,
-        in mixed precision on a GPU; any other trains in this process alone, in float32.
     clip_norm : gradients longer than this are shortened to it.
     threshold : masks of the counts are the pixels of at least this probability.
+    precision : of the forward pass, by torch's autocast; the loss is taken in float32.
+    scaler : for float16, whose smallest gradients would vanish: it scales the loss, and leaves a step out
+        where a gradient is infinite.
     bar : moved on by one after each batch.
 
     Returns
     -------
-    The mean loss, and (N, 3) counts on the CPU in the order of this process's patches; (0, 3) where the
-    model has its own loss.
+    The mean loss over all processes' patches, and (N, 3) counts on the CPU in the order of this process's
+    patches; (0, 3) where the model has its own loss.
 
     Raises
     ------
     FloatingPointError : a loss was not finite; names the first batch's patches.
     """
-    together = isinstance(optimizer, AcceleratedOptimizer)
     device = next(model.parameters()).device
+    scaler = scaler or torch.amp.GradScaler(device.type, enabled=False)
     model.train()
     losses, sizes, counts = [], [], [torch.zeros((0, 3), dtype=torch.int64, device=device)]
     for images, masks in loader:
-        weight = 1.0
-        if together and engine().num_processes > 1:
-            images, masks, weight = _own_share(images, masks)
-        images, masks = images.to(device), masks.to(device)
+        images, masks, weight = _own_share(images, masks)
+        images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True)
         optimizer.zero_grad()
-        with engine().autocast() if together else nullcontext():
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             if hasattr(model, "own_loss"):
                 loss = model.own_loss(images, masks)
             else:
-                logits, masks = ignore_unknown(model(images), masks)
+                logits, masks = ignore_unknown(model(images).float(), masks)
                 loss = loss_fn(logits, masks)
                 if weight:
                     counts.append(count_pixels(logits.detach().sigmoid() >= threshold, masks.bool()))
-        if together:
-            engine().backward(weight * loss)
-        else:
-            loss.backward()
+        scaler.scale(weight * loss).backward()
+        scaler.unscale_(optimizer)
         if clip_norm is not None:
-            clip = engine().clip_grad_norm_ if together else nn.utils.clip_grad_norm_
-            clip(model.parameters(), clip_norm)
-        optimizer.step()
+            nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
         losses.append(loss.detach().float())
         sizes.append(len(images) if weight else 0)
         if bar is not None:
@@ -88,9 +87,10 @@ def train_one_epoch(
     losses, sizes = torch.stack(losses), torch.tensor(sizes, device=device)
     totals = torch.stack([losses @ sizes.float(), sizes.sum().float()])
     broken = (~torch.isfinite(losses)).float()
-    if together:
-        totals, broken = engine().reduce(totals, "sum"), engine().reduce(broken, "sum")
-    _check_finite(broken, loader)
+    if process_count() > 1:
+        dist.all_reduce(totals)
+        dist.all_reduce(broken)
+    _check_finite("training", broken, loader)
     return (totals[0] / totals[1]).item(), torch.cat(counts).cpu()
 
 
@@ -101,14 +101,14 @@ def _own_share(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, float]:
     for all, and training is what it would be in one process. A process that a small last batch has nothing
     for takes the first patch, which counts nothing: the others wait for its gradients.
     """
-    rank, processes = engine().process_index, engine().num_processes
-    rows = slice(rank, None, processes)
+    rank, processes = process_rank(), process_count()
     if rank >= len(images):
         return images[:1], masks[:1], 0.0
-    return images[rows], masks[rows], processes * len(images[rows]) / len(images)
+    share = images[rank::processes]
+    return share, masks[rank::processes], processes * len(share) / len(images)
 
 
-def _check_finite(broken: Tensor, loader: DataLoader) -> None:
+def _check_finite(part: str, broken: Tensor, loader: DataLoader) -> None:
     """Raise FloatingPointError if any batch is marked, by a number above 0, as one of a loss not finite."""
     if not broken.any():
         return
@@ -117,7 +117,7 @@ def _check_finite(broken: Tensor, loader: DataLoader) -> None:
     if hasattr(loader, "names_of_batch"):
         named = f" ({', '.join(loader.names_of_batch(batch))})"
     raise FloatingPointError(
-        f"The training loss is NaN or infinite in batch {batch + 1} of {len(broken)}{named}. "
+        f"The {part} loss is NaN or infinite in batch {batch + 1} of {len(broken)}{named}. "
         "Look at these images for NaN or extreme values; if they are fine, try a smaller learning rate. "
         "What was saved before this epoch is as it was."
     )
@@ -129,19 +129,23 @@ def evaluate(
 ) -> tuple[float, Tensor]:
     """Return the mean loss over patches, and the counts (N, 3) of `metrics.count_pixels`, on the CPU.
 
-    Masks are the pixels of probability >= `threshold`. The counts are in the loader's order.
+    All is in float32. Masks are the pixels of probability >= `threshold`; counts are in the loader's order.
+
+    Raises
+    ------
+    FloatingPointError : a loss was not finite; names the first batch's patches.
     """
     device = next(model.parameters()).device
     model.eval()
-    total = torch.zeros((), device=device)
-    counts = []
+    losses, counts = [], []
     for images, masks in loader:
-        images, masks = images.to(device), masks.to(device)
+        images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True)
         logits, masks = ignore_unknown(model(images), masks)
-        total += loss_fn(logits, masks) * len(images)
+        losses.append(loss_fn(logits, masks))
         counts.append(count_pixels(logits.sigmoid() >= threshold, masks.bool()))
-    counts = torch.cat(counts).cpu()
-    return total.item() / len(counts), counts
+    losses, sizes = torch.stack(losses), torch.tensor([len(part) for part in counts], device=device)
+    _check_finite("validation", ~torch.isfinite(losses), loader)
+    return (losses @ sizes.float() / sizes.sum()).item(), torch.cat(counts).cpu()
 
 
 def fit(
@@ -156,11 +160,19 @@ def fit(
     state as `last_<timestamp>.pt`. A run that was killed at any moment goes on from there
     (`helpers.runs.resume_run`) and ends as if it had not been.
 
-    What is random follows from the run's own state, not from what else was drawn between two calls.
+    What is random follows from the run's own state, not from what else was drawn between two calls, nor from
+    who used the training loader before. On a CPU the same seed, versions and number of threads give the same
+    bits. On a GPU cuDNN is asked for deterministic algorithms, but some operations have none there (the
+    backward pass of bilinear interpolation, for one), so the last digits may differ from run to run.
+
+    Where torchrun has started several processes, each trains on its share of every batch, and the loss curve
+    is that of one process but for rounding and for each process's own dropout. A network with batch
+    normalisation keeps that promise on GPUs only (`SyncBatchNorm`): on CPUs each process normalises its own
+    share.
 
     Parameters
     ----------
-    epochs : without it, a call that was killed is finished.
+    epochs : 1 or more; without it, a call that was killed is finished.
 
     Returns
     -------
@@ -168,64 +180,100 @@ def fit(
 
     Raises
     ------
-    ValueError : `epochs` is not given, and no call was interrupted.
+    ValueError : `epochs` is below 1, or not given though no call was interrupted.
     FloatingPointError : the loss is no longer finite. What was saved stays as it was.
     DataError : the run began with other data, or a file cannot be written.
     """
-    if epochs is not None:
-        run.first_epoch, run.last_epoch = len(run.history) + 1, len(run.history) + epochs
-    elif not run.unfinished:
-        raise ValueError("No call of fit was interrupted in this run: say how many epochs to add.")
+    _begin_call(run, epochs)
     run.check_data(train_loader.dataset, val_loader.dataset)
-    network, optimizer = _prepare(run)
+    network = _shared_network(run)
     run.restore_random_state(train_loader)
-    main = engine().is_main_process
-    if main:
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    first_process = process_rank() == 0
+    if first_process:
         save_last(run)
-    with (
-        Board(run) if main else nullcontext() as board,
-        tqdm(
-            total=(run.last_epoch - len(run.history)) * len(train_loader),
-            unit="batch",
-            leave=False,
-            mininterval=1,
-            file=sys.stderr,
-            disable=None if main else True,
-        ) as bar,
-    ):
-        for epoch in range(len(run.history) + 1, run.last_epoch + 1):
-            bar.set_description(f"epoch {epoch} of {run.last_epoch}", refresh=False)
-            rate = learning_rate_at(run, epoch)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            start = time.perf_counter()
-            train_loss, train_counts = train_one_epoch(
-                network, train_loader, run.loss_fn, optimizer, run.config.clip_norm, run.config.threshold, bar
-            )
-            seconds = time.perf_counter() - start
-            run.keep_random_state(train_loader)
-            val_loss, val_counts = _evaluate_once(run, val_loader)
-            scores = {"train": _gathered_scores(train_counts), "val": summarise(val_counts)}
-            row = {"epoch": epoch, "learning_rate": rate, "train_loss": train_loss, "val_loss": val_loss}
-            row |= {f"{part}_{name}": v for part, both in scores.items() for name, v in both.items()}
-            row |= {"seconds": seconds, "patches_per_second": len(train_loader.dataset) / seconds}
+    with _progress(run, len(train_loader)) as bar, Board(run) if first_process else nullcontext() as board:
+        while run.unfinished:
+            row = _one_epoch(run, network, train_loader, val_loader, bar)
             run.history.append(row)
-            improved = val_loss < run.best_val_loss
-            stop = _out_of_patience(run)
-            if stop:
-                run.last_epoch = epoch
-            if main:
+            improved = row["val_loss"] < run.best_val_loss
+            if _out_of_patience(run):
+                run.last_epoch = row["epoch"]
+            if first_process:
                 board.log_epoch(row)
-                board.log_pictures(run, val_loader, epoch)
+                board.log_pictures(run, val_loader)
                 if improved:
                     save_best(run)
                 save_last(run)
-            bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", refresh=False)
-            if stop:
-                break
-        if main:
+        if first_process:
             board.log_hyperparameters(run)
     return run.history_frame()
+
+
+def _begin_call(run: Run, epochs: int | None) -> None:
+    """Set the first and the last epoch of a call of `fit`."""
+    if epochs is None:
+        if not run.unfinished:
+            raise ValueError("No call of fit was interrupted in this run: say how many epochs to add.")
+    elif epochs < 1:
+        raise ValueError(f"Expected 1 epoch or more, found {epochs}.")
+    else:
+        run.first_epoch, run.last_epoch = len(run.history) + 1, len(run.history) + epochs
+
+
+def _shared_network(run: Run) -> nn.Module:
+    """The run's model as this and the other processes train it."""
+    if process_count() > 1 and hasattr(run.model, "own_loss"):
+        raise ValueError(f"{run.model_name} has its own loss, and trains in one process only.")
+    return share_among_processes(run.model)
+
+
+@contextmanager
+def _progress(run: Run, batches: int) -> Iterator[tqdm]:
+    """A bar over all batches that are left, drawn by the first process."""
+    left = (run.last_epoch - len(run.history)) * batches
+    silent = None if process_rank() == 0 else True  # None: silent where nobody looks at a terminal
+    with tqdm(total=left, unit="batch", leave=False, mininterval=1, file=sys.stderr, disable=silent) as bar:
+        yield bar
+
+
+def _one_epoch(
+    run: Run, network: nn.Module, train_loader: DataLoader, val_loader: DataLoader, bar: tqdm
+) -> dict[str, float]:
+    """Train and evaluate once; return the history's row."""
+    epoch = len(run.history) + 1
+    bar.set_description(f"epoch {epoch} of {run.last_epoch}", refresh=False)
+    rate = learning_rate_at(run, epoch)
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    start = time.perf_counter()
+    train_loss, train_counts = train_one_epoch(
+        network,
+        train_loader,
+        run.loss_fn,
+        run.optimizer,
+        run.config.clip_norm,
+        run.config.threshold,
+        run.precision,
+        run.scaler,
+        bar,
+    )
+    seconds = time.perf_counter() - start
+    run.keep_random_state(train_loader)
+    evaluated = None
+    if process_rank() == 0:
+        evaluated = evaluate(run.model, val_loader, run.loss_fn, run.config.threshold)
+    val_loss, val_counts = from_first(evaluated)
+    bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", refresh=False)
+    scores = {"train": _scores(torch.cat(gather(train_counts))), "val": _scores(val_counts)}
+    row = {"epoch": epoch, "learning_rate": rate, "train_loss": train_loss, "val_loss": val_loss}
+    row |= {f"{part}_{name}": value for part, both in scores.items() for name, value in both.items()}
+    return row | {"seconds": seconds, "patches_per_second": len(train_loader.dataset) / seconds}
+
+
+def _scores(counts: Tensor) -> dict[str, float]:
+    """`summarise`, or NaN for a model with its own loss, which has no counts in training."""
+    return summarise(counts) if len(counts) else {"dice": math.nan, "mean_iou": math.nan}
 
 
 def learning_rate_at(run: Run, epoch: int) -> float:
@@ -245,34 +293,9 @@ def learning_rate_at(run: Run, epoch: int) -> float:
     return run.config.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
-def _prepare(run: Run) -> tuple[nn.Module, Optimizer]:
-    network = run.model
-    if engine().num_processes > 1:
-        if hasattr(network, "own_loss"):
-            raise ValueError(f"{run.model_name} has its own loss, and trains in one process only.")
-        network = engine().prepare_model(network)
-    if run.config.compile:
-        network = torch.compile(network)
-    return network, engine().prepare_optimizer(run.optimizer)
-
-
-def _evaluate_once(run: Run, loader: DataLoader) -> tuple[float, Tensor]:
-    """`evaluate`, done by the first process for all."""
-    result = [None]
-    if engine().is_main_process:
-        result = [evaluate(run.model, loader, run.loss_fn, run.config.threshold)]
-    return broadcast_object_list(result)[0]
-
-
-def _gathered_scores(counts: Tensor) -> dict[str, float]:
-    if engine().num_processes > 1:
-        counts = torch.cat(gather_object([counts]))
-    if len(counts) == 0:
-        return {"dice": math.nan, "mean_iou": math.nan}
-    return summarise(counts)
-
-
 def _out_of_patience(run: Run) -> bool:
+    """Whether this call of `fit` has waited long enough for a validation loss below the run's lowest."""
     losses = [row["val_loss"] for row in run.history]
     since_best = len(losses) - 1 - losses.index(min(losses))
-    return run.config.patience is not None and since_best >= run.config.patience
+    of_this_call = len(losses) + 1 - run.first_epoch
+    return run.config.patience is not None and min(since_best, of_this_call) >= run.config.patience

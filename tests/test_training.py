@@ -22,13 +22,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from helpers import runs
 from helpers.board import read_scalars
+from helpers.checkpoint import load_model
 from helpers.dataset import BatchLoader, SegmentationDataset
-from helpers.engine import engine
 from helpers.files import DataError
 from helpers.inference import as_patches, predict_probabilities, threshold_curve
 from helpers.metrics import summarise
 from helpers.models import build_model
-from helpers.runs import load_model, resume_run, start_run
+from helpers.runs import resume_run, start_run
 from helpers.training import evaluate, fit, train_one_epoch
 
 
@@ -435,7 +435,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_training import loader
 from helpers.config import Config
-from helpers.engine import engine
+
 from helpers.runs import start_run
 from helpers.training import fit
 run = start_run("unet", Config(runs_dir=Path(sys.argv[1])), dropout=0.0)
