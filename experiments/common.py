@@ -7,7 +7,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,10 +19,10 @@ from helpers.colab import DataSource, find_data
 from helpers.config import Config
 from helpers.data import load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
+from helpers.files import DataError, disk_errors
 from helpers.preprocess import PreprocessData
 
 HERE = Path(__file__).parent
-
 
 HELP = {
     "budget": "patches shown to each model",
@@ -44,6 +44,27 @@ def parse_arguments(
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{HELP[name]} (default {default})")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser.parse_args()
+
+
+def run_from_command_line(main: Callable[[], None]) -> None:
+    """Run a script's main function. An error that it expects is told by its message, which says all."""
+    try:
+        main()
+    except (ValueError, FloatingPointError) as error:  # a DataError is a ValueError
+        sys.exit(str(error))
+
+
+def check_output(path: Path) -> None:
+    """Raise DataError, before hours of training, if a file cannot be written there."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: expected the name of a CSV to write, found something that is no file.")
+    with disk_errors(path, "written", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.exists()
+        with open(path, "a"):
+            pass
+        if not before:
+            path.unlink()
 
 
 def load_repaired() -> tuple[DataSource, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -79,7 +100,8 @@ class Results:
             "python": platform.python_version(),
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         }
-        self.rows = self._read() if self.path.exists() else pd.DataFrame()
+        check_output(self.path)
+        self.rows = self._read()
 
     def has(self, **key) -> bool:
         """Tell whether a row with this key, of the same data, is there."""
@@ -100,7 +122,7 @@ class Results:
         rows = [row | self.provenance for row in rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-        if not self.path.exists():
+        if self.rows.empty:
             writer.writeheader()
         writer.writerows(rows)
         with open(self.path, "a", newline="") as file:
@@ -108,4 +130,6 @@ class Results:
         self.rows = self._read()
 
     def _read(self) -> pd.DataFrame:
+        if not self.path.exists():
+            return pd.DataFrame()
         return pd.read_csv(self.path, float_precision="round_trip")

@@ -9,7 +9,7 @@ It uses one core, so that seconds mean the same on a machine of two cores and of
 """
 
 import torch
-from common import Results, judge_of, parse_arguments
+from common import Results, judge_of, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
 from helpers.colab import find_data
@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_from_command_line(main)

@@ -5,7 +5,7 @@ one left out, against the clean truth where it is known.
 """
 
 import numpy as np
-from common import Results, load_repaired, parse_arguments
+from common import Results, load_repaired, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
 from helpers.experiment import counts_on, train_on
@@ -32,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_from_command_line(main)

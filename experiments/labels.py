@@ -8,7 +8,7 @@ test wells.
 
 import numpy as np
 import pandas as pd
-from common import Results, load_repaired, parse_arguments
+from common import Results, load_repaired, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
 from helpers.config import Config
@@ -80,4 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_from_command_line(main)

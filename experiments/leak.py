@@ -7,7 +7,7 @@ wells left out (what is true).
 """
 
 import numpy as np
-from common import Results, load_repaired, parse_arguments
+from common import Results, load_repaired, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
 from helpers.experiment import WELL_FOLDS, counts_on, hold_out, train_on
@@ -43,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_from_command_line(main)

@@ -6,7 +6,7 @@ ruined ones. "none" drops nothing; the others drop about as many patches as SPE/
 """
 
 import numpy as np
-from common import Results, load_repaired, parse_arguments
+from common import Results, load_repaired, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
 from helpers.config import Config
@@ -38,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_from_command_line(main)

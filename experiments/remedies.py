@@ -6,7 +6,7 @@ wells are counted by what became of each groove, see helpers/analysis.py. Nothin
 
 import numpy as np
 import torch
-from common import Results, load_repaired, parse_arguments
+from common import Results, load_repaired, parse_arguments, run_from_command_line
 from torch import nn
 from torchvision.transforms import v2
 from tqdm import tqdm
@@ -74,4 +74,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_from_command_line(main)

@@ -1,58 +1,105 @@
-"""The baseline of notebook 04 from the command line: in one process, or in several that accelerate launches.
+"""The baseline of notebook 04 from the command line: in one process, or in several that torchrun starts.
 
-On two GPUs: `accelerate launch --multi_gpu --num_processes 2 experiments/train.py`. On two processes of a
-CPU the same with ACCELERATE_USE_CPU=true before it. Each batch is shared out among the processes, so the loss
-curve is that of one process. A run that was killed goes on with `--resume FOLDER`.
+On two GPUs: `torchrun --standalone --nproc_per_node 2 experiments/train.py`; without GPUs the same command
+trains in two processes of the CPU. Each batch is shared out among the processes, so the loss curve is that of one process
+(for networks with batch normalisation on GPUs only, see `helpers.training.fit`).
+
+A run that was killed goes on with `--resume FOLDER`, a finished one gets more epochs with `--epochs` as well.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
+import torch.distributed as dist
+from common import run_from_command_line
+
+from helpers.checkpoint import load_model
 from helpers.colab import find_data
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
-from helpers.engine import engine
+from helpers.devices import best_device, first_goes_ahead, join_processes, process_rank
 from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.models import ARCHITECTURES
-from helpers.runs import load_model, resume_run, start_run
+from helpers.runs import Run, resume_run, start_run
 from helpers.training import evaluate, fit
+
+DEFAULTS = {"epochs": 20, "patience": None, "seed": Config().seed, "model": "unet", "loss": "bce"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--patience", type=int, help="stop after so many epochs without a lower loss")
-    parser.add_argument("--seed", type=int, default=Config().seed)
-    parser.add_argument("--model", choices=ARCHITECTURES, default="unet")
-    parser.add_argument("--loss", choices=LOSSES, default="bce")
-    parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of all runs")
-    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
-    arguments = parser.parse_args()
-    with engine().main_process_first():  # it makes the simulated wells and data/interim
-        source = find_data()
-        data = data_preparation_pipeline(source.folder, Config(seed=arguments.seed))
+    arguments = read_arguments()
+    join_processes()
     if arguments.resume:
         run = resume_run(arguments.resume)
-        history = fit(run, data.train, data.val)
+        epochs, config = epochs_to_add(run, arguments), run.config
     else:
-        config = Config(runs_dir=arguments.runs, patience=arguments.patience, seed=arguments.seed)
-        run = start_run(arguments.model, config, arguments.loss)
-        history = fit(run, data.train, data.val, arguments.epochs)
-    if engine().is_main_process:
+        given = {name: getattr(arguments, name) for name in DEFAULTS}
+        chosen = DEFAULTS | {name: value for name, value in given.items() if value is not None}
+        config = Config(seed=chosen["seed"], patience=chosen["patience"], runs_dir=arguments.runs)
+        epochs = chosen["epochs"]
+    with first_goes_ahead():  # it makes the simulated wells and data/interim
+        source = find_data()
+        data = data_preparation_pipeline(source.folder, config)
+    if not arguments.resume:
+        run = start_run(chosen["model"], config, chosen["loss"])
+    history = fit(run, data.train, data.val, epochs)
+    if process_rank() == 0:
         print(history.round(4).to_string())
         print(f"Data: {source.description}")
         for name, path in (("lowest validation loss", run.best_path), ("last epoch", run.last_path)):
-            model = load_model(path, engine().device)
+            model, config = load_model(path, best_device())
             for part in ("val", "test"):
-                _, counts = evaluate(model, getattr(data, part), run.loss_fn, run.config.threshold)
+                _, counts = evaluate(model, getattr(data, part), run.loss_fn, config.threshold)
                 print(f"{name}, {part}: {summarise(counts)}")
         print(f"Saved in {run.folder}")
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def read_arguments() -> argparse.Namespace:
+    """Read the command line. What is not given is None: a resumed run has its own."""
+
+    def positive(text: str) -> int:
+        if int(text) < 1:
+            raise argparse.ArgumentTypeError(f"expected 1 or more, found {text}")
+        return int(text)
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=positive, help=f"to train, or to add (default {DEFAULTS['epochs']})")
+    parser.add_argument("--patience", type=positive, help="stop after so many epochs without a lower loss")
+    parser.add_argument("--seed", type=int, help=f"(default {DEFAULTS['seed']})")
+    parser.add_argument("--model", choices=ARCHITECTURES, help=f"(default {DEFAULTS['model']})")
+    parser.add_argument("--loss", choices=LOSSES, help=f"(default {DEFAULTS['loss']})")
+    parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of all runs")
+    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
+    return parser.parse_args()
+
+
+def epochs_to_add(run: Run, arguments: argparse.Namespace) -> int | None:
+    """What `fit` is to do with a resumed run: None finishes the call that was interrupted.
+
+    Raises
+    ------
+    ValueError : an argument contradicts the run.
+    """
+    its_own = {
+        "patience": run.config.patience,
+        "seed": run.config.seed,
+        "model": run.model_name,
+        "loss": run.loss_name,
+    }
+    if run.unfinished:
+        its_own["epochs"] = run.last_epoch + 1 - run.first_epoch
+    for name, value in its_own.items():
+        given = getattr(arguments, name)
+        if given not in (None, value):
+            raise ValueError(
+                f"--{name} {given} contradicts {run.folder}, which was begun with {value}. "
+                f"Leave --{name} out to go on with the run, or leave --resume out to begin another."
+            )
+    return None if run.unfinished else arguments.epochs
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:  # a DataError among them; its message says all
-        sys.exit(str(error))
+    run_from_command_line(main)

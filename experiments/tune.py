@@ -13,14 +13,13 @@ wells.
 """
 
 import argparse
-import sys
 from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from common import HERE, Results, judge_of
+from common import HERE, Results, judge_of, run_from_command_line
 from optuna.trial import TrialState
 
 from helpers.colab import DataSource, find_data
@@ -126,7 +125,4 @@ class Tuning:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:  # a DataError among them; its message says all
-        sys.exit(str(error))
+    run_from_command_line(main)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from common import Results, judge_of, parse_arguments
+from common import Results, judge_of, parse_arguments, run_from_command_line
 from torch import nn
 
 from helpers.colab import find_data
@@ -146,4 +146,4 @@ def score(variant, model, y, images, data, source, views) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    main()
+    run_from_command_line(main)

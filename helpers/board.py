@@ -27,9 +27,9 @@ PICTURES = 6
 class Board:
     """Writes the event files of a run; a context manager, flushed after each epoch.
 
-    Curves of training and of validation share a chart, so each of the two has a folder and a writer of its own.
-    `SummaryWriter.add_scalars` makes such folders too, but hides nothing of what a killed process logged after
-    the last saved state, as `purge_step` does here.
+    Curves of training and of validation share a chart, so each of the two has a folder and a writer of its
+    own. `SummaryWriter.add_scalars` makes such folders too, but does not hide what a killed process logged
+    after the last saved state, as `purge_step` does here.
     """
 
     def __init__(self, run: Run):

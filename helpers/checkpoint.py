@@ -20,10 +20,13 @@ from helpers.files import DataError, replace_atomically
 from helpers.losses import LOSSES
 from helpers.models import build_model
 
-MODEL_FIELDS = {"model_name", "options", "loss", "state_dict", "scores", "config", "data", "versions"}
+MODEL_FIELDS = {  # what each is
+    "model_name": str, "options": dict, "loss": str, "state_dict": dict, "scores": dict, "config": dict,
+    "data": dict, "versions": dict,
+}  # fmt: skip
 STATE_FIELDS = MODEL_FIELDS | {  # what a run needs besides, to go on
-    "optimizer", "scaler", "history", "best_val_loss", "best_model", "first_epoch", "last_epoch",
-    "random_states", "shuffle_state",
+    "optimizer": dict, "scaler": dict, "history": list, "best_val_loss": float, "best_model": str | None,
+    "first_epoch": int, "last_epoch": int, "random_states": list, "shuffle_state": torch.Tensor | None,
 }  # fmt: skip
 
 
@@ -94,6 +97,9 @@ def read_checkpoint(path: Path, state: bool = False) -> dict[str, object]:
             raise ValueError(f"{expected}, found a {type(checkpoint).__name__}")
         wanted = STATE_FIELDS if state or "optimizer" in checkpoint else MODEL_FIELDS
         _compare_names("fields", checkpoint, wanted)
+        for name, kind in wanted.items():
+            if not isinstance(checkpoint[name], kind):
+                raise ValueError(f"its field {name} is {checkpoint[name]!r}, expected {kind}")
         config_from(checkpoint["config"])
         if checkpoint["loss"] not in LOSSES:
             raise ValueError(f"its loss is {checkpoint['loss']!r}; known are {', '.join(LOSSES)}")
@@ -155,7 +161,7 @@ def config_from(plain: dict[str, object]) -> Config:
     return Config(**values)
 
 
-def _compare_names(what: str, found: dict, wanted: set[str] | dict) -> None:
+def _compare_names(what: str, found: dict, wanted: dict) -> None:
     missing, unknown = sorted(set(wanted) - set(found)), sorted(map(str, set(found) - set(wanted)))
     if missing or unknown:
         raise ValueError(

@@ -1,7 +1,7 @@
 """Where a training runs: on which device, in which precision, in one process or in several.
 
-Several are what `torchrun` starts, for example `torchrun --nproc_per_node 2 experiments/train.py`. Each has
-its own copy of the model, and torch.distributed averages their gradients.
+Several are what torchrun starts, for example `torchrun --standalone --nproc_per_node 2
+experiments/train.py`. Each has its own copy of the model, and torch.distributed averages their gradients.
 """
 
 import os

@@ -34,7 +34,8 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
         )
     model.eval()
     device = next(model.parameters()).device
-    return torch.cat([model(images.to(device)).sigmoid().float().cpu() for images, _ in loader])
+    batches = (images.to(device, non_blocking=True) for images, _ in loader)
+    return torch.cat([model(images).sigmoid().float().cpu() for images in batches])
 
 
 @torch.inference_mode()

@@ -25,14 +25,7 @@ from helpers.checkpoint import (
     write_checkpoint,
 )
 from helpers.config import Config
-from helpers.devices import (
-    best_device,
-    from_first,
-    gather,
-    precision_on,
-    process_count,
-    process_rank,
-)
+from helpers.devices import best_device, from_first, gather, precision_on, process_count, process_rank
 from helpers.files import DataError
 from helpers.losses import LOSSES
 from helpers.models import build_model
@@ -200,9 +193,7 @@ def _prepare(
 ) -> Run:
     """Bring a model to its device, and give it an optimizer and a gradient scaler of its own."""
     device = best_device()
-    if (
-        process_count() > 1 and device.type == "cuda"
-    ):  # statistics of the whole batch, not of a process's share
+    if process_count() > 1 and device.type == "cuda":  # statistics of the batch, not of a process's share
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     model = model.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
@@ -234,21 +225,14 @@ def resume_run(folder: Path) -> Run:
         run.optimizer.load_state_dict(state["optimizer"])
         if run.scaler.is_enabled() and state["scaler"]:
             run.scaler.load_state_dict(state["scaler"])
-        for name in (
-            "history",
-            "best_val_loss",
-            "first_epoch",
-            "last_epoch",
-            "random_states",
-            "shuffle_state",
-        ):
-            setattr(run, name, state[name])
+        run.history, run.best_val_loss = state["history"], state["best_val_loss"]
+        run.first_epoch, run.last_epoch = state["first_epoch"], state["last_epoch"]
+        run.random_states, run.shuffle_state = state["random_states"], state["shuffle_state"]
         run.fingerprints = state["data"]
-        best = state["best_model"]
-        if best is not None:
-            if not re.fullmatch(rf"model_{re.escape(run.timestamp)}_\d+\.pt", best):
-                raise ValueError(f"its best model is {best!r}, which is no model of this run")
-            run.best_path = folder / best
+        if state["best_model"] is not None:  # a name from a file must not lead to other files
+            if not re.fullmatch(rf"model_{re.escape(run.timestamp)}_\d+\.pt", state["best_model"]):
+                raise ValueError(f"its best model is {state['best_model']!r}, which is no model of this run")
+            run.best_path = folder / state["best_model"]
     return run
 
 

@@ -44,7 +44,8 @@ def train_one_epoch(
         Mask R-CNN does, has `own_loss(images, masks)`, which is taken instead.
     clip_norm : gradients longer than this are shortened to it.
     threshold : masks of the counts are the pixels of at least this probability.
-    precision : of the forward pass, by torch's autocast; the loss is taken in float32.
+    precision : of the forward pass, by torch's autocast; the loss is taken in float32. Only `fit` asks for
+        the precision that its device is fastest in, all other trainings are in float32.
     scaler : for float16, whose smallest gradients would vanish: it scales the loss, and leaves a step out
         where a gradient is infinite.
     bar : moved on by one after each batch.
@@ -52,7 +53,7 @@ def train_one_epoch(
     Returns
     -------
     The mean loss over all processes' patches, and (N, 3) counts on the CPU in the order of this process's
-    patches; (0, 3) where the model has its own loss.
+    patches, without those of which no pixel's label is known; (0, 3) where the model has its own loss.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def train_one_epoch(
     device = next(model.parameters()).device
     scaler = scaler or torch.amp.GradScaler(device.type, enabled=False)
     model.train()
-    losses, sizes, counts = [], [], [torch.zeros((0, 3), dtype=torch.int64, device=device)]
+    losses, sizes, counts = [], [], _Counts(threshold, device)
     for images, masks in loader:
         images, masks, weight = _own_share(images, masks)
         images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True)
@@ -70,10 +71,10 @@ def train_one_epoch(
             if hasattr(model, "own_loss"):
                 loss = model.own_loss(images, masks)
             else:
-                logits, masks = ignore_unknown(model(images).float(), masks)
-                loss = loss_fn(logits, masks)
+                logits = model(images).float()
+                loss = loss_fn(*ignore_unknown(logits, masks))
                 if weight:
-                    counts.append(count_pixels(logits.detach().sigmoid() >= threshold, masks.bool()))
+                    counts.add(logits.detach(), masks)
         scaler.scale(weight * loss).backward()
         scaler.unscale_(optimizer)
         if clip_norm is not None:
@@ -91,7 +92,25 @@ def train_one_epoch(
         dist.all_reduce(totals)
         dist.all_reduce(broken)
     _check_finite("training", broken, loader)
-    return (totals[0] / totals[1]).item(), torch.cat(counts).cpu()
+    return (totals[0] / totals[1]).item(), counts.all()
+
+
+class _Counts:
+    """Gathers the counts of a model's masks, batch by batch, where the tensors are."""
+
+    def __init__(self, threshold: float, device: torch.device):
+        self.threshold = threshold
+        self.counts = [torch.zeros((0, 3), dtype=torch.int64, device=device)]
+        self.known = [torch.zeros(0, dtype=torch.bool, device=device)]
+
+    def add(self, logits: Tensor, masks: Tensor) -> None:
+        self.known.append(~masks.isnan().flatten(1).all(dim=1))
+        logits, masks = ignore_unknown(logits, masks)
+        self.counts.append(count_pixels(logits.sigmoid() >= self.threshold, masks.bool()))
+
+    def all(self) -> Tensor:
+        """(N, 3), on the CPU, of the images with any pixel of known label: two empty masks would agree."""
+        return torch.cat(self.counts)[torch.cat(self.known)].cpu()
 
 
 def _own_share(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, float]:
@@ -129,7 +148,8 @@ def evaluate(
 ) -> tuple[float, Tensor]:
     """Return the mean loss over patches, and the counts (N, 3) of `metrics.count_pixels`, on the CPU.
 
-    All is in float32. Masks are the pixels of probability >= `threshold`; counts are in the loader's order.
+    All is in float32. Masks are the pixels of probability >= `threshold`; counts are in the loader's order,
+    without the images of which no pixel's label is known.
 
     Raises
     ------
@@ -137,15 +157,16 @@ def evaluate(
     """
     device = next(model.parameters()).device
     model.eval()
-    losses, counts = [], []
+    losses, sizes, counts = [], [], _Counts(threshold, device)
     for images, masks in loader:
         images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True)
-        logits, masks = ignore_unknown(model(images), masks)
-        losses.append(loss_fn(logits, masks))
-        counts.append(count_pixels(logits.sigmoid() >= threshold, masks.bool()))
-    losses, sizes = torch.stack(losses), torch.tensor([len(part) for part in counts], device=device)
+        logits = model(images)
+        losses.append(loss_fn(*ignore_unknown(logits, masks)))
+        counts.add(logits, masks)
+        sizes.append(len(images))
+    losses, sizes = torch.stack(losses), torch.tensor(sizes, device=device)
     _check_finite("validation", ~torch.isfinite(losses), loader)
-    return (losses @ sizes.float() / sizes.sum()).item(), torch.cat(counts).cpu()
+    return (losses @ sizes.float() / sizes.sum()).item(), counts.all()
 
 
 def fit(
@@ -166,9 +187,9 @@ def fit(
     backward pass of bilinear interpolation, for one), so the last digits may differ from run to run.
 
     Where torchrun has started several processes, each trains on its share of every batch, and the loss curve
-    is that of one process but for rounding and for each process's own dropout. A network with batch
-    normalisation keeps that promise on GPUs only (`SyncBatchNorm`): on CPUs each process normalises its own
-    share.
+    is that of one process but for rounding and for each process's own dropout, stochastic depth included. A
+    network with batch normalisation (ResUNet, VGG16-U-Net, AG-CUResNeSt, WellResUNet) keeps that promise on
+    GPUs only, by `SyncBatchNorm`: on CPUs each process normalises its own share.
 
     Parameters
     ----------
@@ -252,11 +273,11 @@ def _one_epoch(
         train_loader,
         run.loss_fn,
         run.optimizer,
-        run.config.clip_norm,
-        run.config.threshold,
-        run.precision,
-        run.scaler,
-        bar,
+        clip_norm=run.config.clip_norm,
+        threshold=run.config.threshold,
+        precision=run.precision,
+        scaler=run.scaler,
+        bar=bar,
     )
     seconds = time.perf_counter() - start
     run.keep_random_state(train_loader)

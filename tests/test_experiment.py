@@ -1,24 +1,13 @@
-import importlib.util
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from helpers.colab import DataSource
-from helpers.config import PROJECT_ROOT
 from helpers.data import COLUMNS
 from helpers.experiment import WELL_FOLDS, FlippedBatches, counts_on, hold_out, train_on
 from helpers.metrics import summarise
 from helpers.wells import ALL_WELLS, parse_name, patch_name, wells_of
-
-specification = importlib.util.spec_from_file_location(
-    "experiments_common", PROJECT_ROOT / "experiments" / "common.py"
-)
-common = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(common)
 
 
 @pytest.fixture(scope="module")
@@ -109,36 +98,3 @@ def test_wells_that_cannot_be_held_out_are_named(simulated):
     y = simulated[1]
     with pytest.raises(ValueError, match=r"\[3\].*20%"):
         hold_out(y[wells_of(y) == 3], "wells", 0)
-
-
-@pytest.mark.parametrize("script", ["leak", "difficulty", "outliers", "compare"])
-def test_a_script_goes_on_where_it_was_killed(script, tmp_path):
-    """Its CSV of the simulated wells is complete, so it has nothing to do and changes nothing."""
-    kept = PROJECT_ROOT / "experiments" / f"{script}_simulated.csv"
-    copy = tmp_path / kept.name
-    copy.write_bytes(kept.read_bytes())
-    command = [sys.executable, f"experiments/{script}.py", "--output", str(copy)]
-    subprocess.run(command, cwd=PROJECT_ROOT, check=True, capture_output=True, timeout=120)
-    assert copy.read_bytes() == kept.read_bytes()
-
-
-def test_results_of_a_run_are_written_whole_and_found_again(tmp_path):
-    source = DataSource(tmp_path, simulated=True, labels="simulated labels")
-    path = tmp_path / "study_simulated.csv"
-    results = common.Results(path, "study.py", source)
-    results.add_all([{"seed": 0, "epoch": epoch, "dice": 0.5} for epoch in (1, 2)])
-    results.add(seed=1, epoch=1, dice=0.25)
-    again = common.Results(path, "study.py", source)
-    assert list(again.rows["epoch"]) == [1, 2, 1]
-    assert again.has(seed=0) and again.has(seed=1) and not again.has(seed=2)
-    assert {"data", "judge", "command", "torch"} <= {*again.rows}
-
-
-def test_the_training_script_trains_and_takes_up_a_run(tmp_path):
-    command = [sys.executable, "experiments/train.py"]
-    options = {"cwd": PROJECT_ROOT, "capture_output": True, "text": True, "timeout": 300}
-    done = subprocess.run([*command, "--epochs", "1", "--runs", str(tmp_path)], check=True, **options)
-    assert "Saved in" in done.stdout
-    (folder,) = tmp_path.iterdir()
-    again = subprocess.run([*command, "--resume", str(folder)], check=False, **options)
-    assert again.returncode and again.stderr.startswith("No call of fit was interrupted")

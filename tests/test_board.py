@@ -1,0 +1,103 @@
+import json
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from unittest.mock import patch
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from stripes import loader, new_run
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from helpers.board import read_scalars
+from helpers.runs import resume_run, save_last
+from helpers.training import evaluate, fit
+
+
+def test_tensorboard_answers_with_the_scalars_of_a_run(config):
+    run = new_run(config)
+    history = fit(run, loader(), loader(), epochs=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "tensorboard.main",
+        "--logdir",
+        str(config.runs_dir),
+        "--port",
+        str(port),
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    query = urlencode({"run": f"{run.folder.name}/Validation",
+                       "tag": "Training vs. Validation Loss"})  # fmt: skip
+    try:
+        answer, wait_until = [], time.monotonic() + 60
+        while not answer and time.monotonic() < wait_until:
+            time.sleep(0.5)
+            with suppress(OSError):  # not listening yet, or the run not yet read: 404
+                url = f"http://127.0.0.1:{port}/data/plugin/scalars/scalars?{query}"
+                answer = json.load(urlopen(url, timeout=5))
+    finally:
+        server.kill()
+        server.wait()
+    assert [point[2] for point in answer] == pytest.approx(history["val_loss"].tolist())
+
+
+def test_tensorboard_gets_pictures_graph_and_hyperparameters(config):
+    run = new_run(config, picture_every=2)
+    fit(run, loader(), loader(), epochs=3)
+    events = EventAccumulator(str(run.folder)).Reload()
+    assert [event.step for event in events.Images("Validation patches")] == [2, 3]
+    assert events.Tags()["graph"]
+    assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
+    assert events.Scalars("final/val_loss")[-1].value == pytest.approx(run.history[-1]["val_loss"])
+
+
+def test_tensorboard_gets_what_the_history_has(config):
+    run = new_run(config)
+    fit(run, loader(), loader(), epochs=2)
+    history = fit(run, loader(), loader(), epochs=1)
+    logged = read_scalars(run.folder)
+    assert list(logged.index) == [1, 2, 3]
+    for column in logged:
+        assert logged[column].tolist() == pytest.approx(history[column].tolist(), rel=1e-6)
+
+
+def test_after_a_kill_each_curve_has_each_step_once(config):
+    """The killed process had logged its third epoch, but not yet saved it."""
+    run = new_run(config)
+
+    def killed(run):
+        if len(run.history) == 3:
+            raise KeyboardInterrupt
+        save_last(run)
+
+    with patch("helpers.training.save_last", side_effect=killed), pytest.raises(KeyboardInterrupt):
+        fit(run, loader(8), loader(8), epochs=4)
+    fit(resume_run(run.folder), loader(8), loader(8))
+    for folder in ("", "Training", "Validation"):
+        events = EventAccumulator(str(run.folder / folder)).Reload()
+        tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("final/")]
+        assert tags
+        for tag in tags:
+            assert [event.step for event in events.Scalars(tag)] == [1, 2, 3, 4], (folder, tag)
+
+
+def test_events_are_written_after_each_epoch(config):
+    run = new_run(config)
+    train = loader()
+    logged = []
+
+    def look(*arguments):
+        if run.history:
+            logged.append(len(read_scalars(run.folder)))
+        return evaluate(*arguments)
+
+    with patch("helpers.training.evaluate", side_effect=look):
+        fit(run, train, loader(), epochs=3)
+    assert logged == [1, 2]

@@ -1,0 +1,208 @@
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from stripes import loader, new_run, stripes
+from torch.utils.data import TensorDataset
+
+from helpers import runs
+from helpers.checkpoint import load_model, plain_config
+from helpers.config import Config
+from helpers.files import DataError
+from helpers.runs import resume_run
+from helpers.training import fit
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of one epoch, with settings that are not the defaults; read only."""
+    config = Config(runs_dir=tmp_path_factory.mktemp("runs"), value_std=0.05, threshold=0.3, seed=3)
+    run = new_run(config)
+    fit(run, loader(), loader(), epochs=1)
+    run.model.eval()
+    return run
+
+
+@pytest.fixture
+def folder(trained, tmp_path) -> Path:
+    """A copy of the run's folder, to be damaged."""
+    return shutil.copytree(trained.folder, tmp_path / trained.folder.name)
+
+
+def last(folder: Path) -> Path:
+    (path,) = folder.glob("last_*.pt")
+    return path
+
+
+def test_a_saved_model_is_loaded_back_with_its_config(trained):
+    for path in (trained.best_path, trained.last_path):
+        model, config = load_model(path)
+        images, _ = stripes(4)
+        torch.testing.assert_close(model(images), trained.model(images))
+        assert not model.training
+        assert (config.value_std, config.threshold, config.seed) == (0.05, 0.3, 3)
+        assert config == replace(trained.config, runs_dir=Config().runs_dir)
+
+
+def test_a_checkpoint_holds_its_scores_and_versions_but_no_folder(trained):
+    checkpoint = torch.load(trained.best_path, weights_only=True)
+    assert checkpoint["scores"] == trained.history[-1]
+    assert checkpoint["config"] == plain_config(trained.config)
+    assert checkpoint["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert checkpoint["data"]["train"] == runs.fingerprint(TensorDataset(*stripes()))
+    assert str(trained.folder.parent).encode() not in trained.last_path.read_bytes()
+
+
+FULL_DISK = """
+import resource
+import sys
+sys.path[:0] = [{root!r}, {tests!r}]
+from stripes import loader
+from helpers.files import DataError
+from helpers.runs import resume_run, save_best, save_last
+run = resume_run({folder!r})
+run.best_val_loss = float("inf")
+whole = run.last_path.stat().st_size
+before = {{path: path.read_bytes() for path in run.folder.glob("*.pt")}}
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+for step in range(16):
+    size = whole * step // 16
+    for save in (save_best, save_last):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size if save is save_last else size // 4, unlimited))
+        try:
+            save(run)
+        except DataError as error:
+            print(error)
+        else:
+            print("saved", size)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+assert {{path: path.read_bytes() for path in run.folder.glob("*.pt")}} == before
+assert not [path for path in run.folder.iterdir() if path.name.startswith(".")]
+resume_run(run.folder)
+"""
+
+
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_what_was_there(folder):
+    """A real limit on the size of files, as a full disk: writing breaks off at 16 different bytes."""
+    tests = Path(__file__).parent
+    code = FULL_DISK.format(root=str(tests.parent), tests=str(tests), folder=str(folder))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    messages = done.stdout.splitlines()
+    assert len(messages) == 32
+    for message in messages:
+        assert message.startswith(str(folder)) and "could not be written" in message
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text"])
+def test_a_file_that_is_no_checkpoint_is_named(trained, tmp_path, damage):
+    path = tmp_path / "model.pt"
+    if damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "truncated":
+        path.write_bytes(trained.best_path.read_bytes()[:-1000])
+    elif damage == "text":
+        path.write_text("a model")
+    with pytest.raises(DataError, match=r"model\.pt.*model_<timestamp>_<epoch>\.pt") as error:
+        load_model(path)
+    assert "weights_only" not in str(error.value)  # torch's advice to trust the file
+
+
+def test_a_flipped_bit_is_noticed_or_changes_nothing(trained, folder):
+    """Flips in the zip's own padding and times are of no consequence."""
+    path, draw, noticed = last(folder), random.Random(0), 0
+    whole = path.read_bytes()
+    right = torch.load(path, weights_only=True)["state_dict"]
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            found = load_model(path)[0].state_dict()
+        except DataError as error:
+            assert str(path) in str(error)
+            noticed += 1
+        else:
+            assert all(torch.equal(found[name], tensor) for name, tensor in right.items())
+    assert noticed > 50
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path):
+    class Exploit:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    torch.save({"model_name": "unet", "state_dict": Exploit()}, tmp_path / "model.pt")
+    with pytest.raises(DataError):
+        load_model(tmp_path / "model.pt")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_bare_tensor_is_no_checkpoint(tmp_path):
+    torch.save(torch.zeros(3), tmp_path / "model.pt")
+    with pytest.raises(DataError, match=r"model\.pt.*found a Tensor"):
+        load_model(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"loss": "mse"}, "loss is 'mse'"),
+        ({"model_name": "resunet"}, "do not fit the architecture that it names, 'resunet'"),
+        ({"model_name": "alexnet"}, "'alexnet'"),
+        ({"options": {"dropot": 0.1}}, "no option dropot"),
+        ({"note": "hello"}, "unknown: note"),
+        ({"scores": None}, "scores is None"),
+        ({"history": "good"}, "history is 'good'"),
+        ({"config": {"seed": 0}}, "missing: .*threshold"),
+        ({"optimizer": {}}, "cannot be used"),
+        ({"best_model": "../../precious.pt"}, "no model of this run"),
+        ({"best_model": "model_1_1.pt/../../precious.pt"}, "no model of this run"),
+    ],
+)
+def test_an_odd_field_is_told_with_the_file(folder, change, told):
+    path = last(folder)
+    torch.save(torch.load(path, weights_only=True) | change, path)
+    with pytest.raises(DataError, match=told) as error:
+        resume_run(folder)
+    assert str(path) in str(error.value)
+
+
+def test_a_setting_of_another_kind_is_told_with_the_file(folder):
+    state = torch.load(last(folder), weights_only=True)
+    state["config"]["value_std"] = "0.02"
+    torch.save(state, last(folder))
+    with pytest.raises(DataError, match=r"last_.*value_std is '0\.02', expected one like 0\.02"):
+        load_model(last(folder))
+
+
+@pytest.mark.parametrize("missing", ["config", "state_dict", "shuffle_state"])
+def test_a_missing_field_is_told_with_the_file(folder, missing):
+    state = torch.load(last(folder), weights_only=True)
+    del state[missing]
+    torch.save(state, last(folder))
+    with pytest.raises(DataError, match=f"last_.*missing: {missing}"):
+        resume_run(folder)
+
+
+def test_weights_that_are_not_numbers_are_refused(folder):
+    state = torch.load(last(folder), weights_only=True)
+    state["state_dict"]["head.bias"][0] = torch.nan
+    torch.save(state, last(folder))
+    with pytest.raises(DataError, match=r"last_.*1 of its weights are NaN or infinite, first head\.bias"):
+        load_model(last(folder))
+
+
+def test_a_file_that_the_checkpoint_names_elsewhere_is_not_deleted(folder):
+    precious = folder.parent / "precious.pt"
+    precious.write_text("mine")
+    state = torch.load(last(folder), weights_only=True)
+    torch.save(state | {"best_model": "../precious.pt", "best_val_loss": 9.0}, last(folder))
+    with pytest.raises(DataError):
+        fit(resume_run(folder), loader(), loader(), epochs=1)
+    assert precious.read_text() == "mine"

@@ -1,0 +1,227 @@
+"""The ways of a GPU and of several processes, on whatever machine runs this.
+
+No GPU is needed: torch's float16 autocast and its gradient scaler work on a CPU too, and they go through the
+same code of ours.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+import torch
+from stripes import loader, new_run
+from timm.layers import DropPath
+from torch import nn
+
+from helpers.devices import precision_on
+from helpers.losses import bce
+from helpers.models import ARCHITECTURES, build_model
+from helpers.runs import resume_run, start_run
+from helpers.training import fit, train_one_epoch
+
+GPU = torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision"), [((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)]
+)
+def test_a_gpu_calculates_in_the_short_numbers_that_it_knows(capability, precision):
+    with patch("torch.cuda.get_device_capability", return_value=capability):
+        assert precision_on(GPU) == precision
+
+
+def test_a_cpu_calculates_in_float32_unless_told_otherwise():
+    assert precision_on(torch.device("cpu")) == torch.float32
+    assert precision_on(torch.device("cpu"), "float16") == torch.float16
+
+
+def test_an_unknown_precision_is_refused_before_a_folder_is_made(config):
+    with pytest.raises(ValueError, match=r"'half'"):
+        new_run(config, precision="half")
+    assert not config.runs_dir.exists()
+
+
+# --- float16 -----------------------------------------------------------------------------------------
+
+
+class Stopped:
+    """A loader that is stopped in the middle of its second epoch."""
+
+    def __init__(self, loader):
+        self.loader, self.epochs = loader, 0
+        self.dataset, self.generator = loader.dataset, loader.generator
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        self.epochs += 1
+        for number, batch in enumerate(self.loader):
+            if self.epochs == 2 and number == 1:
+                raise KeyboardInterrupt
+            yield batch
+
+
+def small(shuffle: bool = True):
+    return loader(6, batch_size=2, shuffle=shuffle)
+
+
+def weights(run) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in run.model.parameters()]
+
+
+def test_float16_is_what_the_convolutions_calculate_in(config):
+    run = new_run(config, precision="float16")
+    seen = set()
+    for module in run.model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda module, _, output: seen.add((module.training, output.dtype)))
+    fit(run, small(), small(False), epochs=1)
+    assert seen == {(True, torch.float16), (False, torch.float32)}  # training, and evaluation
+
+
+@pytest.mark.slow
+def test_float16_goes_through_the_whole_of_notebook_4(config):
+    """Fit, fit again, stopped, resumed, and a second run in the same process: as if never stopped."""
+    config = replace(config, precision="float16")
+    runs = [new_run(config), new_run(config)]
+    for run in runs:
+        fit(run, small(), small(False), epochs=2)
+        fit(run, small(), small(False), epochs=1)
+    fit(runs[0], small(), small(False), epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        fit(runs[1], Stopped(small()), small(False), epochs=2)
+    resumed = resume_run(runs[1].folder)
+    assert resumed.precision == torch.float16
+    fit(resumed, small(), small(False))
+    assert all(map(torch.equal, weights(resumed), weights(runs[0])))
+    assert resumed.scaler.state_dict() == runs[0].scaler.state_dict()
+    assert len(resumed.history) == 5 and resumed.scaler.get_scale() == 2**16
+
+
+@pytest.mark.slow
+def test_float16_learns_to_find_grooves(config):
+    run = new_run(config, precision="float16")
+    assert fit(run, loader(shuffle=True), loader(), epochs=6)["val_dice"].iloc[-1] > 0.9
+
+
+def test_an_infinite_gradient_is_skipped_and_the_scale_recovers(config):
+    run = new_run(config, precision="float16")
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**80, backoff_factor=2.0**-70, growth_interval=2)
+    before = weights(run)
+    arguments = run.model, loader(2, 2), run.loss_fn, run.optimizer
+    options = {"clip_norm": 1.0, "precision": torch.float16, "scaler": run.scaler}
+    train_one_epoch(*arguments, **options)  # one batch
+    assert all(map(torch.equal, before, weights(run)))
+    assert run.scaler.get_scale() == 2**10
+    train_one_epoch(*arguments, **options)
+    assert not any(map(torch.equal, before, weights(run)))
+    train_one_epoch(*arguments, **options)
+    assert run.scaler.get_scale() == 2**11
+    assert all(torch.isfinite(parameter).all() for parameter in weights(run))
+
+
+def test_a_run_knows_nothing_of_the_infinite_gradients_of_another(config):
+    first, second = (new_run(config, precision="float16") for _ in range(2))
+    first.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**80)
+    fit(first, loader(2, 2), loader(2, 2), epochs=1)
+    fit(second, loader(2, 2), loader(2, 2), epochs=1)
+    assert first.scaler.get_scale() == 2**79 and second.scaler.get_scale() == 2**16
+
+
+def test_finished_models_do_not_stay_in_memory(config):
+    import gc
+    import weakref
+
+    run = new_run(config, precision="float16")
+    fit(run, loader(2, 2), loader(2, 2), epochs=1)
+    model = weakref.ref(run.model)
+    del run
+    gc.collect()
+    assert model() is None
+
+
+def test_gradients_are_clipped_by_their_true_length_whatever_the_scale(config):
+    steps = []
+    for scale in (1.0, 2.0**10):
+        torch.manual_seed(0)
+        model = build_model("unet", dropout=0.0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+        before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+        train_one_epoch(model, loader(2, 2), bce, optimizer, clip_norm=0.01, scaler=scaler)
+        steps.append(nn.utils.parameters_to_vector(model.parameters()).detach() - before)
+    assert [step.norm().item() for step in steps] == pytest.approx([0.01, 0.01], rel=1e-3)
+
+
+# --- several processes -------------------------------------------------------------------------------
+
+DISTRIBUTED = """
+import json
+import sys
+from pathlib import Path
+from torch import nn
+sys.path[:0] = [{root!r}, {tests!r}]
+from test_devices import trained
+from helpers.config import Config
+from helpers.devices import join_processes, process_rank
+from helpers.models import ARCHITECTURES
+join_processes()
+config = Config(runs_dir=Path(sys.argv[1]))
+losses = {{name: trained(name, config) for name in ARCHITECTURES if name != "mask_rcnn"}}
+if process_rank() == 0:
+    Path(sys.argv[2]).write_text(json.dumps(losses))
+"""
+
+
+def trained(name: str, config) -> dict[str, list[float]]:
+    """The losses of an epoch, whose last batch has one patch, without dropout."""
+    run = start_run(name, config)
+    for module in run.model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, DropPath):  # stochastic depth is a dropout of layers
+            module.drop_prob = 0.0
+    history = fit(run, loader(5, 4, shuffle=True), loader(4), epochs=1)
+    return history[["train_loss", "val_loss"]].to_dict("list")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_as_one(config, tmp_path):
+    """Every architecture can be shared out; without batch normalisation the losses are those of one."""
+    script, answer = tmp_path / "distributed.py", tmp_path / "losses.json"
+    tests = Path(__file__).parent
+    script.write_text(DISTRIBUTED.format(root=str(tests.parent), tests=str(tests)))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run(
+        [*launch, str(script), str(config.runs_dir), str(answer)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        check=True,
+        timeout=600,
+    )
+    losses = json.loads(answer.read_text())
+    assert [*losses, "mask_rcnn"] == list(ARCHITECTURES)
+    compared = []
+    for name, two in losses.items():
+        if not any("BatchNorm" in type(module).__name__ for module in build_model(name).modules()):
+            one = trained(name, replace(config, runs_dir=tmp_path / "one"))
+            for part in one:
+                assert two[part] == pytest.approx(one[part], rel=2e-3), (name, part)
+            compared.append(name)
+    assert {"unet", "attention_unet", "unet++", "vit", "deit"} <= set(compared)
+    folders = list(config.runs_dir.iterdir())
+    assert len(folders) == len(losses)  # only the first process makes one
+
+
+def test_a_model_with_its_own_loss_trains_in_one_process_only(config):
+    run = start_run("mask_rcnn", config)
+    with (
+        patch("helpers.training.process_count", return_value=2),
+        pytest.raises(ValueError, match="mask_rcnn.*one process"),
+    ):
+        fit(run, loader(2, 2), loader(2, 2), epochs=1)

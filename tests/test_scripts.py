@@ -1,0 +1,164 @@
+"""The command lines under experiments/."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from unittest.mock import Mock, patch
+
+import pytest
+import torch
+from stripes import stripes
+
+from helpers.checkpoint import load_model
+from helpers.colab import DataSource
+from helpers.config import PROJECT_ROOT
+from helpers.dataset import BatchLoader, PreparedData, SegmentationDataset
+from helpers.files import DataError
+from helpers.runs import resume_run, save_last
+from helpers.transforms import flip_transform
+
+sys.path.insert(0, str(PROJECT_ROOT / "experiments"))
+import common
+import train
+
+SCRIPTS = [path for path in sorted((PROJECT_ROOT / "experiments").glob("*.py")) if path.name != "common.py"]
+
+
+@pytest.mark.parametrize("script", ["leak", "difficulty", "outliers", "compare"])
+def test_a_script_goes_on_where_it_was_killed(script, tmp_path):
+    """Its CSV of the simulated wells is complete, so it has nothing to do and changes nothing."""
+    kept = PROJECT_ROOT / "experiments" / f"{script}_simulated.csv"
+    copy = tmp_path / kept.name
+    copy.write_bytes(kept.read_bytes())
+    command = [sys.executable, f"experiments/{script}.py", "--output", str(copy)]
+    subprocess.run(command, cwd=PROJECT_ROOT, check=True, capture_output=True, timeout=120)
+    assert copy.read_bytes() == kept.read_bytes()
+
+
+def test_results_of_a_run_are_written_whole_and_found_again(tmp_path):
+    source = DataSource(tmp_path, simulated=True, labels="simulated labels")
+    path = tmp_path / "study_simulated.csv"
+    results = common.Results(path, "study.py", source)
+    results.add_all([{"seed": 0, "epoch": epoch, "dice": 0.5} for epoch in (1, 2)])
+    results.add(seed=1, epoch=1, dice=0.25)
+    again = common.Results(path, "study.py", source)
+    assert list(again.rows["epoch"]) == [1, 2, 1]
+    assert again.has(seed=0) and again.has(seed=1) and not again.has(seed=2)
+    assert {"data", "judge", "command", "torch"} <= {*again.rows}
+
+
+@pytest.mark.parametrize("script", [path.name for path in SCRIPTS])
+def test_every_script_tells_its_errors_in_one_line(script):
+    text = (PROJECT_ROOT / "experiments" / script).read_text()
+    assert text.endswith('if __name__ == "__main__":\n    run_from_command_line(main)\n')
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("wells 2"), DataError("wells 2"), FloatingPointError("wells 2")]
+)
+def test_an_expected_error_is_told_by_its_message(error):
+    with pytest.raises(SystemExit, match="^wells 2$"):
+        common.run_from_command_line(Mock(side_effect=error))
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "experiments/leak.py", "--output", str(tmp_path / "file" / "study.csv")]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"{tmp_path / 'file' / 'study.csv'}: could not be written" in done.stderr
+
+
+def test_an_output_that_is_a_folder_or_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(DataError, match=name):
+            common.check_output(tmp_path / name)
+
+
+def test_checking_an_output_leaves_nothing_and_changes_nothing(tmp_path):
+    (tmp_path / "study.csv").write_text("seed\n1\n")
+    common.check_output(tmp_path / "study.csv")
+    common.check_output(tmp_path / "new" / "study.csv")
+    assert (tmp_path / "study.csv").read_text() == "seed\n1\n"
+    assert not (tmp_path / "new" / "study.csv").exists()
+
+
+def test_the_training_script_trains_and_takes_up_a_run(tmp_path):
+    command = [sys.executable, "experiments/train.py"]
+    options = {"cwd": PROJECT_ROOT, "capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run([*command, "--epochs", "1", "--runs", str(tmp_path)], check=True, **options)
+    assert "Saved in" in done.stdout
+    (folder,) = tmp_path.iterdir()
+    again = subprocess.run([*command, "--resume", str(folder)], check=False, **options)
+    assert again.returncode and again.stderr.startswith("No call of fit was interrupted")
+    more = subprocess.run([*command, "--resume", str(folder), "--epochs", "1"], check=True, **options)
+    assert "\n2 " in more.stdout and "Saved in" in more.stdout
+
+
+# --- experiments/train.py, on a few patches ------------------------------------------------------------
+
+
+@pytest.fixture
+def few_patches(config, monkeypatch):
+    """The script's pipeline, on 24 patches whose order and augmentation follow from the seed."""
+    seeds = []
+
+    def prepare(folder, config):
+        seeds.append(config.seed)
+        dataset = SegmentationDataset.__new__(SegmentationDataset)
+        dataset.images, dataset.masks = stripes()
+        dataset.names = [f"well_1_patch_{number}" for number in range(len(dataset.images))]
+        dataset.transform, dataset.seed = flip_transform(config), config.seed
+        loaders = [BatchLoader(dataset, 8, shuffle, config.seed) for shuffle in (True, False, False)]
+        return PreparedData(*loaders, cleaning={})
+
+    monkeypatch.setattr(train, "data_preparation_pipeline", prepare)
+    monkeypatch.setattr(train, "find_data", lambda: DataSource(config.raw_dir, True, "simulated labels"))
+    return seeds
+
+
+def call(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+    train.main()
+
+
+def the_weights(runs: Path) -> dict[str, torch.Tensor]:
+    (path,) = runs.glob("*/last_*.pt")
+    return load_model(path)[0].state_dict()
+
+
+def test_a_killed_run_is_resumed_with_its_own_seed(config, few_patches, monkeypatch, tmp_path):
+    ends = []
+    for killed in (False, True):
+        runs = tmp_path / f"killed {killed}"
+        arguments = ["--seed", "3", "--epochs", "3", "--runs", str(runs)]
+        if killed:
+            saved = []
+
+            def kill(run, saved=saved):
+                saved.append(save_last(run))
+                if len(saved) == 2:  # before the first epoch, after it
+                    raise KeyboardInterrupt
+
+            with patch("helpers.training.save_last", side_effect=kill), pytest.raises(KeyboardInterrupt):
+                call(monkeypatch, *arguments)
+            (folder,) = runs.iterdir()
+            call(monkeypatch, "--resume", str(folder))
+        else:
+            call(monkeypatch, *arguments)
+        ends.append(the_weights(runs))
+    assert few_patches == [3, 3, 3]
+    assert all(torch.equal(ends[0][name], tensor) for name, tensor in ends[1].items())
+
+
+def test_an_argument_that_contradicts_the_run_is_an_error(config, few_patches, monkeypatch, tmp_path):
+    call(monkeypatch, "--epochs", "1", "--seed", "3", "--runs", str(tmp_path))
+    (folder,) = tmp_path.iterdir()
+    for name, value in (("seed", "4"), ("model", "resunet"), ("loss", "focal"), ("patience", "2")):
+        with pytest.raises(ValueError, match=f"--{name} {value} contradicts .*{folder.name}"):
+            call(monkeypatch, "--resume", str(folder), "--epochs", "1", f"--{name}", value)
+    call(monkeypatch, "--resume", str(folder), "--epochs", "1", "--seed", "3")
+    assert len(resume_run(folder).history) == 2
