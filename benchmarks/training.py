@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from helpers.colab import find_data
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
+from helpers.devices import best_device, precision_on
 from helpers.losses import bce
 from helpers.models import build_model
 from helpers.runs import start_run
@@ -59,15 +60,22 @@ def main() -> None:
     if arguments.rates:
         print(json.dumps(step_rates() | inference_rates()))
         return
-    threads, device = torch.get_num_threads(), "cuda" if torch.cuda.is_available() else "cpu"
-    print(f"torch {torch.__version__}, python {platform.python_version()}, {device}, {threads} threads\n")
+    device, threads = best_device(), torch.get_num_threads()
+    print(
+        f"torch {torch.__version__}, python {platform.python_version()}, {threads} threads, {device}, "
+        f"fit in {precision_on(device)}, the bare loop in {torch.float32}\n"
+    )
     show_overhead(arguments.rounds, arguments.epochs)
     show_rates(arguments.rounds)
 
 
 def show_overhead(rounds: int, epochs: int) -> None:
     data = data_preparation_pipeline(find_data(Config()).folder)
-    ready = {part: list(getattr(data, part)) for part in ("train", "val")}
+    device = best_device()
+    ready = {
+        part: [(images.to(device), masks.to(device)) for images, masks in getattr(data, part)]
+        for part in ("train", "val")
+    }
     seconds = {"bare": [], "fit": [], "train_one_epoch within fit": []}
     with tempfile.TemporaryDirectory() as folder:
         config = replace(Config(), runs_dir=Path(folder))
@@ -77,6 +85,8 @@ def show_overhead(rounds: int, epochs: int) -> None:
             for _ in range(epochs):
                 bare_epoch(run.model, run.optimizer, ready["train"])
                 bare_validation(run.model, ready["val"])
+            if device.type == "cuda":
+                torch.cuda.synchronize()
             seconds["bare"].append(time.perf_counter() - start)
             run = start_run("unet", config)
             start = time.perf_counter()

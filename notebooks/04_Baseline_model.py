@@ -73,13 +73,14 @@ from IPython import get_ipython
 
 from helpers import plots
 from helpers.board import read_scalars
+from helpers.checkpoint import load_model
 from helpers.colab import in_colab, print_versions
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
 from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.inference import as_patches, predict_probabilities, threshold_curve
 from helpers.metrics import count_pixels, iou, scores_per_well, summarise
-from helpers.runs import load_model, resume_run, start_run
+from helpers.runs import resume_run, start_run
 from helpers.training import fit
 from helpers.uncertainty import bootstrap, depth_blocks
 from helpers.wells import well_from_frame
@@ -121,7 +122,8 @@ print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
 #
 # *R3.6, R3.8, R3.9.* `train_one_epoch` does one epoch; `fit` calls it, evaluates, logs to TensorBoard, and saves the model
 # whenever its validation loss is the lowest so far. Within a call the learning rate falls along half a cosine, so that the last
-# epochs settle. On a GPU `fit` uses it, in mixed precision; the cell is the same.
+# epochs settle. On a GPU `fit` trains in mixed precision (bfloat16, or float16 with scaled gradients on Colab's T4); the cell is
+# the same.
 
 # %% tags=["nbval-ignore-output"]
 history = fit(run, prepared.train, prepared.val, epochs=first_epochs)
@@ -174,7 +176,8 @@ history = fit(run, prepared.train, prepared.val)
 history.tail(3).round(4)
 
 # %% [markdown]
-# It ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to see it.
+# On a CPU it ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to see
+# it. On a GPU a few operations are not deterministic, and the last digits may differ.
 #
 # ## 6 TensorBoard
 #
@@ -199,16 +202,17 @@ plots.show_history(read_scalars(run.folder))
 # ## 7 Scores
 #
 # *R3.9, R3.10.* Two models were saved: the one of the lowest validation loss, as the review asks, and the one of the last
-# epoch. Both are loaded from their files, as a user would, and scored on wells that they have not seen.
+# epoch. Both are loaded from their files, as a user would, with the settings that they were trained with, and scored on wells that
+# they have not seen.
 
 # %% tags=["nbval-ignore-output"]
 saved = {"lowest validation loss": run.best_path, "last epoch": run.last_path}
 probabilities = {}
 for name, path in saved.items():
-    model = load_model(path, device)
+    model, trained_with = load_model(path, device)
     for part in ("val", "test"):
         probabilities[name, part] = predict_probabilities(model, getattr(prepared, part))
-found = {key: values >= config.threshold for key, values in probabilities.items()}
+found = {key: values >= trained_with.threshold for key, values in probabilities.items()}
 print(f"lowest validation loss: epoch {history['val_loss'].idxmin()} of {len(history)}")
 
 # %% tags=["nbval-ignore-output"]
