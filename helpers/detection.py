@@ -169,7 +169,9 @@ def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
 
     Standard errors are clustered by stretch of wall, and bounds take the t distribution with one degree of
     freedom less than there are stretches. Two coefficients need three stretches; with fewer nothing is known
-    of how sure they are.
+    of how sure they are. Where few stretches differ much, bounds are still too bold: of 600 simulations each,
+    with 160 trials, a90/95 lay above the true a90 in 0.90 with 5 or 8 stretches, 0.92 with 12 or 18 and 0.95
+    with 30; without clustering in 0.79 (5), 0.82 (8), 0.87 (12), 0.89 (18) and 0.93 (30).
 
     Source: Cameron and Miller 2015, "A practitioner's guide to cluster-robust inference",
     https://doi.org/10.3368/jhr.50.2.317, sections II and VI.

@@ -33,8 +33,8 @@ def bootstrap(
     the wells are too few.
 
     Blocks are few, and the middle 95 % of plain draws would hold the true score less often than they say. So
-    each draw takes one block less from a well than it has, with weights that make up for it, which gives the
-    standard error without bias (Rao and Wu 1988, https://doi.org/10.1080/01621459.1988.10478591). The
+    each draw takes one block less from a well than it has, with weights that make up for it; the variance of
+    a mean is then without bias (Rao and Wu 1988, https://doi.org/10.1080/01621459.1988.10478591). The
     interval is that of Student's t on the scale of log odds, which keeps it between 0 and 1, with as many
     degrees of freedom as there are blocks less wells (the method "xlogit" of the R package survey,
     https://rdrr.io/pkg/survey/man/svyciprop.html).

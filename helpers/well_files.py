@@ -35,7 +35,7 @@ def open_well(path: Path) -> np.memmap:
         image = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: expected {expected}, could not read it ({reason_of(error)}).") from error
-    if not isinstance(image, np.memmap) or image.ndim != 2 or image.dtype.kind != "f":
+    if not isinstance(image, np.memmap) or image.dtype.kind != "f":
         found = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else "an archive"
         raise DataError(f"{path}: expected {expected}, found {found}.")
     try:

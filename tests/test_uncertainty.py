@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logit
 
 from helpers.metrics import dice_from_counts, iou_from_counts
 from helpers.synthetic import RECIPES
@@ -34,7 +35,7 @@ def test_the_standard_error_is_that_of_a_mean_and_the_margin_is_of_students_t():
     counts = torch.randint(5, 50, (10, 3), generator=torch.Generator().manual_seed(2))
     row = bootstrap(counts, patches(3, *range(0, 100, 10)), draws=20_000).loc["mean_iou"]
     error = iou_from_counts(counts.double()).std().item() / np.sqrt(10)
-    odds = np.log(row[["score", "low", "high"]].astype(float) / (1 - row[["score", "low", "high"]].astype(float)))
+    odds = logit(row[["score", "low", "high"]].astype(float))
     margin = 2.262 * error / (row["score"] * (1 - row["score"]))
     assert odds["high"] - odds["score"] == pytest.approx(margin, rel=0.03)
     assert odds["score"] - odds["low"] == pytest.approx(margin, rel=0.03)
@@ -102,7 +103,7 @@ UNLIKE = {2: (2.0, 0.9), 4: (0.0, 0.75), 5: (1.0, 0.25), 15: (3.0, 0.6)}
 
 
 def simulated_counts(wells: dict[int, tuple[float, float]], spread: float, rng: np.random.Generator, n: int):
-    """Counts of the test wells' patches, (n, N, 3): errors vary from block to block and from patch to patch."""
+    """Counts of the test wells' patches, (n, N, 3), whose errors vary by block and by patch."""
     blocks = depth_blocks(TEST_WELLS)
     hard, share = np.array([wells[parse_name(name)[0]] for name in TEST_WELLS]).T
     block = rng.normal(0, spread, (3, n, blocks.max() + 1))[:, :, blocks]
