@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,21 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """Raise DataError unless a file can be written as `path`: to be called before the work that fills it.
+
+    Its folder is made; what is at `path` stays as it is.
+    """
+    path = Path(path)
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise DataError(f"{path}: expected the name of a file to write, found a folder or a device.")
+    with disk_errors(path, "written", target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
 
 
 @contextmanager
