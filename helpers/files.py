@@ -45,17 +45,18 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 
 
 def check_output(path: Path) -> None:
-    """Raise DataError unless a file can be written as `path`: to be called before the work that fills it.
+    """Make sure that a file can be put at `path`, before long work whose result goes there.
 
-    Its folder is made; what is at `path` stays as it is.
+    Raises
+    ------
+    DataError : it cannot; an old file at `path` stays as it is.
     """
     path = Path(path)
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise DataError(f"{path}: expected the name of a file to write, found a folder or a device.")
-    with disk_errors(path, "written", target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=target.parent):
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: expected the name of a file to write, found something that is no file.")
+    with disk_errors(path, "written", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".part-", dir=path.parent):
             pass
 
 

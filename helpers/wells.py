@@ -138,7 +138,6 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
     Returns
     -------
     float32, (36 b, 36) or (36 b, 72), as `assemble_well` gives it. It ends with the last patch in `frame`.
-    A value beyond float32's range becomes infinite, which counts as unusable.
 
     Raises
     ------
@@ -151,7 +150,7 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
     if frame.shape[1] != PATCH_SIZE**2:
         raise ValueError(f"Expected {PATCH_SIZE**2} columns, one a pixel, found {frame.shape[1]}.")
     patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: no measurement either
         pixels = frame.iloc[list(rows.values())].to_numpy(np.float32)
     patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
     return assemble_well(patches, well)

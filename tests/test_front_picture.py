@@ -52,7 +52,7 @@ def test_a_picture_is_written_with_the_models_own_config(draw, config, tmp_path)
     ("name", "message"),
     [
         ("front.jpg", "front.jpg: expected the name of a picture that ends in .png"),
-        ("folder.png", "folder.png: expected the name of a file to write, found a folder"),
+        ("folder.png", "folder.png: expected the name of a file to write"),
         ("file/front.png", "front.png: could not be written"),
     ],
 )
