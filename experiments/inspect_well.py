@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import circmean, circstd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -57,7 +58,10 @@ def main() -> None:
     report = groove_report(calls(found >= config.threshold) > 0, thickness, found, config=config)
     print(f"Well {arguments.well}, {len(thickness)} rows: {len(report)} grooves")
     if len(report):
-        print(report.describe().loc[["mean", "std", "min", "max"]].round(3).to_string())
+        azimuth, others = report["azimuth_deg"], report.drop(columns="azimuth_deg")
+        # 359° and 1° are close, and their mean is 0°
+        print(f"Azimuth: {circmean(azimuth, high=360):.1f}° ± {circstd(azimuth, high=360):.1f}°")
+        print(others.describe().loc[["mean", "std", "min", "max"]].round(3).to_string())
     if arguments.output:
         with replace_atomically(arguments.output) as temporary:
             report.to_csv(temporary)

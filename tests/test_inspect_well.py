@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -55,6 +56,10 @@ def test_report_and_probability_of_detection(inspect, tmp_path):
     assert list(report) == COLUMNS
     assert f"Well 2, 1116 rows: {len(report)} grooves" in text
     assert len(report) > 0 and (report["length_rows"] >= 10).all()
+    directions = np.exp(1j * np.deg2rad(report["azimuth_deg"])).mean()
+    azimuth, spread = (float(number) for number in re.search(r"Azimuth: (.*)° ± (.*)°", text).groups())
+    assert azimuth == pytest.approx(np.rad2deg(np.angle(directions)) % 360, abs=0.06)
+    assert spread == pytest.approx(np.rad2deg(np.sqrt(-2 * np.log(np.abs(directions)))), abs=0.06)
     assert "160 grooves planted, in 18 stretches of wall" in text
     a90, a90_95 = (float(re.search(rf"{name} ([\d.]+)", text)[1]) for name in ("a90", "a90/95"))
     assert 0.015 < a90 < 0.06 and a90 < a90_95  # the pattern of the wall helps some grooves and hides others

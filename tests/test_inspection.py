@@ -113,7 +113,7 @@ def test_what_cannot_be_a_well_is_refused(shape):
     assert str(shape) in str(error.value)
 
 
-@pytest.mark.parametrize("broken", [-999.25, -999.0, np.nan, np.inf])
+@pytest.mark.parametrize("broken", [-999.25, -999.0, 999.25, 1e25, np.nan, np.inf])
 def test_what_was_not_measured_is_no_loss(well, broken):
     """Telemetry writes -999.25 where it has no value; as a thickness, it would be the deepest groove."""
     mask, thickness = well

@@ -3,14 +3,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from helpers.metrics import dice_from_counts, iou_from_counts
 from helpers.synthetic import RECIPES
 from helpers.uncertainty import bootstrap, depth_blocks
 from helpers.wells import parse_name, patch_name
-
-TEST_WELLS = [patch_name(well, patch) for well in (2, 4, 5, 15) for patch in range(RECIPES[well].patches)]
 
 
 def patches(well: int, *numbers: int) -> list[str]:
@@ -100,34 +98,41 @@ def test_no_counts_are_refused():
 # How hard the wells are, as log odds of a groove pixel to be found, and the share of patches with a groove
 ALIKE = {well: (1.5, 0.7) for well in (2, 4, 5, 15)}
 UNLIKE = {2: (2.0, 0.9), 4: (0.0, 0.75), 5: (1.0, 0.25), 15: (3.0, 0.6)}
+VALIDATION = {3: (-1.0, 0.84), 9: (0.0, 1e-9)}
 
 
-def simulated_counts(wells: dict[int, tuple[float, float]], spread: float, rng: np.random.Generator, n: int):
-    """Counts of the test wells' patches, (n, N, 3), whose errors vary by block and by patch."""
-    blocks = depth_blocks(TEST_WELLS)
-    hard, share = np.array([wells[parse_name(name)[0]] for name in TEST_WELLS]).T
+def simulated_counts(
+    wells: dict[int, tuple[float, float]], names: list[str], spread: float, rng: np.random.Generator, n: int
+) -> torch.Tensor:
+    """Counts of patches, (n, N, 3), whose errors vary by block and by patch."""
+    blocks = depth_blocks(names)
+    hard, share = np.array([wells[parse_name(name)[0]] for name in names]).T
     block = rng.normal(0, spread, (3, n, blocks.max() + 1))[:, :, blocks]
     patch = rng.normal(0, 0.5, (2, n, len(blocks)))
-    grooved = rng.random((n, len(blocks))) < 1 / (1 + np.exp(-np.log(share / (1 - share)) - block[0]))
+    grooved = rng.random((n, len(blocks))) < expit(logit(share) + block[0])
     true = np.where(grooved, rng.integers(60, 140, grooved.shape), 0)
-    tp = rng.binomial(true, 1 / (1 + np.exp(-(hard + block[1] + patch[0]))))
+    tp = rng.binomial(true, expit(hard + block[1] + patch[0]))
     fp = rng.binomial(1296 - true, np.minimum(0.012 * np.exp(0.8 * block[2] + patch[1]), 1))
     return torch.from_numpy(np.stack([tp, fp, true - tp], axis=-1))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("wells", "spread"), [(ALIKE, 0.4), (ALIKE, 1.0), (UNLIKE, 0.4), (UNLIKE, 1.0)])
-def test_an_interval_of_95_percent_holds_the_true_score_that_often(wells, spread):
-    """At the size of notebook 04: the 8 blocks of the simulated test wells."""
+@pytest.mark.parametrize(
+    ("wells", "spread", "blocks"),
+    [(ALIKE, 0.4, 8), (ALIKE, 1.0, 8), (UNLIKE, 1.0, 8), (VALIDATION, 1.0, 19)],
+)
+def test_an_interval_of_95_percent_holds_the_true_score_that_often(wells, spread, blocks):
+    """At the sizes of notebook 04, on simulated wells."""
     rng = np.random.default_rng(0)
-    many = simulated_counts(wells, spread, rng, 20_000)
+    names = [name for well in wells for name in patches(well, *range(RECIPES[well].patches))]
+    many = simulated_counts(wells, names, spread, rng, 10_000)
     true = {"dice": dice_from_counts(many.sum((0, 1)).double()).item()}
     true["mean_iou"] = iou_from_counts(many.double()).mean().item()
     held = {score: 0 for score in true}
-    samples = simulated_counts(wells, spread, rng, 1000)
+    samples = simulated_counts(wells, names, spread, rng, 1000)
     for counts in samples:
-        table = bootstrap(counts, TEST_WELLS, draws=400)
-        assert table.loc["dice", "blocks"] == 8
+        table = bootstrap(counts, names, draws=400)
+        assert table.loc["dice", "blocks"] == blocks
         for score, value in true.items():
             held[score] += table.loc[score, "low"] <= value <= table.loc[score, "high"]
     assert min(held.values()) / len(samples) >= 0.93
