@@ -15,14 +15,17 @@ import numpy as np
 import pandas as pd
 from torch.utils.data import DataLoader
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from helpers import plots
+from helpers.checkpoint import load_model
 from helpers.colab import find_data
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import COLUMNS, read_labels
 from helpers.dataset import data_preparation_pipeline
+from helpers.files import check_output, replace_atomically
 from helpers.inference import predict_probabilities
 from helpers.metrics import count_pixels, summarise
-from helpers.checkpoint import load_model
 from helpers.wells import well_from_frame
 
 
@@ -33,12 +36,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300, help="of each well, from the top (default 300)")
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "notebooks" / "front.png")
     arguments = parser.parse_args()
+    if arguments.output.suffix != ".png":
+        raise ValueError(f"{arguments.output}: expected the name of a picture that ends in .png.")
+    check_output(arguments.output)
     source = find_data()
     if not source.simulated:
         raise ValueError("Found the real images; set CORROSEG_DATA=simulated, theirs may not be published.")
-    config = Config()
+    model, config = load_model(arguments.model)
     test: DataLoader = data_preparation_pipeline(source.folder, config).test
-    found = predict_probabilities(load_model(arguments.model), test) >= config.threshold
+    found = predict_probabilities(model, test) >= config.threshold
     true = read_labels(source.folder / "y_clean.csv").loc[test.dataset.names]
     counts = count_pixels(found, test.dataset.masks.new_tensor(true.to_numpy()).view_as(found))
     print(f"Test wells, clean truth: {summarise(counts)}")
@@ -49,7 +55,8 @@ def main() -> None:
         arguments.wells,
         arguments.rows,
     )
-    plt.gcf().savefig(arguments.output, dpi=110)
+    with replace_atomically(arguments.output) as temporary:
+        plt.gcf().savefig(temporary, dpi=110)
     print(f"Written: {arguments.output}")
 
 

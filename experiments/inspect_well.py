@@ -2,24 +2,29 @@
 
     python experiments/inspect_well.py runs/<run>/last_<timestamp>.pt --well 2 --output grooves.csv
 
-The probability of detection is that of grooves 30 degrees wide and 72 rows long, planted in `--wall`, a well
-without grooves (9 or 10).
+The probability of detection is that of grooves 30 degrees wide and 72 rows long, planted in a wall without
+grooves: on real data `--wall`, on simulated data a new pipe made like it. A depth is nan where the curve does
+not get there.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import circmean, circstd
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from helpers.checkpoint import load_model
 from helpers.colab import find_data
-from helpers.config import Config
 from helpers.data import load_data
 from helpers.detection import calls, false_calls, fit_detection_curve, hit_or_miss
-from helpers.files import replace_atomically
+from helpers.files import check_output, replace_atomically
 from helpers.inspection import groove_report
 from helpers.models.well_resunet import WellResUNet
-from helpers.checkpoint import load_model
+from helpers.synthetic import simulate_sound_wall
 from helpers.well_inference import predict_well, predict_well_by_patches
 from helpers.wells import well_from_frame
 
@@ -29,35 +34,55 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="file of a trained model, of patches or of whole wells")
     parser.add_argument("--well", type=int, default=2, help="to report on (default 2)")
     parser.add_argument("--wall", type=int, default=9, choices=(9, 10), help="without grooves (default 9)")
+    parser.add_argument("--threshold", type=float, help="of the probability (default: the model's own)")
     parser.add_argument("--output", type=Path, help="CSV of the report")
     arguments = parser.parse_args()
-    source, config = find_data(), Config()
+    if arguments.output:
+        check_output(arguments.output)
+    model, config = load_model(arguments.model)
+    if arguments.threshold is not None:
+        if not 0 < arguments.threshold < 1:
+            raise ValueError(f"Expected a threshold between 0 and 1, found {arguments.threshold:g}.")
+        config = replace(config, threshold=arguments.threshold)
+    source = find_data()
     _, images = load_data(source.folder, config.unpacked_dir)
-    model = load_model(arguments.model)
 
     def probability(thickness: np.ndarray, well: int) -> np.ndarray:
         if isinstance(model, WellResUNet):
-            return predict_well(model, thickness)
-        return predict_well_by_patches(model, thickness, well)
+            return predict_well(model, thickness, config=config)
+        return predict_well_by_patches(model, thickness, well, config)
 
     print(f"Data: {source.description}")
     thickness = well_from_frame(images, arguments.well)
     found = probability(thickness, arguments.well)
-    report = groove_report(calls(found >= config.threshold) > 0, thickness, found)
+    report = groove_report(calls(found >= config.threshold) > 0, thickness, found, config=config)
     print(f"Well {arguments.well}, {len(thickness)} rows: {len(report)} grooves")
-    print(report.describe().loc[["mean", "std", "min", "max"]].round(3).to_string())
+    if len(report):
+        azimuth, others = report["azimuth_deg"], report.drop(columns="azimuth_deg")
+        # 359° and 1° are close, and their mean is 0°
+        print(f"Azimuth: {circmean(azimuth, high=360):.1f}° ± {circstd(azimuth, high=360):.1f}°")
+        print(others.describe().loc[["mean", "std", "min", "max"]].round(3).to_string())
     if arguments.output:
         with replace_atomically(arguments.output) as temporary:
             report.to_csv(temporary)
 
-    wall = well_from_frame(images, arguments.wall)
+    if source.simulated:
+        wall = simulate_sound_wall(100 * 36, arguments.wall)
+    else:
+        wall = well_from_frame(images, arguments.wall)
 
     def find(thickness: np.ndarray) -> np.ndarray:
         return probability(thickness, arguments.wall) >= config.threshold
 
-    planted = {"trials": 160, "depths": (0.004, 0.1), "width": 30, "length": 72, "seed": config.seed}
-    curve = fit_detection_curve(hit_or_miss(find, wall, **planted))
-    print(f"Wall of well {arguments.wall}: {false_calls(find, wall):.0f} false calls per 10,000 rows")
+    print(f"Wall like well {arguments.wall}: {false_calls(find, wall):.0f} false calls per 10,000 rows")
+    # The same grooves for every model, whatever its own seed
+    trials = hit_or_miss(find, wall, trials=160, depths=(0.004, 0.1), width=30, length=72, seed=0)
+    try:
+        curve = fit_detection_curve(trials)
+    except ValueError as error:  # all found, or none: a result too
+        print(f"Probability of detection: {error}")
+        return
+    print(f"{len(trials)} grooves planted, in {curve.stretches} stretches of wall")
     print(f"a90 {curve.depth_at(0.9):.4f}, a90/95 {curve.depth_at(0.9, 0.95):.4f}")
 
 

@@ -3,6 +3,9 @@
 Grooves of known depth are planted in a wall that has none, and each is a hit or a miss. Source:
 MIL-HDBK-1823A (2009), "Nondestructive evaluation system reliability assessment", appendix G on hit/miss data;
 Berens 1989, "NDE reliability data analysis", ASM Handbook 17.
+
+The handbook takes trials for independent. Grooves planted in the same stretch of wall are not: its pattern
+hides or helps them all. So standard errors are clustered by stretch.
 """
 
 from collections.abc import Callable
@@ -13,9 +16,10 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import ndimage
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import t
 
 from helpers.inspection import number_grooves
+from helpers.wells import check_well, column_azimuths
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
 _SPACE = 120  # rows between two planted grooves: each stands alone
@@ -45,8 +49,7 @@ def groove_shape(shape: tuple[int, int], row: int, azimuth: float, width: float,
     row : first row. length : rows.
     azimuth, width : degrees, of its middle and across it at 1/2 of its depth.
     """
-    columns = (np.arange(shape[1]) + 0.5) * 360 / shape[1]
-    away = np.abs((columns - azimuth + 180) % 360 - 180)
+    away = np.abs((column_azimuths(shape[1]) - azimuth + 180) % 360 - 180)
     across = np.exp(-np.log(2) * (2 * away / width) ** 2)
     along = np.zeros(shape[0])
     along[row : row + length] = 1
@@ -64,8 +67,9 @@ def hit_or_miss(
 ) -> pd.DataFrame:
     """Plant single grooves in a wall without any, and see which are found.
 
-    Their depths are drawn evenly on a logarithmic scale, their azimuths evenly, and the wall is rolled and
-    mirrored anew for each round. A groove is a hit if a call touches its half-depth area.
+    The wall is divided into stretches, one groove in each, with sound wall between them. Depths are drawn
+    evenly on a logarithmic scale, azimuths evenly, and the wall is rolled and mirrored anew for each round. A
+    groove is a hit if a call touches its half-depth area.
 
     Parameters
     ----------
@@ -76,32 +80,45 @@ def hit_or_miss(
 
     Returns
     -------
-    One row a planted groove: depth, row, azimuth, hit (0 or 1).
+    One row a planted groove; places are those of `background`, however it was rolled and mirrored:
+
+    depth : in the files' units.
+    row, azimuth : its first row, and its middle in degrees from 0 to below 360.
+    stretch : of the wall, numbered from 0 at the top; a stretch comes once a round.
+    hit : 0 or 1.
 
     Raises
     ------
-    ValueError : the wall is too short for one groove.
+    ValueError : `background` cannot be a well, or is too short for one groove.
     """
-    height = len(background)
-    starts = np.arange(_SPACE // 2, height - length - _SPACE // 2 + 1, length + _SPACE)
-    if len(starts) == 0:
-        raise ValueError(
-            f"A groove of {length} rows needs a wall of {length + _SPACE} rows, found one of {height}."
-        )
+    check_well(background.shape)
+    height, columns = background.shape
+    step = length + _SPACE
+    spare = height - step
+    if spare < 0:
+        raise ValueError(f"A groove of {length} rows needs a wall of {step} rows, found one of {height}.")
+    # The stretches lie in the middle of the wall, so that mirrored ones fall on each other, within a row
+    starts = _SPACE // 2 + spare % step // 2 + step * np.arange(spare // step + 1)
     rng = np.random.default_rng(seed)
     rows = []
     while len(rows) < trials:
-        wall = np.roll(background, rng.integers(background.shape[1]), axis=1)
-        wall = wall[:: rng.choice([-1, 1]), :: rng.choice([-1, 1])].copy()
+        roll = int(rng.integers(columns))
+        along, around = rng.choice([-1, 1]), rng.choice([-1, 1])  # -1: mirrored
+        wall = np.roll(background, roll, axis=1)[::along, ::around].copy()
         planted = []
-        for start in starts[: trials - len(rows)]:
-            depth = float(np.exp(rng.uniform(*np.log(depths))))
-            groove = groove_shape(wall.shape, start, rng.uniform(0, 360), width, length)
+        for stretch, start in enumerate(starts[: trials - len(rows)]):
+            depth, azimuth = float(np.exp(rng.uniform(*np.log(depths)))), rng.uniform(0, 360)
+            groove = groove_shape(wall.shape, start, azimuth, width, length)
             wall -= depth * groove
-            planted.append((depth, groove >= 0.5))
+            place = {
+                "depth": depth,
+                "row": int(start if along == 1 else height - length - start),
+                "azimuth": (around * azimuth - roll * 360 / columns) % 360,
+                "stretch": stretch if along == 1 else len(starts) - 1 - stretch,
+            }
+            planted.append((place, groove >= 0.5))
         called = calls(find(wall)) > 0
-        for (depth, area), start in zip(planted, starts, strict=False):
-            rows.append({"depth": depth, "row": int(start), "hit": int((called & area).any())})
+        rows += [place | {"hit": int((called & area).any())} for place, area in planted]
     return pd.DataFrame(rows)
 
 
@@ -115,19 +132,24 @@ class DetectionCurve:
     """POD(a) = logistic(b0 + b1 ln a), fitted to hits and misses."""
 
     coefficients: np.ndarray  # (2,)
-    covariance: np.ndarray  # (2, 2)
+    covariance: np.ndarray  # (2, 2), clustered by stretch of wall; NaN for fewer than three stretches
     depths: tuple[float, float]  # smallest and largest of the trials: beyond them the curve is a guess
+    stretches: int  # of wall that the trials lie in
 
     def pod(self, depth: np.ndarray | float, confidence: float = 0.5) -> np.ndarray:
         """Probability of detection at these depths; with a confidence above 0.5 its one-sided lower bound."""
         x = sm.add_constant(np.log(np.atleast_1d(depth)), has_constant="add")
-        error = np.sqrt(np.einsum("ij,jk,ik->i", x, self.covariance, x))
-        return 1 / (1 + np.exp(-(x @ self.coefficients - norm.ppf(confidence) * error)))
+        logit = x @ self.coefficients
+        if confidence != 0.5:
+            error = np.sqrt(np.einsum("ij,jk,ik->i", x, self.covariance, x))
+            logit = logit - t.ppf(confidence, self.stretches - 1) * error
+        return 1 / (1 + np.exp(-logit))
 
     def depth_at(self, pod: float, confidence: float = 0.5) -> float:
         """Depth that is found with probability `pod`: `depth_at(0.9)` is a90, `depth_at(0.9, 0.95)` a90/95.
 
-        NaN where the curve does not get there up to ten times the deepest trial.
+        NaN where the curve does not get there up to ten times the deepest trial, and, with a confidence above
+        0.5, where the trials lie in fewer than three stretches of wall.
         """
         low, high = self.depths[0] / 10, self.depths[1] * 10
 
@@ -145,9 +167,18 @@ class DetectionCurve:
 def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
     """Fit the probability of detection by maximum likelihood, with the confidence of the fit (Wald).
 
+    Standard errors are clustered by stretch of wall, and bounds take the t distribution with one degree of
+    freedom less than there are stretches. Two coefficients need three stretches; with fewer nothing is known
+    of how sure they are. Where few stretches differ much, bounds are still too bold: of 600 simulations each,
+    with 160 trials, a90/95 lay above the true a90 in 0.90 with 5 or 8 stretches, 0.92 with 12 or 18 and 0.95
+    with 30; without clustering in 0.79 (5), 0.82 (8), 0.87 (12), 0.89 (18) and 0.93 (30).
+
+    Source: Cameron and Miller 2015, "A practitioner's guide to cluster-robust inference",
+    https://doi.org/10.3368/jhr.50.2.317, sections II and VI.
+
     Parameters
     ----------
-    trials : from `hit_or_miss`.
+    trials : depth, stretch and hit of each, from `hit_or_miss`.
 
     Raises
     ------
@@ -160,6 +191,12 @@ def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
             "Plant more grooves, around the depth where finds begin."
         )
     x = sm.add_constant(np.log(trials["depth"].to_numpy()))
-    fitted = sm.GLM(trials["hit"].to_numpy(), x, family=sm.families.Binomial()).fit()
+    model = sm.GLM(trials["hit"].to_numpy(), x, family=sm.families.Binomial())
+    stretches = trials["stretch"].nunique()
+    if stretches >= 3:
+        fitted = model.fit(cov_type="cluster", cov_kwds={"groups": trials["stretch"].to_numpy()})
+        covariance = fitted.cov_params()
+    else:
+        fitted, covariance = model.fit(), np.full((2, 2), np.nan)
     depths = float(trials["depth"].min()), float(trials["depth"].max())
-    return DetectionCurve(fitted.params, fitted.cov_params(), depths)
+    return DetectionCurve(fitted.params, covariance, depths, stretches)

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,22 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """Make sure that a file can be put at `path`, before long work whose result goes there.
+
+    Raises
+    ------
+    DataError : it cannot; an old file at `path` stays as it is.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: expected the name of a file to write, found something that is no file.")
+    with disk_errors(path, "written", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".part-", dir=path.parent):
+            pass
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from scipy import ndimage
 from helpers.config import Config
 from helpers.grooves import label_grooves
 from helpers.preprocess import usable_pixels
+from helpers.wells import check_well, column_azimuths
 
 NEIGHBOURHOOD = (5, 13)  # rows and columns around a pixel whose sound wall is its background
 
@@ -24,12 +25,13 @@ def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
 
     Raises
     ------
-    ValueError : the mask has not two dimensions, or the gap is negative.
+    ValueError : the mask cannot be a well's, see `helpers.wells.check_well`, or the gap is negative.
     """
     if gap < 0:
         raise ValueError(f"Expected a gap of 0 or more rows, found {gap}.")
     mask = np.asarray(mask).astype(bool)
-    if mask.ndim == 2 and gap:
+    check_well(mask.shape)
+    if gap:
         around = np.pad(mask, ((0, 0), (1, 1)), mode="wrap")
         near = ndimage.binary_dilation(around, np.ones((2 * (gap // 2) + 1, 3)))[:, 1:-1]
         if gap % 2:  # an odd gap is closed by reaching one row further, on one side
@@ -55,8 +57,8 @@ def groove_report(
     Parameters
     ----------
     mask : (H, W) of 0 and 1.
-    thickness : (H, W), variation of the wall thickness around its mean, as the tool gives it. What is not
-        finite, or below `config.outlier_threshold`, was not measured.
+    thickness : (H, W), variation of the wall thickness around its mean, as the tool gives it. What
+        `helpers.preprocess.usable_pixels` does not let pass was not measured.
     probability : (H, W) of each pixel to be groove.
     gap : see `number_grooves`.
 
@@ -66,7 +68,8 @@ def groove_report(
 
     start_row, end_row : first and last row, counted from 0 at the top of the image.
     length_rows : rows from the first to the last, gaps included.
-    azimuth_deg : mean direction of its pixels, 0 to 360, from the middle of column 0 on.
+    azimuth_deg : mean direction of the middles of its pixels, from 0 to below 360, see
+        `helpers.wells.column_azimuths`.
     width_columns, width_deg : mean width over the rows that it is in.
     mean_loss, max_loss : of metal, in the files' units: how far its pixels lie below the mean of the sound
         wall around them, 13 columns wide and 5 rows high. NaN if nothing was measured there.
@@ -74,7 +77,7 @@ def groove_report(
 
     Raises
     ------
-    ValueError : shapes differ.
+    ValueError : shapes differ, or cannot be a well's.
     """
     shapes = {"mask": mask.shape, "thickness": thickness.shape}
     if probability is not None:
@@ -84,13 +87,12 @@ def groove_report(
     labels = number_grooves(mask, gap)
     thickness = np.where(usable_pixels(thickness, config), thickness, np.nan)
     loss = _background(mask.astype(bool), thickness) - thickness
-    degrees = 360 / mask.shape[1]
+    directions = np.exp(1j * np.deg2rad(column_azimuths(mask.shape[1])))
     rows = []
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[place] == number
         across = inside.sum(axis=1)
-        angles = np.deg2rad((np.nonzero(inside)[1] + place[1].start) * degrees)
-        azimuth = np.rad2deg(np.angle(np.exp(1j * angles).mean())) % 360
+        direction = directions[np.nonzero(inside)[1] + place[1].start].mean()
         measured = loss[place][inside]
         measured = measured[np.isfinite(measured)]
         rows.append(
@@ -99,9 +101,10 @@ def groove_report(
                 "start_row": place[0].start,
                 "end_row": place[0].stop - 1,
                 "length_rows": place[0].stop - place[0].start,
-                "azimuth_deg": azimuth,
+                # rounded, or a last bit below 0° would come out as 360°
+                "azimuth_deg": np.rad2deg(np.angle(direction)).round(6) % 360,
                 "width_columns": across[across > 0].mean(),
-                "width_deg": across[across > 0].mean() * degrees,
+                "width_deg": across[across > 0].mean() * 360 / mask.shape[1],
                 "mean_loss": measured.mean() if len(measured) else np.nan,
                 "max_loss": measured.max() if len(measured) else np.nan,
                 "confidence": np.nan if probability is None else probability[place][inside].mean(),

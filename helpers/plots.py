@@ -18,6 +18,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from helpers.config import Config
+from helpers.wells import column_azimuths
 
 THICKNESS_LABEL = "thickness deviation\n(units of the files)"
 LABEL_LINE = {"colors": "black", "linewidths": 1.2, "linestyles": "solid"}
@@ -115,7 +116,7 @@ def show_well_strips(
         part = slice(start, start + rows)
         strip = strip[part]
         picture = draw_thickness(axis, strip, extent=(0, 360, start + len(strip), start), aspect="auto")
-        degrees = (np.arange(strip.shape[1]) + 0.5) * 360 / strip.shape[1]
+        degrees = column_azimuths(strip.shape[1])
         depth = start + np.arange(len(strip)) + 0.5
         for outlines, style in ((masks, LABEL_LINE), (predictions, PREDICTION_LINE)):
             if outlines is not None and np.nanmax(outlines[title][part]) > 0:

@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 
 from helpers.detection import DetectionCurve
 from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
+from helpers.wells import column_azimuths
 
 
 def show_report(
@@ -21,7 +22,7 @@ def show_report(
     """
     strips = -(-len(thickness) // rows)
     figure, axes = plt.subplots(1, strips, figsize=(1.9 * strips + 1.6, 7), squeeze=False)
-    degrees = (np.arange(thickness.shape[1]) + 0.5) * 360 / thickness.shape[1]
+    degrees = column_azimuths(thickness.shape[1])
     for strip, axis in enumerate(axes[0]):
         start, stop = strip * rows, min((strip + 1) * rows, len(thickness))
         extent = (0, 360, stop, start)

@@ -18,7 +18,7 @@ from helpers.config import PATCH_SIZE, Config
 from helpers.dataset import draw_from, keep_batch
 from helpers.preprocess import usable_pixels
 from helpers.transforms import to_tensors
-from helpers.wells import well_from_frame, wells_of
+from helpers.wells import check_well, well_from_frame, wells_of
 
 Wells = dict[int, tuple[Tensor, Tensor]]
 
@@ -73,7 +73,7 @@ class SectionDataset(Dataset):
 
     Raises
     ------
-    ValueError : the height is below 1.
+    ValueError : the height is below 1, there are no wells, or one of them cannot be a well.
     """
 
     def __init__(
@@ -86,6 +86,14 @@ class SectionDataset(Dataset):
     ):
         if height < 1:
             raise ValueError(f"Expected sections of at least 1 row, found a height of {height}.")
+        if not wells:
+            raise ValueError("Expected at least one well, found none.")
+        for image, mask in wells.values():
+            check_well(image.shape)
+            if mask.shape != image.shape:
+                raise ValueError(
+                    f"Expected a mask like the image, {tuple(image.shape)}, found {tuple(mask.shape)}."
+                )
         self.wells, self.height, self.moving = wells, height, moving
         self.transform, self.seed = transform, seed
         self.places = [

@@ -1,14 +1,16 @@
-"""How sure is a score? Bootstrap intervals over blocks of depth."""
+"""How sure is a score? Intervals from a bootstrap over blocks of depth."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit, logit
+from scipy.stats import t
 from torch import Tensor
 
-from helpers.metrics import summarise
-from helpers.wells import block_of
+from helpers.metrics import dice_from_counts, iou_from_counts, summarise
+from helpers.wells import block_of, parse_name
 
 BLOCK = 10  # patches of 36 rows, one below the other: longer than most grooves keep their look
 
@@ -23,38 +25,85 @@ def depth_blocks(names: Sequence[str], size: int = BLOCK) -> np.ndarray:
 
 
 def bootstrap(
-    counts: Tensor, blocks: np.ndarray, draws: int = 1000, seed: int = 0, share: float = 0.95
+    counts: Tensor, names: Sequence[str], draws: int = 1000, seed: int = 0, share: float = 0.95
 ) -> pd.DataFrame:
-    """Scores with percentile intervals, drawing whole blocks with replacement.
+    """Scores with intervals, from draws of whole blocks of depth within each well.
 
     The interval is that of other depths of the same wells. How other wells would do it cannot say: for that
     the wells are too few.
 
-    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13, on blocks section 8.6.
+    Blocks are few, and the middle 95 % of plain draws would hold the true score less often than they say. So
+    each draw takes one block less from a well than it has, with weights that make up for it; the variance of
+    a mean is then without bias (Rao and Wu 1988, https://doi.org/10.1080/01621459.1988.10478591). The
+    interval is that of Student's t on the scale of log odds, which keeps it between 0 and 1, with as many
+    degrees of freedom as there are blocks less wells (the method "xlogit" of the R package survey,
+    https://rdrr.io/pkg/survey/man/svyciprop.html).
+
+    A single block cannot show how blocks of its well differ. So wells of one block are drawn together as if
+    they were one well, and a lone one with the well that has the fewest blocks (collapsed strata: Wolter
+    2007, "Introduction to Variance Estimation", section 2.5). Where such wells differ, this widens the
+    interval: better too wide than too narrow. If every well has one block, the interval is unknown, NaN.
 
     Parameters
     ----------
     counts : (N, 3), as `metrics.count_pixels` gives them.
-    blocks : (N,) from `depth_blocks`.
-    share : of the draws that lie in the interval.
+    names : N patch names, in the same order.
+    share : of such intervals that hold the true score.
 
     Returns
     -------
-    Rows "dice" and "mean_iou"; columns "score", "low", "high".
+    Rows "dice" and "mean_iou"; columns "score", "low", "high", and "blocks", their number.
 
     Raises
     ------
-    ValueError : there are not as many blocks as counts, or no counts.
+    ValueError : there are not as many names as counts, or no counts.
     """
-    if len(counts) != len(blocks):
-        raise ValueError(f"Expected one block a patch, found {len(blocks)} blocks and {len(counts)} counts.")
+    if len(counts) != len(names):
+        raise ValueError(f"Expected one name a patch, found {len(names)} names and {len(counts)} counts.")
     table = pd.DataFrame({"score": summarise(counts)})
-    members = [np.flatnonzero(blocks == block) for block in np.unique(blocks)]
-    rng = np.random.default_rng(seed)
-    scores = []
-    for _ in range(draws):
-        chosen = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[block] for block in chosen])
-        scores.append(summarise(counts[torch.from_numpy(rows)]))
-    edges = pd.DataFrame(scores).quantile([(1 - share) / 2, (1 + share) / 2])
-    return table.assign(low=edges.iloc[0], high=edges.iloc[1])
+    block_of_patch = depth_blocks(names)
+    _, first = np.unique(block_of_patch, return_index=True)
+    wells = np.array([parse_name(names[patch])[0] for patch in first])  # of each block
+    freedom = len(wells) - len(np.unique(wells))
+
+    counts = counts.cpu().double()
+    sums = torch.zeros(len(wells), 5, dtype=torch.float64)  # of a block: tp, fp, fn, IoU, patches
+    of_patch = torch.cat([counts, iou_from_counts(counts)[:, None], torch.ones(len(counts), 1)], dim=1)
+    sums.index_add_(0, torch.from_numpy(block_of_patch), of_patch)
+    drawn = torch.from_numpy(_weights(_strata(wells), draws, np.random.default_rng(seed))) @ sums
+    scores = torch.stack([dice_from_counts(drawn[:, :3]), drawn[:, 3] / drawn[:, 4]], dim=1)
+
+    margin = t.ppf((1 + share) / 2, freedom) * scores.numpy().std(axis=0)
+    for column, sign in (("low", -1), ("high", 1)):
+        table[column] = _shifted(table["score"].to_numpy(), sign * margin)
+    return table.assign(blocks=len(wells))
+
+
+def _strata(wells: np.ndarray) -> np.ndarray:
+    """The stratum of each block, from its well: wells of one block are put together, or to another well."""
+    numbers, sizes = np.unique(wells, return_counts=True)
+    alone, others = numbers[sizes == 1], numbers[sizes > 1]
+    if len(alone) == 1 and len(others):
+        alone = [*alone, others[np.argmin(sizes[sizes > 1])]]
+    return np.where(np.isin(wells, alone), -1, wells)
+
+
+def _weights(strata: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """How often each block counts in each draw, (draws, blocks); NaN if there is only one block."""
+    weights = np.zeros((draws, len(strata)))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        taken = len(members) - 1
+        if taken == 0:
+            return np.full_like(weights, np.nan)
+        chosen = members[rng.integers(len(members), size=(draws, taken))]
+        np.add.at(weights, (np.arange(draws)[:, None], chosen), len(members) / taken)
+    return weights
+
+
+def _shifted(score: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """Scores moved by a margin along log odds; at 0 and 1, which have none, along the score itself."""
+    inside = (score > 0) & (score < 1)
+    slope = np.where(inside, score * (1 - score), 1)
+    odds = logit(np.where(inside, score, 0.5)) + margin / slope
+    return np.where(inside, expit(odds), np.clip(score + margin, 0, 1))

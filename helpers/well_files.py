@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.files import DataError, reason_of, replace_atomically
+from helpers.wells import check_well
 
 
 def save_well(image: np.ndarray, path: Path) -> None:
@@ -12,11 +13,10 @@ def save_well(image: np.ndarray, path: Path) -> None:
 
     Raises
     ------
-    ValueError : the image has not two dimensions.
+    ValueError : the image cannot be a well, see `helpers.wells.check_well`.
     DataError : the file cannot be written.
     """
-    if image.ndim != 2:
-        raise ValueError(f"Expected a well of rows and columns, found shape {image.shape}.")
+    check_well(image.shape)
     with replace_atomically(path) as temporary:
         np.save(temporary, image, allow_pickle=False)
 
@@ -26,7 +26,7 @@ def open_well(path: Path) -> np.memmap:
 
     Raises
     ------
-    DataError : the file is missing, damaged, or no table of floating-point numbers.
+    DataError : the file is missing, damaged, or no well of floating-point numbers.
 
     >>> open_well("well_3.npy")[1000:1360].mean()  # doctest: +SKIP
     """
@@ -35,7 +35,11 @@ def open_well(path: Path) -> np.memmap:
         image = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: expected {expected}, could not read it ({reason_of(error)}).") from error
-    if not isinstance(image, np.memmap) or image.ndim != 2 or image.dtype.kind != "f":
+    if not isinstance(image, np.memmap) or image.dtype.kind != "f":
         found = f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else "an archive"
         raise DataError(f"{path}: expected {expected}, found {found}.")
+    try:
+        check_well(image.shape)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
     return image

@@ -12,7 +12,7 @@ from helpers.files import replace_atomically
 from helpers.inference import as_patches, predict_pixels
 from helpers.preprocess import repair_pixels, usable_pixels
 from helpers.well_files import open_well
-from helpers.wells import assemble_well, cut_well
+from helpers.wells import assemble_well, check_well, cut_well
 
 
 def predict_well(
@@ -55,7 +55,7 @@ def predict_rows(
 
     Raises
     ------
-    ValueError : the overlap is not below the rows, or there are no such views, or no rows to look at.
+    ValueError : the overlap is not below the rows, there are no such views, or the array cannot be a well.
     DataError : the file is missing or damaged.
     """
     if not 0 <= overlap < rows:
@@ -64,9 +64,9 @@ def predict_rows(
         )
     if not 1 <= views <= len(VIEWS):
         raise ValueError(f"Expected 1 to {len(VIEWS)} views, found {views}.")
-    height = len(_rows(thickness, None, None))
-    if height == 0:
-        raise ValueError("The well has no rows.")
+    shape = _rows(thickness, None, None).shape
+    check_well(shape)
+    height = shape[0]
     model.eval()
     fade = ((np.arange(overlap, dtype=np.float32) + 1) / (overlap + 1))[:, None]
     above, start = None, 0
@@ -134,7 +134,8 @@ def predict_well_by_patches(
 
     Raises
     ------
-    ValueError : see `helpers.wells.cut_well`.
+    ValueError : see `helpers.wells.check_well` and `helpers.wells.cut_well`.
     """
-    pixels, _, _ = repair_pixels(cut_well(thickness, well).astype(np.float32), config)
+    check_well(thickness.shape)
+    pixels = repair_pixels(cut_well(thickness, well), config)[0]
     return assemble_well(as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config)), well)

@@ -14,6 +14,7 @@ from helpers.config import PATCH_SIZE
 
 ALL_WELLS = tuple(range(1, 16))
 WIDE_WELLS = frozenset({1, 2, 5, 6, 7, 8, 9, 10})  # logged at 72 azimuths, cut into interleaved twins
+MOST_PATCHES = 100_000  # of a well: half a gigabyte; the challenge's longest well has 1,905
 _NAME = re.compile(r"well_(0|[1-9]\d*)_patch_(0|[1-9]\d*)", re.ASCII)
 
 
@@ -53,6 +54,27 @@ def block_of(name: str) -> tuple[int, int]:
 def wells_of(frame: pd.DataFrame) -> np.ndarray:
     """Well number of each row of a frame indexed by patch name."""
     return np.array([parse_name(name)[0] for name in frame.index], dtype=int)
+
+
+def column_azimuths(width: int) -> np.ndarray:
+    """Direction of the middle of each column of a well, (width,) degrees: (i + 0.5) * 360 / width.
+
+    A column covers a sector of the pipe; the first one begins at 0°, the last one ends at 360°. Whatever
+    speaks of degrees in this project takes them from here.
+
+    >>> column_azimuths(4)
+    array([ 45., 135., 225., 315.])
+    """
+    return (np.arange(width) + 0.5) * 360 / width
+
+
+def check_well(shape: Sequence[int]) -> None:
+    """Raise ValueError unless (H, W) can be a well: at least one row, and two columns around the pipe."""
+    if len(shape) != 2 or shape[0] < 1 or shape[1] < 2:
+        raise ValueError(
+            "Expected a well of rows and columns, at least 1 row and 2 columns around the pipe, "
+            f"found shape {tuple(shape)}."
+        )
 
 
 def assemble_well(patches: np.ndarray, well: int) -> np.ndarray:
@@ -119,17 +141,17 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
 
     Raises
     ------
-    ValueError : `frame` has no patch of this well.
+    ValueError : `frame` has no patch of this well, has one twice or one beyond `MOST_PATCHES`, or has not
+        1,296 columns.
     """
-    numbers = {name: parse_name(name) for name in frame.index}
-    rows = {patch: name for name, (of_well, patch) in numbers.items() if of_well == well}
+    rows, count = _patches_of(frame, well)
     if not rows:
         raise ValueError(f"There is no patch of well {well} among the {len(frame)} patches.")
-    count = max(rows) + 1
-    if well in WIDE_WELLS:
-        count += count % 2
+    if frame.shape[1] != PATCH_SIZE**2:
+        raise ValueError(f"Expected {PATCH_SIZE**2} columns, one a pixel, found {frame.shape[1]}.")
     patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
-    pixels = frame.loc[list(rows.values())].to_numpy(np.float32)
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: no measurement either
+        pixels = frame.iloc[list(rows.values())].to_numpy(np.float32)
     patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
     return assemble_well(patches, well)
 
@@ -142,12 +164,32 @@ def missing_patches(frame: pd.DataFrame, well: int) -> list[str]:
     Parameters
     ----------
     frame : (n, 1296) pixels indexed by patch name, of any wells, in any order.
+
+    Raises
+    ------
+    ValueError : a patch of the well is there twice, or beyond `MOST_PATCHES`.
     """
-    there = {patch for of_well, patch in map(parse_name, frame.index) if of_well == well}
-    count = max(there, default=-1) + 1
-    if well in WIDE_WELLS:
-        count += count % 2
-    return [patch_name(well, patch) for patch in range(count) if patch not in there]
+    rows, count = _patches_of(frame, well)
+    return [patch_name(well, patch) for patch in range(count) if patch not in rows]
+
+
+def _patches_of(frame: pd.DataFrame, well: int) -> tuple[dict[int, int], int]:
+    """Patch number -> row of the frame, for one well; and how many patches the well has, gaps included."""
+    rows = {}
+    for row, name in enumerate(frame.index):
+        of_well, patch = parse_name(name)
+        if of_well != well:
+            continue
+        if patch >= MOST_PATCHES:
+            raise ValueError(
+                f"Expected patch numbers below {MOST_PATCHES:,}, found {name}: a well as long as that would "
+                "not fit into memory. Is its name right?"
+            )
+        if patch in rows:
+            raise ValueError(f"Expected each patch once, found {name} twice.")
+        rows[patch] = row
+    count = max(rows, default=-1) + 1
+    return rows, count + count % 2 if well in WIDE_WELLS else count
 
 
 def patches_of_wells(wells: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:

@@ -82,7 +82,7 @@ from helpers.inference import as_patches, predict_probabilities, threshold_curve
 from helpers.metrics import count_pixels, iou, scores_per_well, summarise
 from helpers.runs import resume_run, start_run
 from helpers.training import fit
-from helpers.uncertainty import bootstrap, depth_blocks
+from helpers.uncertainty import bootstrap
 from helpers.wells import well_from_frame
 
 print_versions()
@@ -292,15 +292,18 @@ thresholds.loc[[config.threshold, chosen]].round(3)
 #
 # ## 9 How sure is the score?
 #
-# Another stretch of the same wells would give another score. The bootstrap draws blocks of ten patches' depth with replacement (neighbours
-# show the same groove, so single patches are no independent draws) and scores each draw; 95 % of them lie in these intervals:
+# Another stretch of the same wells would give another score. The bootstrap draws blocks of ten patches' depth within each well (neighbours
+# show the same groove, so single patches are no independent draws) and scores each draw. How much the draws differ is the standard
+# error; with so few blocks 95 % takes more than two of them, as Student's t says, with as many degrees of freedom as there are blocks
+# less wells ([helpers/uncertainty.py](../helpers/uncertainty.py)). A simulation with eight blocks, in the tests, checks that such
+# intervals hold the true score about as often as they say.
 
 # %% tags=["nbval-ignore-output"]
 intervals = {}
 for part in ("val", "test"):
     dataset = getattr(prepared, part).dataset
     counts = count_pixels(last[part], judges[data.labels][part])
-    intervals[part] = bootstrap(counts, depth_blocks(dataset.names), seed=config.seed)
+    intervals[part] = bootstrap(counts, dataset.names, seed=config.seed)
 print(f"judged by {data.labels}; {len(history)} epochs, seed {config.seed}")
 pd.concat(intervals, names=["part", "score of"]).round(3)
 

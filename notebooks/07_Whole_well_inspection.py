@@ -303,13 +303,13 @@ print(
 #
 # What an engineer wants is a list: where each groove begins and ends, at which azimuth, how wide, and how much metal is gone. Pieces apart
 # by at most three rows are one groove, around the wrap of the azimuth too; finds shorter than ten rows are left out. Loss is measured against the sound
-# wall around the groove. Depth is in rows and loss in the files' units, since the challenge says neither how far apart rows are nor
-# what the unit is.
+# wall around the groove. The azimuth of column i of W is that of its middle, (i + 0.5) · 360° / W. Depth is in rows and loss in the files'
+# units, since the challenge says neither how far apart rows are nor what the unit is.
 
 # %% tags=["nbval-ignore-output"]
 probability = by_whole_well(thickness, report_well)
 numbers = calls(probability >= config.threshold)
-report = groove_report(numbers > 0, thickness, probability)
+report = groove_report(numbers > 0, thickness, probability, config=config)
 report.to_csv(run.folder / f"grooves_well_{report_well}.csv")
 print(f"Well {report_well}: {len(report)} grooves. Data: {data.description}")
 report.head(12).round(
@@ -333,7 +333,8 @@ plots_wells.show_report(
 #
 # Non-destructive testing asks not for Dice but for the *probability of detection* (MIL-HDBK-1823A; Berens 1989): grooves of known depth are planted in a wall that
 # has none, each is a hit or a miss, and a logistic curve is fitted to ln depth. *a90* is the depth found nine times in ten; *a90/95* is its bound at
-# 95 % confidence, the figure that an inspection may promise. False calls are the price, counted on the same wall
+# 95 % confidence, the figure that an inspection may promise. A stretch of wall hides or helps all grooves that are planted in it, so the
+# bound counts stretches, not grooves (standard errors clustered by stretch). False calls are the price, counted on the same wall
 # without grooves.
 #
 # The grooves are 30° wide (three columns of 36) and 72 rows long. The wall must be one that no network has seen: on simulated wells a new pipe made like
@@ -356,6 +357,7 @@ trials = {name: hit_or_miss(finder, wall, **planting) for name, finder in find.i
 curves = {name: fit_detection_curve(table) for name, table in trials.items()}
 plots_wells.show_detection(curves, trials)
 print(f"{planting['trials']} grooves planted for each network, {epochs} epochs, seed {config.seed}")
+print(f"stretches of wall that they lie in: {curves['whole wells'].stretches}")
 pd.DataFrame(
     {
         name: {

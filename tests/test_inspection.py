@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from helpers.detection import groove_shape
 from helpers.inspection import groove_report, number_grooves
 
 
@@ -50,14 +51,26 @@ def test_a_report_measures_each_groove(well):
     first, second = report.loc[1], report.loc[2]
     assert list(report.index) == [1, 2]
     assert (first["start_row"], first["end_row"], first["length_rows"]) == (10, 39, 30)
-    assert first["azimuth_deg"] == pytest.approx(18 * 5)
+    assert first["azimuth_deg"] == pytest.approx(18.5 * 5)
     assert (first["width_columns"], first["width_deg"]) == (3, 15)
     assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 90, rel=1e-4)
     assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
-    assert second["azimuth_deg"] == pytest.approx(357.5)
+    assert second["azimuth_deg"] == 0
     assert second["width_columns"] == 2
     assert second["mean_loss"] == pytest.approx(0.02, rel=1e-4)
     assert np.isnan(first["confidence"])
+
+
+@pytest.mark.parametrize("columns", [36, 72])
+@pytest.mark.parametrize("azimuth", [0, 180, 92.5, 360 - 2.5])
+def test_a_groove_is_reported_where_it_was_planted(columns, azimuth):
+    mask = groove_shape((100, columns), row=20, azimuth=azimuth, width=30, length=60) > 0.5
+    report = groove_report(mask, np.zeros(mask.shape))
+    off = (report.loc[1, "azimuth_deg"] - azimuth + 180) % 360 - 180
+    # a groove is whole columns: where it lies askew to them, its middle is up to half a column off
+    on_the_grid = azimuth * columns / 360 % 0.5 == 0
+    assert abs(off) <= (1e-6 if on_the_grid else 180 / columns)
+    assert 0 <= report.loc[1, "azimuth_deg"] < 360
 
 
 def test_loss_is_against_the_wall_nearby(well):
@@ -93,7 +106,14 @@ def test_arrays_of_different_wells_are_refused():
         groove_report(np.zeros((36, 36)), np.zeros((72, 36)))
 
 
-@pytest.mark.parametrize("broken", [-999.25, -999.0, np.nan, np.inf])
+@pytest.mark.parametrize("shape", [(0, 36), (36, 0), (36, 1), (36,), (2, 36, 36)])
+def test_what_cannot_be_a_well_is_refused(shape):
+    with pytest.raises(ValueError, match="at least 1 row and 2 columns") as error:
+        groove_report(np.ones(shape), np.zeros(shape))
+    assert str(shape) in str(error.value)
+
+
+@pytest.mark.parametrize("broken", [-999.25, -999.0, 999.25, 1e25, np.nan, np.inf])
 def test_what_was_not_measured_is_no_loss(well, broken):
     """Telemetry writes -999.25 where it has no value; as a thickness, it would be the deepest groove."""
     mask, thickness = well

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from helpers.board import read_scalars
+from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import COLUMNS
-from helpers.runs import load_model, start_run
+from helpers.runs import start_run
 from helpers.sections import SectionDataset, SectionLoader, assemble_wells
 from helpers.training import evaluate, fit
 from helpers.transforms import well_transform
@@ -118,6 +119,19 @@ def test_a_height_below_one_is_refused(wells):
         SectionDataset(wells, 0)
 
 
+@pytest.mark.parametrize("shape", [(0, 36), (36, 1), (36,), (2, 36, 36)])
+def test_what_cannot_be_a_well_is_refused(shape):
+    with pytest.raises(ValueError, match="at least 1 row and 2 columns"):
+        SectionDataset({3: (torch.zeros(shape), torch.zeros(shape))}, 36)
+
+
+def test_a_mask_of_another_shape_and_no_well_at_all_are_refused():
+    with pytest.raises(ValueError, match=r"like the image, \(36, 36\), found \(72, 36\)"):
+        SectionDataset({3: (torch.zeros(36, 36), torch.zeros(72, 36))}, 36)
+    with pytest.raises(ValueError, match="at least one well"):
+        SectionDataset({}, 36)
+
+
 def test_unknown_pixels_change_neither_loss_nor_counts(wells):
     torch.manual_seed(0)
     model = torch.nn.Conv2d(1, 1, 1)
@@ -143,5 +157,6 @@ def test_fit_trains_on_whole_wells_and_the_model_loads(wells, tmp_path):
     history = fit(run, *loaders, epochs=2)
     assert history["train_loss"].iloc[1] < history["train_loss"].iloc[0]
     assert len(read_scalars(run.folder)) == 2
-    weights = load_model(run.last_path).state_dict()
+    model, _ = load_model(run.last_path)
+    weights = model.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in run.model.state_dict().items())

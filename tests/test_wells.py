@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from helpers.wells import (
     ALL_WELLS,
+    MOST_PATCHES,
     WIDE_WELLS,
     assemble_well,
+    column_azimuths,
     cut_well,
     missing_patches,
     parse_name,
@@ -127,3 +129,32 @@ def test_patches_of_wells_gives_the_patches_asked_for_in_their_order():
 def test_a_patch_that_is_not_in_the_wells_is_named(name):
     with pytest.raises(ValueError, match=f"{name} is not among the wells given"):
         patches_of_wells({1: np.zeros((72, 72))}, [name])
+
+
+def test_the_middle_of_a_column_is_its_azimuth():
+    np.testing.assert_allclose(column_azimuths(36), np.arange(36) * 10 + 5)
+    np.testing.assert_allclose(column_azimuths(72), np.arange(72) * 5 + 2.5)
+
+
+@pytest.mark.parametrize("function", [well_from_frame, missing_patches])
+def test_a_patch_number_that_would_ask_for_gigabytes_is_named(function):
+    with pytest.raises(ValueError, match=f"below 100,000, found well_3_patch_{MOST_PATCHES}"):
+        function(frame_of(["well_3_patch_0", f"well_3_patch_{MOST_PATCHES}"]), 3)
+
+
+@pytest.mark.parametrize("function", [well_from_frame, missing_patches])
+def test_a_patch_that_is_there_twice_is_named(function):
+    with pytest.raises(ValueError, match="found well_3_patch_1 twice"):
+        function(frame_of(["well_3_patch_1", "well_4_patch_0", "well_3_patch_1"]), 3)
+
+
+def test_patches_of_another_size_are_refused():
+    with pytest.raises(ValueError, match="1296 columns, one a pixel, found 1295"):
+        well_from_frame(frame_of(["well_3_patch_1"]).iloc[:, :-1], 3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_value_beyond_float32_becomes_infinite_without_a_warning():
+    frame = frame_of(["well_3_patch_0"]).astype(np.float64)
+    frame.iloc[0, :2] = 1e300, -1e300
+    assert well_from_frame(frame, 3)[0, :3].tolist() == [np.inf, -np.inf, 0]
