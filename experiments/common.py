@@ -19,7 +19,7 @@ from helpers.colab import DataSource, find_data
 from helpers.config import Config
 from helpers.data import load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
-from helpers.files import DataError, disk_errors
+from helpers.files import check_output
 from helpers.preprocess import PreprocessData
 
 HERE = Path(__file__).parent
@@ -52,19 +52,6 @@ def run_from_command_line(main: Callable[[], None]) -> None:
         main()
     except (ValueError, FloatingPointError) as error:  # a DataError is a ValueError
         sys.exit(str(error))
-
-
-def check_output(path: Path) -> None:
-    """Raise DataError, before hours of training, if a file cannot be written there."""
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: expected the name of a CSV to write, found something that is no file.")
-    with disk_errors(path, "written", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before = path.exists()
-        with open(path, "a"):
-            pass
-        if not before:
-            path.unlink()
 
 
 def load_repaired() -> tuple[DataSource, pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -7,15 +7,13 @@ Simulated wells only: pictures of the challenge's images may not be passed on.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from common import run_from_command_line
 from torch.utils.data import DataLoader
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers import plots
 from helpers.checkpoint import load_model
@@ -36,6 +34,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300, help="of each well, from the top (default 300)")
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "notebooks" / "front.png")
     arguments = parser.parse_args()
+    plt.switch_backend("agg")
     if arguments.output.suffix != ".png":
         raise ValueError(f"{arguments.output}: expected the name of a picture that ends in .png.")
     check_output(arguments.output)
@@ -78,8 +77,4 @@ def draw(images: pd.DataFrame, true: pd.DataFrame, found: pd.DataFrame, wells: l
 
 
 if __name__ == "__main__":
-    plt.switch_backend("agg")
-    try:
-        main()
-    except ValueError as error:  # a DataError among them; its message says all
-        sys.exit(str(error))
+    run_from_command_line(main)

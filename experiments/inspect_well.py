@@ -8,14 +8,12 @@ not get there.
 """
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from common import run_from_command_line
 from scipy.stats import circmean, circstd
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers.checkpoint import load_model
 from helpers.colab import find_data
@@ -87,7 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ValueError as error:  # a DataError among them; its message says all
-        sys.exit(str(error))
+    run_from_command_line(main)

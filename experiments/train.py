@@ -1,8 +1,8 @@
 """The baseline of notebook 04 from the command line: in one process, or in several that torchrun starts.
 
 On two GPUs: `torchrun --standalone --nproc_per_node 2 experiments/train.py`; without GPUs the same command
-trains in two processes of the CPU. Each batch is shared out among the processes, so the loss curve is that of one process
-(for networks with batch normalisation on GPUs only, see `helpers.training.fit`).
+trains in two processes of the CPU. Each batch is shared out among the processes, so the loss curve is that of
+one (for networks with batch normalisation on GPUs only, see `helpers.training.fit`).
 
 A run that was killed goes on with `--resume FOLDER`, a finished one gets more epochs with `--epochs` as well.
 """

@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 from torch import nn
 
+from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import COLUMNS, read_images, write_csv
 from helpers.files import DataError
 from helpers.inference import predict_pixels
 from helpers.preprocess import repair_pixels
-from helpers.checkpoint import load_model
 
 
 def predict_folder(

@@ -1,6 +1,5 @@
 """The command lines under experiments/."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,22 +67,6 @@ def test_an_output_that_cannot_be_written_is_told_before_the_training(tmp_path):
     done = subprocess.run(command, cwd=PROJECT_ROOT, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert f"{tmp_path / 'file' / 'study.csv'}: could not be written" in done.stderr
-
-
-def test_an_output_that_is_a_folder_or_a_pipe_is_refused(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "folder").mkdir()
-    for name in ("pipe", "folder"):
-        with pytest.raises(DataError, match=name):
-            common.check_output(tmp_path / name)
-
-
-def test_checking_an_output_leaves_nothing_and_changes_nothing(tmp_path):
-    (tmp_path / "study.csv").write_text("seed\n1\n")
-    common.check_output(tmp_path / "study.csv")
-    common.check_output(tmp_path / "new" / "study.csv")
-    assert (tmp_path / "study.csv").read_text() == "seed\n1\n"
-    assert not (tmp_path / "new" / "study.csv").exists()
 
 
 def test_the_training_script_trains_and_takes_up_a_run(tmp_path):
