@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from torch.utils.data import DataLoader
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from helpers import plots
 from helpers.colab import find_data
 from helpers.config import PROJECT_ROOT, Config

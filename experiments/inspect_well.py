@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from helpers.colab import find_data
 from helpers.config import Config
 from helpers.data import load_data
