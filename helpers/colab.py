@@ -110,9 +110,9 @@ def _nobody_looks() -> bool:
 
 def _start_no_tensorboard() -> None:
     """Let `%tensorboard` print a line instead of starting a server, which would outlive the notebook."""
-    from tensorboard import notebook
+    import tensorboard.notebook
 
-    notebook.start = lambda arguments: print(f"To see TensorBoard, run: tensorboard {arguments}")
+    tensorboard.notebook.start = lambda arguments: print(f"To see TensorBoard, run: tensorboard {arguments}")
 
 
 def find_data(config: Config = Config()) -> DataSource:

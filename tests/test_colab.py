@@ -5,7 +5,6 @@ import random
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -432,7 +431,7 @@ def tensorboards() -> set[int]:
     return {
         process.pid
         for process in psutil.process_iter(["cmdline"])
-        if any("tensorboard" in part for part in process.info["cmdline"][:2] or [])
+        if any("tensorboard" in part for part in (process.info["cmdline"] or [])[:2])
     }
 
 

@@ -5,8 +5,8 @@ import gzip
 import io
 import os
 import re
-import stat
 import shutil
+import stat
 import subprocess
 import sys
 import threading

@@ -14,9 +14,7 @@ import pytest
 from helpers.config import PROJECT_ROOT
 from helpers.data import COLUMNS
 
-ODD_NAME = (
-    " my $(touch made_a) `touch made_b`; touch made_c # \"$HOME\" 'it''s' $(shell touch made_d) & {} \\ "
-)
+ODD_NAME = "my $(touch a) `touch b`; touch c # \"$HOME\" 'it''s' $(shell touch d) & {} \\ "
 
 
 @pytest.fixture
@@ -66,13 +64,14 @@ def test_a_folder_of_any_name_is_read_and_none_of_it_is_run(project, how):
 
 
 def test_a_relative_folder_counts_from_where_make_was_typed(project, tmp_path):
-    typed_in = tmp_path / "where I am"
+    typed_in = tmp_path / "where I `touch x` $(am)"
     folder = write_data(typed_in / "mine")
     write_data(project / "mine")
     done = make(typed_in, "-C", str(project), CORROSEG_DATA="mine")
     assert f"1 patches in {folder}\n" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_other_data_are_noticed_and_the_same_are_not(project):
     for name in ("a", "b"):
         write_data(project / name)

@@ -163,9 +163,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, few_wells):
     made = ensure_simulated(tmp_path)
     (made / "y_train.csv").unlink()
     (made / "y_train.csv").mkdir()
-    with pytest.raises(
-        DataError, match=r"y_train\.csv: expected the name of a file to write, found a folder"
-    ):
+    with pytest.raises(DataError, match=r"y_train\.csv: expected the name of a file.* found a folder"):
         ensure_simulated(tmp_path)
 
 
@@ -202,8 +200,7 @@ for seed in seeds:
 """
 
 
-@pytest.mark.parametrize("round_", range(3))
-def test_first_runs_at_once_read_whole_files(tmp_path, round_):
+def test_first_runs_at_once_read_whole_files(tmp_path):
     """Real processes that start at the same moment, with two seeds in turn."""
     command = [sys.executable, "-W", "error", "-c", FIRST_RUN, str(tmp_path / "simulated")]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
