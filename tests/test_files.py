@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from helpers.config import PROJECT_ROOT
+from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError, remove_leftovers, replace_atomically
+from helpers.runs import start_run
 
 
 def write(path: Path, text: str) -> None:
@@ -111,6 +112,15 @@ def test_an_output_of_a_process_that_was_killed_is_removed_by_the_next(tmp_path)
     assert left.name.startswith(".part-") and left.name.endswith("-model.pt")
     write(tmp_path / "another.csv", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["another.csv"]
+
+
+def test_a_new_run_removes_what_killed_runs_left(tmp_path, killed_pid):
+    left = tmp_path / "corrosion_segmentation_trainer_1" / f".part-{killed_pid}-{platform.node()}-last.pt"
+    left.parent.mkdir()
+    left.touch()
+    (left.parent / "last.pt").touch()
+    start_run("unet", Config(runs_dir=tmp_path))
+    assert [path.name for path in left.parent.iterdir()] == ["last.pt"]
 
 
 def test_what_a_running_process_is_writing_stays(tmp_path):
