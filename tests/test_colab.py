@@ -426,13 +426,14 @@ def test_elsewhere_than_in_colab_nothing_is_fetched_or_updated(tmp_path):
 # --- TensorBoard -------------------------------------------------------------------------------------
 
 
-def tensorboards() -> set[int]:
-    """Ids of the processes that are TensorBoard."""
-    return {
+def tensorboards() -> list[int]:
+    """Ids of the TensorBoard servers that work in the project's root."""
+    return [
         process.pid
-        for process in psutil.process_iter(["cmdline"])
+        for process in psutil.process_iter(["cmdline", "cwd"])
         if any("tensorboard" in part for part in (process.info["cmdline"] or [])[:2])
-    }
+        and process.info["cwd"] == str(PROJECT_ROOT)
+    ]
 
 
 def test_notebooks_show_tensorboard_in_two_literal_lines():
