@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
-from helpers.files import DataError, listed, remove_leftovers, replace_atomically
+from helpers.files import DataError, disk_errors, listed, remove_leftovers, replace_atomically
 from helpers.wells import WIDE_WELLS, cut_well, patch_name
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
@@ -217,7 +217,8 @@ def _digest(made: Path) -> str:
     digest = hashlib.sha256()
     for path in _visible_files(made):
         digest.update(path.relative_to(made).as_posix().encode() + b"\0")
-        digest.update(path.read_bytes() if path.is_file() else b"")
+        with disk_errors(path, "read", made):
+            digest.update(path.read_bytes() if path.is_file() else b"")
     return digest.hexdigest()
 
 
