@@ -401,7 +401,7 @@ def test_a_project_that_is_nowhere_is_one_clear_error(content, address):
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"FileNotFoundError: The project is neither around {content} nor at {address}.")
     assert "Upload its zip, unpack it" in last and "`make address OWNER=<account>`" in last
-    assert done.stderr.count("Error") == 1
+    assert done.stderr.count("Traceback") == 1
     assert [path.name for path in content.iterdir()] == ["sample_data"]
 
 
