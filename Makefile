@@ -5,13 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 HELPERS := $(wildcard helpers/*.py helpers/models/*.py)
 EXECUTED := $(patsubst %,runs/%,$(sort $(wildcard notebooks/*.ipynb)))
-# A relative CORROSEG_DATA counts from where the command was typed, which `make -C` hides in PWD.
-ifneq ($(CORROSEG_DATA),)
-ifneq ($(CORROSEG_DATA),simulated)
-export CORROSEG_DATA := $(shell cd "$(PWD)" && p="$(CORROSEG_DATA)" && \
-	if [ -e "$$p" ]; then realpath -- "$$p"; else cd "$(CURDIR)" && realpath -m -- "$$p"; fi)
-endif
-endif
+# The folder's name goes to the programs as it is, whatever characters it has: neither make nor a shell reads
+# it. A relative one counts from where the command was typed, which `make -C` tells nobody but make.
+override CORROSEG_DATA := $(value CORROSEG_DATA)
+CORROSEG_FROM := $(value PWD)
+export CORROSEG_DATA CORROSEG_FROM
 
 .PHONY: help run outputs test lint sync docs hooks address clean always
 .NOTPARALLEL:
@@ -32,8 +30,7 @@ runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.dat
 	@mv runs/notebooks/unfinished.ipynb "$@"
 
 runs/.data: $(VENV)/installed always
-	@$(BIN)/python -m helpers.colab
-	@{ echo "$(CORROSEG_DATA)"; ls -l data/raw; } > $@.new
+	@$(BIN)/python -m helpers.colab > $@.new && cat $@.new && ls -l data/raw >> $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 outputs: $(VENV)/installed ## renew the outputs of the committed notebooks, on the simulated wells
@@ -69,12 +66,11 @@ address: ## write the published address everywhere: make address OWNER=<account>
 clean: ## remove the environment and everything made by running
 	rm -rf $(VENV) site data/simulated data/unpacked data/interim/*.csv runs/*
 
-$(VENV)/installed: requirements.txt pyproject.toml
+$(VENV)/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --requirement requirements.txt
-	$(BIN)/pip install --quiet --no-deps --editable .
 	@touch $@
 
 $(VENV)/installed-docs: requirements-docs.txt $(VENV)/installed

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from helpers.models import build_model
 from helpers.well_inference import predict_well_file
 

@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
+
 from helpers.colab import DataSource, find_data
 from helpers.config import Config
 from helpers.data import load_data, read_labels

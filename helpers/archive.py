@@ -7,6 +7,7 @@ from pathlib import Path
 from helpers.files import DataError, is_image, progress, reason_of, sorted_names
 
 _LARGEST_ENTRY = 2**20  # bytes; a patch has 5,312, so anything near this is not one
+_LARGEST_TOTAL = 2**30  # bytes; the challenge's 9,674 patches have 51 million
 
 
 def unpack_images(archive_path: Path, part: Path) -> None:
@@ -46,5 +47,11 @@ def _patch_entries(archive: zipfile.ZipFile, archive_path: Path) -> dict[str, zi
             entries[file_name.removesuffix(".npy")] = info
     if not entries:
         raise DataError(f"{archive_path}: expected well_<w>_patch_<p>.npy files in it, found none.")
+    total = sum(info.file_size for info in entries.values())  # more than this zipfile does not unpack
+    if total > _LARGEST_TOTAL:
+        raise DataError(
+            f"{archive_path}: nothing was unpacked, because its {len(entries):,} images have {total:,} bytes "
+            f"together, where the challenge's 9,674 have 51 million. At most {_LARGEST_TOTAL:,} are unpacked."
+        )
     sorted_names(entries, archive_path)
     return entries

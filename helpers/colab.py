@@ -68,6 +68,8 @@ def open_notebook(data_folder: str = "", config: Config = Config()) -> DataSourc
     # timm's bars of its downloads, of which there are none, would like ipywidgets
     warnings.filterwarnings("ignore", message="IProgress not found")
     set_style()
+    if not in_colab() and _nobody_looks():
+        _start_no_tensorboard()
     source = find_data(config)
     seed_everything(config.seed)  # last, so that nothing done on a first run only shifts the draws
     print(f"Data: {source.description}")
@@ -94,6 +96,25 @@ def _mount_drive(folder: str) -> None:
         drive.mount(str(DRIVE))
 
 
+def _nobody_looks() -> bool:
+    """Tell whether a program that shows it to nobody (nbval, papermill, nbconvert) executes this notebook.
+
+    With each cell Jupyter's messages say whether somebody could answer `input()`.
+    """
+    from IPython import get_ipython  # here, since scripts need no IPython
+
+    shell = get_ipython()
+    request = shell.get_parent() if hasattr(shell, "get_parent") else {}  # only a notebook's shell has it
+    return not request.get("content", {}).get("allow_stdin", True)
+
+
+def _start_no_tensorboard() -> None:
+    """Let `%tensorboard` print a line instead of starting a server, which would outlive the notebook."""
+    import tensorboard.notebook
+
+    tensorboard.notebook.start = lambda arguments: print(f"To see TensorBoard, run: tensorboard {arguments}")
+
+
 def find_data(config: Config = Config()) -> DataSource:
     """Return the data to run on: $CORROSEG_DATA, else `config.raw_dir`, else the simulated wells.
 
@@ -104,10 +125,10 @@ def find_data(config: Config = Config()) -> DataSource:
     ------
     DataError : there is no such folder, or not one table of labels in it.
     """
-    wanted = os.environ.get("CORROSEG_DATA", "").strip()
-    if wanted and wanted != "simulated":
-        return _describe(_resolve(wanted))
-    if not wanted and _holds_files(config.raw_dir):
+    wanted = os.environ.get("CORROSEG_DATA", "")
+    if wanted.strip() not in ("", "simulated"):
+        return _describe(resolve(wanted))
+    if not wanted.strip() and _holds_files(config.raw_dir):
         return _describe(config.raw_dir)
     from helpers.synthetic import ensure_simulated  # here, so that real data do not need it
 
@@ -148,15 +169,19 @@ def print_versions() -> None:
     print(f"device {f'cuda, {torch.cuda.get_device_name()}' if torch.cuda.is_available() else 'cpu'}")
 
 
-def _resolve(wanted: str) -> Path:
-    """Return the folder that $CORROSEG_DATA names.
+def resolve(wanted: str) -> Path:
+    """Return the folder that $CORROSEG_DATA names, counted from where the user typed the command.
 
-    A notebook runs in notebooks/, whatever folder the user typed the command in. The shell leaves that
-    folder in $PWD, and Jupyter hands the environment on to its kernels as it is.
+    Neither the shell's $PWD, which Jupyter hands on to its kernels, nor the working folder need be that:
+    `make -C` changes both, so the Makefile says it in $CORROSEG_FROM.
+
+    Raises
+    ------
+    DataError : there is no such folder.
     """
-    path = Path(wanted).expanduser()
-    starts = [Path(start) for start in (os.environ.get("PWD"), os.getcwd(), PROJECT_ROOT) if start]
-    tried = list(dict.fromkeys(start / path for start in starts))  # an absolute path stays one
+    path = os.path.expanduser(wanted)
+    starts = (os.environ.get("CORROSEG_FROM"), os.environ.get("PWD"), os.getcwd(), PROJECT_ROOT)
+    tried = list(dict.fromkeys(Path(start, path) for start in starts if start))  # an absolute path stays one
     for folder in tried:
         if folder.exists():
             return folder

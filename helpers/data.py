@@ -24,8 +24,10 @@ from helpers.files import (
     disk_errors,
     is_image,
     listed,
+    part_prefix,
     progress,
     reason_of,
+    remove_leftovers,
     replace_atomically,
     sorted_names,
 )
@@ -113,7 +115,8 @@ def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Pat
     """Return the folder with the .npy files: `images/`, or what the challenge's zip was unpacked to.
 
     A zip is unpacked once under `unpacked_dir`, and again when it has moved or changed. The folder gets
-    its name only when it is complete: what a killed process leaves has a hidden name that nothing reads.
+    its name only when it is complete: what a killed process leaves has a hidden name that nothing reads, and
+    the next call removes it.
     """
     images = Path(folder) / "images"
     if images.is_dir():
@@ -124,10 +127,11 @@ def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Pat
         status = archive_path.stat()
         key = f"{archive_path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
         target = unpacked_dir / f"{archive_path.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
+        remove_leftovers(unpacked_dir)
         if target.is_dir():
             return target
         unpacked_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=unpacked_dir) as scratch:
+        with tempfile.TemporaryDirectory(prefix=part_prefix(), dir=unpacked_dir) as scratch:
             part = Path(scratch) / "images"  # unlike the scratch folder, it is not closed to other users
             part.mkdir()
             unpack_images(archive_path, part)

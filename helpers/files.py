@@ -2,14 +2,17 @@
 
 import errno
 import os
+import platform
+import re
 import shutil
 import sys
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 from tqdm import tqdm
 
 from helpers.wells import parse_name
@@ -27,21 +30,28 @@ class DataError(ValueError):
 def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a path to write to, beside `path`, and put it in the place of `path` at the end.
 
-    When the block fails or is interrupted, `path` stays as it was and the half-written file is removed.
+    When the block fails or is interrupted, `path` stays as it was and the half-written file is removed. If
+    `path` is a symbolic link, the file that it names is replaced and the link stays.
+
+    Raises
+    ------
+    DataError : there is something at `path` that is no regular file, or it could not be written.
 
     >>> with replace_atomically(Path("model.pt")) as temporary:  # doctest: +SKIP
     ...     torch.save(state, temporary)
     """
-    path = Path(path)
-    # Hidden, so that nothing takes it for data; the name's end stays, since numpy and pandas look at it
-    temporary = path.with_name(f".part-{uuid.uuid4().hex[:8]}-{path.name}")
-    with disk_errors(path, "written", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+    target = _target(path)
+    # The name's end stays, since numpy and pandas look at it
+    temporary = target.with_name(f"{part_prefix()}{uuid.uuid4().hex[:8]}-{target.name}")
+    with disk_errors(path, "written", target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(target.parent)
+    try:
+        with disk_errors(path, "written", target.parent):  # says how full the disk is before we clean up
             yield temporary
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_output(path: Path) -> None:
@@ -51,13 +61,40 @@ def check_output(path: Path) -> None:
     ------
     DataError : it cannot; an old file at `path` stays as it is.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: expected the name of a file to write, found something that is no file.")
-    with disk_errors(path, "written", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=".part-", dir=path.parent):
+    target = _target(path)
+    with disk_errors(path, "written", target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=part_prefix(), dir=target.parent):
             pass
+
+
+def _target(path: Path) -> Path:
+    """The file that is to be written for `path`: itself, or what it links to."""
+    target = Path(os.path.realpath(path))
+    if os.path.lexists(target) and not target.is_file():
+        found = "a folder" if target.is_dir() else "something that is neither a file nor a folder"
+        raise DataError(f"{path}: expected the name of a file to write, found {found}. Give another name.")
+    return target
+
+
+def part_prefix() -> str:
+    """How the name of an unfinished file or folder of this process begins.
+
+    It is hidden, so that nothing takes it for data, and says whose it is, for `remove_leftovers`.
+    """
+    return f".part-{os.getpid()}-{platform.node()}-"
+
+
+def remove_leftovers(folder: Path, pattern: str = ".part-*") -> None:
+    """Remove the unfinished files and folders that killed processes of this machine left in a folder.
+
+    What belongs to a running process, or to one on another machine that shares the disk, stays.
+    """
+    for path in Path(folder).glob(pattern):
+        owner = re.match(rf"\.part-(\d+)-{re.escape(platform.node())}-", path.name)
+        if owner and not psutil.pid_exists(int(owner[1])):
+            with suppress(OSError):  # another process may be removing it as well
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager

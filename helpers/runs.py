@@ -26,7 +26,7 @@ from helpers.checkpoint import (
 )
 from helpers.config import Config
 from helpers.devices import best_device, from_first, gather, precision_on, process_count, process_rank
-from helpers.files import DataError
+from helpers.files import DataError, remove_leftovers
 from helpers.losses import LOSSES
 from helpers.models import build_model
 
@@ -173,6 +173,7 @@ def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **o
 
 def _make_folder(config: Config) -> Path:
     precision_on(best_device(), config.precision)  # a wrong one is told before there is a folder
+    remove_leftovers(config.runs_dir, "*/.part-*")  # of runs that were killed while they were saved
     while True:
         folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
         try:

@@ -8,9 +8,10 @@ measured on each real well. Beside the noisy labels the clean truth is known.
 """
 
 import hashlib
+import io
 import json
-import shutil
-import tempfile
+import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
-from helpers.files import DataError, disk_errors
+from helpers.files import DataError, disk_errors, listed, remove_leftovers, replace_atomically
 from helpers.wells import WIDE_WELLS, cut_well, patch_name
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
@@ -136,51 +137,89 @@ def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
 
 
 def ensure_simulated(folder: Path, seed: int = 0) -> Path:
-    """Make the simulated wells' files in `folder`, unless this code has made them there already.
+    """Return the folder of the simulated wells of this seed, and make it under `folder` on first use.
 
-    The folder then holds `images/well_<w>_patch_<p>.npy`, `y_train.csv` (what an annotator drew),
-    `y_clean.csv` (where the grooves are) and `made_by.json`. All of it appears at once or not at all.
+    It holds `images/well_<w>_patch_<p>.npy`, `y_train.csv` (what an annotator drew), `y_clean.csv` (where the
+    grooves are) and, written last, `made_by.json` with a digest of the others. Its name says the seed and the
+    version of this module, so another seed or version never replaces what somebody is reading. Files are
+    written one by one, each at once, and only where they are missing or damaged: several processes may do so
+    at the same time, and one that was killed is continued.
 
     Raises
     ------
-    DataError : the folder holds something that was not made here, or it cannot be written.
+    DataError : something that was not made here is in the way, or a file cannot be written.
     """
-    folder = Path(folder)
-    made_by = {
-        "module": "helpers.synthetic",
-        "seed": seed,
-        "source_sha256": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
-    }
-    record = folder / "made_by.json"
-    if _holds(record, made_by):
-        return folder
-    if folder.exists() and any(folder.iterdir()) and not record.is_file():
+    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    made = Path(folder) / f"seed_{seed}_{source[:12]}"
+    record = made / "made_by.json"
+    finished = record.exists()
+    remove_leftovers(made, "**/.part-*")
+    if finished and _read_record(record).get("files_sha256") == _digest(made):
+        return made
+    for place in (made.parent, made, made / "images"):
+        if os.path.lexists(place) and not place.is_dir():
+            raise DataError(f"{place}: expected the folder of the simulated wells, found a file. Remove it.")
+    contents = _file_contents(seed)
+    for name, content in contents.items():
+        if not _has_content(made / name, content):
+            with replace_atomically(made / name) as temporary:
+                temporary.write_bytes(content)
+    strangers = {path.relative_to(made).as_posix() for path in _visible_files(made)} - contents.keys()
+    if strangers:
         raise DataError(
-            f"{folder} holds files that helpers.synthetic did not make, so it does not overwrite them. "
-            "Move them away, or name another folder for the simulated wells."
+            f"{made}: helpers.synthetic did not make {listed(sorted(strangers))}. Move that away, or remove "
+            "the whole folder: it is made again."
         )
+    made_by = {"module": "helpers.synthetic", "seed": seed, "source_sha256": source}
+    with replace_atomically(record) as temporary:
+        temporary.write_text(json.dumps(made_by | {"files_sha256": _digest(made)}, indent=1))
+    if finished:
+        warnings.warn(f"{made}: the simulated wells were damaged and have been mended.", stacklevel=2)
+    return made
+
+
+def _file_contents(seed: int) -> dict[str, bytes]:
+    """Every file but the record, by its path in the folder."""
     images, labels, truth = simulate_patches(seed)
-    with disk_errors(folder, "written", folder.parent):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
-            part = Path(scratch) / "part"  # unlike the scratch folder, it is not closed to other users
-            (part / "images").mkdir(parents=True)
-            for name, pixels in zip(images.index, images.to_numpy(), strict=True):
-                np.save(part / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))
-            labels.to_csv(part / "y_train.csv", lineterminator="\n", index_label="")
-            truth.to_csv(part / "y_clean.csv", lineterminator="\n", index_label="")
-            (part / "made_by.json").write_text(json.dumps(made_by, indent=1))
-            shutil.rmtree(folder, ignore_errors=True)
-            try:
-                part.rename(folder)
-            except OSError:
-                if not _holds(record, made_by):  # else another process was first, with the same files
-                    raise
-    return folder
+    contents = {}
+    for name, pixels in zip(images.index, images.to_numpy(), strict=True):
+        np.save(file := io.BytesIO(), pixels.reshape(PATCH_SIZE, PATCH_SIZE))
+        contents[f"images/{name}.npy"] = file.getvalue()
+    for name, masks in (("y_train.csv", labels), ("y_clean.csv", truth)):
+        contents[name] = masks.to_csv(lineterminator="\n", index_label="").encode()
+    return contents
 
 
-def _holds(record: Path, made_by: dict) -> bool:
-    return record.is_file() and json.loads(record.read_text()) == made_by
+def _read_record(path: Path) -> dict:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):  # missing, truncated, a folder
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _has_content(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _visible_files(made: Path) -> list[Path]:
+    """The files of the folder and of its images, without the record and hidden ones, in a fixed order."""
+    paths = [path for pattern in ("*", "images/*") for path in sorted(made.glob(pattern))]
+    return [
+        path
+        for path in paths
+        if not path.name.startswith(".") and path.name not in ("images", "made_by.json")
+    ]
+
+
+def _digest(made: Path) -> str:
+    """SHA-256 of the files' names and contents."""
+    digest = hashlib.sha256()
+    for path in _visible_files(made):
+        digest.update(path.relative_to(made).as_posix().encode() + b"\0")
+        with disk_errors(path, "read", made):
+            digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()
 
 
 # ---------------------------------------------------------------- pipe

@@ -54,22 +54,32 @@
 # sectioned; ruff's isort rules see to it in all notebooks and modules. Every notebook opens with these three cells.
 
 # %%
-# Setup: in Colab, where only this notebook was opened, fetch the project around it, or update it.
+# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 # The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
 DATA = ""
 
-if "google.colab" in sys.modules:
-    project = "/content/corrosion-segmentation"
-    url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-    clone = ["git", "clone", "--quiet", "--depth", "1", url, project]
-    update = ["git", "-C", project, "pull", "--quiet", "--ff-only"]
-    subprocess.run(update if os.path.isdir(project) else clone, check=True)
-    os.chdir(f"{project}/notebooks")
-sys.path.insert(0, os.path.abspath(".."))
+address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+here, inside = Path.cwd(), "helpers/colab.py"
+places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
+found = [place for place in places if os.path.isfile(place / inside)]
+project = found[0] if found else here / "corrosion-segmentation"
+if "google.colab" in sys.modules and (project / ".git").exists():
+    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
+        print("Warning: the project could not be updated, so it is used as it is.")
+elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
+if not os.path.isfile(project / inside):
+    raise FileNotFoundError(
+        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
+        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
+    )
+os.chdir(project)
+sys.path.insert(0, str(project))
 
 from helpers.colab import open_notebook
 
@@ -346,7 +356,7 @@ plots.show_patches(
 # the clean truth; training ends after 6,000 patches, repeats counted):
 
 # %%
-ablation = pd.read_csv("../experiments/outliers_simulated.csv")
+ablation = pd.read_csv("experiments/outliers_simulated.csv")
 plots_studies.show_study(
     ablation, "detector", {"val_dice": "validation: Dice", "test_dice": "test: Dice"}
 )
@@ -423,7 +433,7 @@ plots.show_well_strips({n: strips[n] for n in names[8:]}, {n: masks[n] for n in 
 # own validation patches say what it promises, the wells left out what is true.
 
 # %%
-leak = pd.read_csv("../experiments/leak_simulated.csv")
+leak = pd.read_csv("experiments/leak_simulated.csv")
 plots_studies.show_leak(leak)
 plots_studies.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 
@@ -502,7 +512,7 @@ split_balance(*split_y_to_train_val_test(y_repaired, config)).round(2)
 # have no groove, have no Dice):
 
 # %%
-difficulty = pd.read_csv("../experiments/difficulty_simulated.csv")
+difficulty = pd.read_csv("experiments/difficulty_simulated.csv")
 plots_studies.show_difficulty(difficulty[~difficulty["well"].isin([9, 10])])
 
 # %%

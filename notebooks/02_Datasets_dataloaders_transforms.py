@@ -40,22 +40,32 @@
 # 5. [The whole pipeline](#5-The-whole-pipeline)
 
 # %%
-# Setup: in Colab, where only this notebook was opened, fetch the project around it, or update it.
+# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 # The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
 DATA = ""
 
-if "google.colab" in sys.modules:
-    project = "/content/corrosion-segmentation"
-    url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-    clone = ["git", "clone", "--quiet", "--depth", "1", url, project]
-    update = ["git", "-C", project, "pull", "--quiet", "--ff-only"]
-    subprocess.run(update if os.path.isdir(project) else clone, check=True)
-    os.chdir(f"{project}/notebooks")
-sys.path.insert(0, os.path.abspath(".."))
+address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+here, inside = Path.cwd(), "helpers/colab.py"
+places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
+found = [place for place in places if os.path.isfile(place / inside)]
+project = found[0] if found else here / "corrosion-segmentation"
+if "google.colab" in sys.modules and (project / ".git").exists():
+    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
+        print("Warning: the project could not be updated, so it is used as it is.")
+elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
+if not os.path.isfile(project / inside):
+    raise FileNotFoundError(
+        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
+        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
+    )
+os.chdir(project)
+sys.path.insert(0, str(project))
 
 from helpers.colab import open_notebook
 

@@ -45,22 +45,32 @@
 # 9. [What tuning gained](#9-What-tuning-gained)
 
 # %%
-# Setup: in Colab, where only this notebook was opened, fetch the project around it, or update it.
+# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 # The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
 DATA = ""
 
-if "google.colab" in sys.modules:
-    project = "/content/corrosion-segmentation"
-    url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-    clone = ["git", "clone", "--quiet", "--depth", "1", url, project]
-    update = ["git", "-C", project, "pull", "--quiet", "--ff-only"]
-    subprocess.run(update if os.path.isdir(project) else clone, check=True)
-    os.chdir(f"{project}/notebooks")
-sys.path.insert(0, os.path.abspath(".."))
+address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+here, inside = Path.cwd(), "helpers/colab.py"
+places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
+found = [place for place in places if os.path.isfile(place / inside)]
+project = found[0] if found else here / "corrosion-segmentation"
+if "google.colab" in sys.modules and (project / ".git").exists():
+    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
+        print("Warning: the project could not be updated, so it is used as it is.")
+elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
+if not os.path.isfile(project / inside):
+    raise FileNotFoundError(
+        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
+        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
+    )
+os.chdir(project)
+sys.path.insert(0, str(project))
 
 from helpers.colab import open_notebook
 
@@ -71,10 +81,9 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from IPython import get_ipython
 
 from helpers import plots_studies, plots_tuning
-from helpers.colab import in_colab, print_versions
+from helpers.colab import print_versions
 from helpers.comparison import summary
 from helpers.config import Config
 from helpers.data import load_data, read_labels
@@ -237,13 +246,12 @@ except DataError as error:
 #
 # ## 5 TensorBoard
 #
-# Each trial is a run of its own, with its curve and, on the HPARAMS page, its settings and its value. In Colab this cell shows it; elsewhere
-# run `tensorboard --logdir runs` in a terminal.
+# Each trial is a run of its own, with its curve and, on the HPARAMS page, its settings and its value. This cell shows it as in
+# [notebook 04](04_Baseline_model.ipynb#6-TensorBoard).
 
-# %% tags=["nbval-ignore-output"]
-if in_colab():
-    get_ipython().run_line_magic("load_ext", "tensorboard")
-    get_ipython().run_line_magic("tensorboard", "--logdir ../runs")
+# %%
+# %load_ext tensorboard
+# %tensorboard --logdir runs
 
 # %% [markdown]
 # ## 6 The large study
@@ -251,7 +259,7 @@ if in_colab():
 # `python experiments/tune.py` does the same at length, on the simulated wells; killed at any time, it goes on when it is called again.
 
 # %%
-large = pd.read_csv("../experiments/tune_simulated.csv")
+large = pd.read_csv("experiments/tune_simulated.csv")
 provenance = ["command", "data", "judge", "torch", "python", "epochs", "folds", "seed"]
 print(large[provenance].drop_duplicates().T.to_string(header=False))
 pruned = (large["state"] == "pruned").sum()
@@ -306,7 +314,7 @@ plots_tuning.show_slices(large)
 # trains the best trials and the baseline again from new seeds, on the same folds:
 
 # %%
-confirm = pd.read_csv("../experiments/tune_confirm_simulated.csv")
+confirm = pd.read_csv("experiments/tune_confirm_simulated.csv")
 promised = large.set_index("trial")["value"]
 again = summary(confirm, ["candidate"], ["dice", "fold 1", "fold 2", "fold 3"])
 again.insert(
@@ -374,11 +382,11 @@ read_record(record)[["evaluation", "date", "times_opened", "reason", "scores"]]
 # The large study's one question to the test wells:
 
 # %%
-asked = read_record("../experiments/tune_test_wells_simulated.csv")
+asked = read_record("experiments/tune_test_wells_simulated.csv")
 print(asked[["evaluation", "date", "times_opened", "reason"]].to_string(index=False))
 
 # %%
-final = pd.read_csv("../experiments/tune_final_simulated.csv")
+final = pd.read_csv("experiments/tune_final_simulated.csv")
 print(
     final[["command", "data", "judge", "epochs", "tuned"]]
     .drop_duplicates()

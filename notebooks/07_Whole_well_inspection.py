@@ -40,22 +40,32 @@
 # 7. [The challenge's submission](#7-The-challenge's-submission)
 
 # %%
-# Setup: in Colab, where only this notebook was opened, fetch the project around it, or update it.
+# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 # The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
 DATA = ""
 
-if "google.colab" in sys.modules:
-    project = "/content/corrosion-segmentation"
-    url = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-    clone = ["git", "clone", "--quiet", "--depth", "1", url, project]
-    update = ["git", "-C", project, "pull", "--quiet", "--ff-only"]
-    subprocess.run(update if os.path.isdir(project) else clone, check=True)
-    os.chdir(f"{project}/notebooks")
-sys.path.insert(0, os.path.abspath(".."))
+address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+here, inside = Path.cwd(), "helpers/colab.py"
+places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
+found = [place for place in places if os.path.isfile(place / inside)]
+project = found[0] if found else here / "corrosion-segmentation"
+if "google.colab" in sys.modules and (project / ".git").exists():
+    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
+        print("Warning: the project could not be updated, so it is used as it is.")
+elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
+    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
+if not os.path.isfile(project / inside):
+    raise FileNotFoundError(
+        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
+        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
+    )
+os.chdir(project)
+sys.path.insert(0, str(project))
 
 from helpers.colab import open_notebook
 
@@ -73,7 +83,7 @@ import torch
 from helpers import plots, plots_studies, plots_wells
 from helpers.colab import print_versions
 from helpers.comparison import summary
-from helpers.config import PROJECT_ROOT, Config
+from helpers.config import Config
 from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.detection import calls, false_calls, fit_detection_curve, hit_or_miss
@@ -235,7 +245,7 @@ plots.show_well_strips(strips, labels, found)
 # twice; *filled* repairs unusable pixels with their patch's median, as notebook 01 does, instead of masking them.
 
 # %%
-study = pd.read_csv(PROJECT_ROOT / "experiments" / "whole_well_simulated.csv")
+study = pd.read_csv("experiments/whole_well_simulated.csv")
 one_view = study[study["views"] == 1]
 plots_studies.show_study(
     one_view,

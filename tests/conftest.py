@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.colab import resolve
 from helpers.config import Config
 from helpers.synthetic import simulate_patches
 
@@ -22,7 +23,7 @@ def real_data_folder(pytestconfig) -> Path:
     named = pytestconfig.stash[REAL_DATA]
     if named in ("", "simulated"):
         pytest.skip("CORROSEG_DATA does not name the real files")
-    return Path(named).expanduser().resolve()
+    return resolve(named)
 
 
 @pytest.fixture(scope="session")

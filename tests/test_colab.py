@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,14 @@ from types import ModuleType
 from unittest import mock
 
 import jupytext
+import nbformat
 import numpy as np
+import psutil
 import pytest
+import tensorboard.notebook
 import torch
 from jupyter_client.manager import start_new_kernel
+from nbclient import NotebookClient
 
 from helpers import colab
 from helpers.colab import (
@@ -39,6 +45,7 @@ def fill(folder: Path, labels: str = "y_train.csv") -> Path:
 def config(tmp_path, monkeypatch) -> Config:
     """Settings with empty folders, and the environment of a user who has set nothing."""
     monkeypatch.delenv("CORROSEG_DATA", raising=False)
+    monkeypatch.delenv("CORROSEG_FROM", raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PWD", str(tmp_path))
     (tmp_path / "raw").mkdir()
@@ -110,20 +117,21 @@ def test_empty_environment_counts_as_unset(config, monkeypatch, value):
     assert find_data(config).folder == config.raw_dir
 
 
-@pytest.mark.parametrize("places", [("typed", "kernel", "root"), ("kernel", "root"), ("root",)])
-def test_relative_folder_counts_from_pwd_then_the_working_directory_then_the_project(
-    config, tmp_path, monkeypatch, places
+@pytest.mark.parametrize("first", range(4))
+def test_relative_folder_counts_from_what_make_says_then_pwd_then_the_working_directory_then_the_project(
+    config, tmp_path, monkeypatch, first
 ):
-    for place in ("typed", "kernel", "root"):
-        (tmp_path / place).mkdir()
+    places = ("make", "typed", "kernel", "root")
     for place in places:
+        (tmp_path / place).mkdir()
+    for place in places[first:]:
         fill(tmp_path / place / "my data")
-    monkeypatch.setenv("PWD", str(tmp_path / "typed"))
+    monkeypatch.setenv("CORROSEG_FROM", str(tmp_path / "make"))
     monkeypatch.chdir(tmp_path / "kernel")
     monkeypatch.setenv("PWD", str(tmp_path / "typed"))
     monkeypatch.setattr(colab, "PROJECT_ROOT", tmp_path / "root")
     monkeypatch.setenv("CORROSEG_DATA", "my data")
-    assert find_data(config).folder == tmp_path / places[0] / "my data"
+    assert find_data(config).folder == tmp_path / places[first] / "my data"
 
 
 def test_relative_folder_is_found_without_pwd(config, tmp_path, monkeypatch):
@@ -304,27 +312,164 @@ def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, g
         open_notebook(config=config)
 
 
-def test_the_first_cell_clones_the_project_once_and_then_updates_it(tmp_path, monkeypatch, google):
-    """The cell as it stands in the notebooks, with a stand-in for git and for Colab's /content."""
-    cells = jupytext.read(next((PROJECT_ROOT / "notebooks").glob("01*.py"))).cells
-    source = next(cell.source for cell in cells if cell.cell_type == "code")
-    source = source.replace("/content/corrosion-segmentation", str(tmp_path / "project"))
-    calls = []
+# --- the setup cell, as it stands in the notebooks ---------------------------------------------------
 
-    def git(command, check):
-        calls.append(command[1] if command[1] != "-C" else command[3])
-        (tmp_path / "project" / "notebooks").mkdir(parents=True, exist_ok=True)
+NOTEBOOK = PROJECT_ROOT / "notebooks" / "04_Baseline_model.py"
+SETUP = next(cell.source for cell in jupytext.read(NOTEBOOK).cells if cell.cell_type == "code")
+ADDRESS = next(line.split('"')[1] for line in SETUP.splitlines() if line.startswith("address = "))
+IN_COLAB = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+TELL = "\nprint(data, '|', os.getcwd())"
 
-    monkeypatch.setattr(colab.subprocess, "run", git)
-    monkeypatch.setattr(colab, "open_notebook", lambda folder: f"opened {folder!r}")
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        variables = {}
-        exec(source, variables)
-        assert variables["data"] == "opened ''"
-        assert Path.cwd() == tmp_path / "project" / "notebooks"
-    assert calls == ["clone", "pull"]
+
+def run_setup(folder: Path, address: str, colab: bool = True) -> subprocess.CompletedProcess:
+    """Run the setup cell in a new process, as a kernel that was started in a folder."""
+    cell = SETUP.replace(ADDRESS, address)
+    script = (IN_COLAB if colab else "") + cell + TELL
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+
+
+def git(folder: Path, *command: str) -> None:
+    author = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    subprocess.run(["git", "-C", folder, *author, *command], check=True, capture_output=True)
+
+
+def write_project(folder: Path, version: int) -> Path:
+    """The least that the setup cell takes for the project."""
+    (folder / "helpers").mkdir(parents=True, exist_ok=True)
+    (folder / "helpers" / "__init__.py").touch()
+    code = f"def open_notebook(data_folder):\n    return 'version {version}' + data_folder\n"
+    (folder / "helpers" / "colab.py").write_text(code)
+    return folder
+
+
+def publish(folder: Path, version: int) -> str:
+    """Commit a version of the project to a repository; return its address."""
+    write_project(folder, version)
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", f"Version {version}")
+    return folder.as_uri()
+
+
+@pytest.fixture
+def content(tmp_path) -> Path:
+    """Stands in for Colab's /content, with what lies there in a new runtime."""
+    (tmp_path / "content" / "sample_data").mkdir(parents=True)
+    return tmp_path / "content"
+
+
+def test_in_colab_the_published_project_is_fetched_and_later_updated(content, tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    for version in (1, 1, 2):
+        publish(tmp_path / "published", version) if version == 2 else None
+        done = run_setup(content, address)
+        assert done.stdout == f"version {version} | {content / 'corrosion-segmentation'}\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ["corrosion-segmentation-main", "my copy/it's here", "."])
+def test_in_colab_an_unpacked_zip_is_used_as_it_is(content, name):
+    project = write_project(content / name, version=1)
+    done = run_setup(content, ADDRESS)
+    assert (done.stdout, done.stderr) == (f"version 1 | {project}\n", "")
+
+
+def test_in_colab_a_clone_of_any_name_is_updated(content, tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    git(content, "clone", "--quiet", address, "my clone")
+    publish(tmp_path / "published", version=2)
+    done = run_setup(content, "https://github.com/YOUR_ACCOUNT/not-asked")
+    assert done.stdout == f"version 2 | {content / 'my clone'}\n", done.stderr
+
+
+def test_an_update_that_fails_is_a_warning_and_the_work_goes_on(content, tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    git(content, "clone", "--quiet", address, "corrosion-segmentation")
+    shutil.rmtree(tmp_path / "published")
+    done = run_setup(content, address)
+    warning, line = done.stdout.splitlines()
+    assert warning.startswith("Warning: the project could not be updated")
+    assert line == f"version 1 | {content / 'corrosion-segmentation'}"
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "file:///no/such/place/corrosion-segmentation"])
+def test_a_project_that_is_nowhere_is_one_clear_error(content, address):
+    done = run_setup(content, address)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"FileNotFoundError: The project is neither around {content} nor at {address}.")
+    assert "Upload its zip, unpack it" in last and "`make address OWNER=<account>`" in last
+    assert done.stderr.count("Traceback") == 1
+    assert [path.name for path in content.iterdir()] == ["sample_data"]
+
+
+@pytest.mark.parametrize("start", ["notebooks", ".", "helpers/models"])
+@pytest.mark.parametrize("colab", [False, True])
+def test_the_working_folder_becomes_the_project_s_root(tmp_path, start, colab):
+    project = write_project(tmp_path / "any name", version=1)
+    (project / start).mkdir(parents=True, exist_ok=True)
+    done = run_setup(project / start, ADDRESS, colab)
+    assert (done.stdout, done.stderr) == (f"version 1 | {project}\n", "")
+
+
+def test_elsewhere_than_in_colab_nothing_is_fetched_or_updated(tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    (tmp_path / "empty").mkdir()
+    assert "FileNotFoundError" in run_setup(tmp_path / "empty", address, colab=False).stderr
+    git(tmp_path, "clone", "--quiet", address, "clone")
+    publish(tmp_path / "published", version=2)
+    assert run_setup(tmp_path / "clone", address, colab=False).stdout.startswith("version 1 ")
+
+
+# --- TensorBoard -------------------------------------------------------------------------------------
+
+
+def tensorboards() -> list[int]:
+    """Ids of the TensorBoard servers that work in the project's root."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if any("tensorboard" in part for part in (process.info["cmdline"] or [])[:2])
+        and process.info["cwd"] == str(PROJECT_ROOT)
+    ]
+
+
+def test_notebooks_show_tensorboard_in_two_literal_lines():
+    for path in (NOTEBOOK, NOTEBOOK.with_name("05_Hyperparameter_tuning.py")):
+        cells = [cell for cell in jupytext.read(path).cells if "%tensorboard" in cell.source]
+        assert [cell.source for cell in cells] == ["%load_ext tensorboard\n%tensorboard --logdir runs"]
+
+
+def test_a_notebook_that_nobody_looks_at_starts_no_tensorboard(tmp_path, monkeypatch):
+    """As papermill, nbconvert and `jupyter execute` run it; nbval sends the same messages."""
+    monkeypatch.setenv("CORROSEG_DATA", "simulated")
+    before = tensorboards()
+    cells = [SETUP, "%load_ext tensorboard\n%tensorboard --logdir runs"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(PROJECT_ROOT / "notebooks")}})
+    client.execute()
+    (output,) = notebook.cells[1].outputs
+    assert output.text == "To see TensorBoard, run: tensorboard --logdir runs\n"
+    assert tensorboards() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "stdin", "stays"),
+    [("jupyter", True, True), ("jupyter", False, False), ("colab", False, True), ("script", None, True)],
+)
+def test_tensorboard_stays_where_somebody_looks(
+    config, ensure_simulated, set_style, monkeypatch, request, place, stdin, stays
+):
+    if place == "colab":
+        request.getfixturevalue("google")
+    shell = mock.Mock(get_parent=lambda: {"content": {"allow_stdin": stdin}})
+    monkeypatch.setattr("IPython.get_ipython", lambda: None if place == "script" else shell)
+    start = tensorboard.notebook.start
+    monkeypatch.setattr(tensorboard.notebook, "start", start)  # put back at the end
+    open_notebook(config=config)
+    assert (tensorboard.notebook.start is start) == stays
 
 
 def test_versions_are_printed_one_a_line(capsys):

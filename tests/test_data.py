@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -331,6 +332,30 @@ def test_absurdly_large_entry_is_refused_before_it_is_extracted(tmp_path, unpack
             find_images(tmp_path, unpacked)
 
 
+def test_images_that_are_too_many_bytes_together_are_refused_before_any_is_extracted(tmp_path, unpacked):
+    make_zip(tmp_path / "X_train.zip", patch_entries() | {"notes.txt": bytes(10_000)})
+    size = 4 * len(as_npy(some_patch()))
+    with mock.patch("helpers.archive._LARGEST_TOTAL", size):
+        find_images(tmp_path, unpacked)
+    shutil.rmtree(unpacked)
+    with mock.patch("helpers.archive._LARGEST_TOTAL", size - 1):
+        with mock.patch.object(zipfile.ZipFile, "open", side_effect=AssertionError("extracted")):
+            with refused(rf"X_train\.zip: nothing was unpacked.*4 images have {size:,} bytes"):
+                find_images(tmp_path, unpacked)
+    assert list(unpacked.iterdir()) == []
+
+
+def test_zip_that_holds_more_than_it_says_is_refused(tmp_path, unpacked):
+    """A megabyte that says in both of its headers that it has the size of a patch."""
+    path = make_zip(tmp_path / "X_train.zip", {"well_1_patch_0.npy": bytes(2**20)})
+    content = path.read_bytes()
+    assert content.count((2**20).to_bytes(4, "little")) == 2
+    path.write_bytes(content.replace((2**20).to_bytes(4, "little"), (5312).to_bytes(4, "little")))
+    with refused(r"X_train\.zip: damaged zip"):
+        find_images(tmp_path, unpacked)
+    assert list(unpacked.iterdir()) == []
+
+
 def test_zip_with_an_image_of_another_name_is_refused(tmp_path, unpacked):
     make_zip(tmp_path / "X_train.zip", patch_entries() | {"images/photo.npy": b""})
     with refused(r"X_train\.zip: expected patch names, well_<w>_patch_<p>, found 'photo'"):
@@ -430,6 +455,7 @@ def test_folder_of_a_killed_process_does_not_count(zip_folder, unpacked):
     assert subprocess.run(command, cwd=PROJECT_ROOT, timeout=60).returncode == 9
     assert len(files_under(unpacked)) == 1  # half a patch in a hidden folder
     assert len(load_data(zip_folder, unpacked)[1]) == 4
+    assert len(list(unpacked.iterdir())) == 1  # what was left of it is gone
 
 
 def test_two_that_unpack_at_once_both_end_well(zip_folder, unpacked):
@@ -487,7 +513,7 @@ def test_full_disk_while_writing_names_the_file_and_the_space_left(tmp_path):
 
 def test_target_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "folder" / "y_val.csv").mkdir(parents=True)
-    with refused(r"y_val\.csv: could not be written: Is a directory"):
+    with refused(r"y_val\.csv: expected the name of a file to write, found a folder"):
         write_csv(label_frame(), tmp_path / "folder" / "y_val.csv")
 
 

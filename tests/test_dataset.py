@@ -103,8 +103,7 @@ def test_the_pipeline_writes_masks_only(folder, config):
 def test_validation_wells_do_not_shape_the_training_set(folder, config, tmp_path, simulated):
     """The detectors of the reviewed notebook saw all wells; ours see the training wells only."""
     images, labels, _ = simulated
-    odd = tmp_path / "odd"
-    ensure_simulated(odd)
+    odd = ensure_simulated(tmp_path / "odd")
     generator = np.random.default_rng(0)
     for name in images.index[images.index.str.startswith("well_3_")]:
         np.save(odd / "images" / f"{name}.npy", generator.normal(0, 0.07, (36, 36)).astype(np.float32))

@@ -2,13 +2,20 @@
 
 import errno
 import hashlib
+import platform
+import shutil
+import subprocess
+import sys
+import warnings
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 
 from helpers import synthetic
+from helpers.config import PROJECT_ROOT
 from helpers.data import load_data
 from helpers.eda import corroded_ratios_per_well, patch_statistics, twin_correlations
 from helpers.files import DataError
@@ -59,31 +66,165 @@ def test_files_are_read_back_by_load_data(tmp_path, simulated):
     np.testing.assert_array_equal(images_read.to_numpy(), images.to_numpy())
 
 
-def test_files_that_are_there_are_not_made_again(tmp_path):
-    folder = ensure_simulated(tmp_path / "simulated")
+@pytest.fixture
+def few_wells():
+    """Two small wells instead of fifteen, to be quick."""
+    with patch.dict(RECIPES, {4: RECIPES[4], 8: RECIPES[8]}, clear=True):
+        yield
+
+
+def all_files(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_files_that_are_there_are_not_made_again(tmp_path, few_wells):
+    folder = ensure_simulated(tmp_path)
     with patch.object(synthetic, "simulate_patches", side_effect=AssertionError("made again")):
-        assert ensure_simulated(folder) == folder
+        assert ensure_simulated(tmp_path) == folder
 
 
-def test_another_seed_replaces_the_files(tmp_path):
-    folder = ensure_simulated(tmp_path / "simulated", seed=0)
-    before = (folder / "y_train.csv").read_bytes()
-    ensure_simulated(folder, seed=1)
-    assert (folder / "y_train.csv").read_bytes() != before
+def test_another_seed_stands_beside_the_first(tmp_path, few_wells):
+    first = ensure_simulated(tmp_path, seed=0)
+    before = all_files(first)
+    second = ensure_simulated(tmp_path, seed=1)
+    assert first.parent == second.parent == tmp_path
+    assert all_files(first) == before
+    assert (second / "y_train.csv").read_bytes() != before["y_train.csv"]
 
 
-def test_files_of_somebody_else_are_not_overwritten(tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(DataError, match="did not make"):
+def test_another_version_of_the_module_does_not_touch_the_files_of_this_one(tmp_path, few_wells):
+    first = ensure_simulated(tmp_path)
+    before = all_files(first)
+    with patch.object(Path, "read_bytes", lambda path: b"another version"):
+        with patch.object(synthetic, "_digest", return_value="of its files"):
+            second = ensure_simulated(tmp_path)
+    assert second != first and second.parent == tmp_path
+    assert all_files(first) == before
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut, flip_a_bit])
+@pytest.mark.parametrize("file", ["images/well_4_patch_3.npy", "y_train.csv", "y_clean.csv"])
+def test_a_damaged_copy_is_mended_and_told(tmp_path, few_wells, damage, file):
+    folder = ensure_simulated(tmp_path)
+    before = all_files(folder)
+    damage(folder / file)
+    with pytest.warns(UserWarning, match="simulated wells were damaged and have been mended"):
+        assert ensure_simulated(tmp_path) == folder
+    assert all_files(folder) == before
+
+
+@pytest.mark.parametrize("content", [b"", b'{"module": "helpers.synth', b"[]", b"{}", b"\xff"])
+def test_a_truncated_record_is_made_again(tmp_path, few_wells, content):
+    folder = ensure_simulated(tmp_path)
+    before = all_files(folder)
+    (folder / "made_by.json").write_bytes(content)
+    with pytest.warns(UserWarning, match="mended"):
         ensure_simulated(tmp_path)
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert all_files(folder) == before
 
 
-def test_a_failure_while_writing_leaves_nothing(tmp_path):
+def test_files_of_a_process_that_was_killed_are_completed(tmp_path, few_wells):
+    folder = ensure_simulated(tmp_path)
+    before = all_files(folder)
+    killed = subprocess.Popen([sys.executable, "-c", "pass"])
+    killed.wait()
+    part = f".part-{killed.pid}-{platform.node()}-0123abcd-well_4_patch_3.npy"
+    (folder / "images" / "well_4_patch_3.npy").rename(folder / "images" / part)
+    (folder / "made_by.json").unlink()
+    with warnings.catch_warnings(action="error"):
+        ensure_simulated(tmp_path)
+    assert all_files(folder) == before
+
+
+@pytest.mark.parametrize("place", [".", "made", "images"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, few_wells, place):
+    folder = tmp_path / "simulated"
+    made = ensure_simulated(folder)
+    where = {".": folder, "made": made, "images": made / "images"}[place]
+    shutil.rmtree(where)
+    where.touch()
+    with pytest.raises(DataError, match=f"{where}: expected the folder of the simulated wells, found a file"):
+        ensure_simulated(folder)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path, few_wells):
+    made = ensure_simulated(tmp_path)
+    (made / "y_train.csv").unlink()
+    (made / "y_train.csv").mkdir()
+    with pytest.raises(DataError, match=r"y_train\.csv: expected the name of a file.* found a folder"):
+        ensure_simulated(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["thesis.txt", "images/well_4_patch_99.npy", "y_train_mine.csv"])
+def test_files_of_somebody_else_are_named_and_not_overwritten(tmp_path, few_wells, file):
+    made = ensure_simulated(tmp_path)
+    (made / file).write_text("years of work")
+    with pytest.raises(DataError, match=f"did not make {file}"):
+        ensure_simulated(tmp_path)
+    assert (made / file).read_text() == "years of work"
+
+
+def test_hidden_files_are_nobody_s_business(tmp_path, few_wells):
+    made = ensure_simulated(tmp_path)
+    (made / "images" / ".DS_Store").touch()
+    with patch.object(synthetic, "simulate_patches", side_effect=AssertionError("made again")):
+        ensure_simulated(tmp_path)
+
+
+FIRST_RUN = """
+import sys
+from hashlib import sha256
+from pathlib import Path
+from helpers.data import load_data
+from helpers import synthetic
+few = {well: synthetic.RECIPES[well] for well in (4, 8)}
+synthetic.RECIPES = few
+print("ready", flush=True)
+seeds = [int(seed) for seed in input().split()]
+for seed in seeds:
+    folder = synthetic.ensure_simulated(Path(sys.argv[1]), seed)
+    labels, images = load_data(folder)
+    print(seed, sha256(labels.to_numpy().tobytes() + images.to_numpy().tobytes()).hexdigest())
+"""
+
+
+def test_first_runs_at_once_read_whole_files(tmp_path):
+    """Real processes that start at the same moment, with two seeds in turn."""
+    command = [sys.executable, "-W", "error", "-c", FIRST_RUN, str(tmp_path / "simulated")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=PROJECT_ROOT, **pipes) for _ in range(4)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    for process, seeds in zip(processes, ("0 1 0 1", "1 0 1 0", "0 1 0 1", "1 1 0 0"), strict=True):
+        process.stdin.write(seeds + "\n")
+        process.stdin.flush()
+    found = set()
+    for process in processes:
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        found |= set(output.splitlines())
+    assert len(found) == 2  # one content a seed
+    assert {path.name[:7] for path in (tmp_path / "simulated").iterdir()} == {"seed_0_", "seed_1_"}
+
+
+def test_a_failure_while_writing_is_told_and_the_next_run_goes_on(tmp_path, few_wells):
     full = OSError(errno.ENOSPC, "No space left on device")
-    with patch("numpy.save", side_effect=full), pytest.raises(DataError, match="simulated.*disk is full"):
-        ensure_simulated(tmp_path / "simulated")
-    assert list(tmp_path.iterdir()) == []
+    with patch("os.replace", side_effect=full), pytest.raises(DataError, match="seed_0_.*disk is full"):
+        ensure_simulated(tmp_path)
+    assert all_files(tmp_path) == {}
+    assert len(all_files(ensure_simulated(tmp_path))) == 14 + 3
 
 
 def test_quantiles_are_near_the_real_ones(simulated):

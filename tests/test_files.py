@@ -1,0 +1,163 @@
+"""Outputs go to regular files only, and what killed processes leave is removed."""
+
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.config import PROJECT_ROOT, Config
+from helpers.files import DataError, remove_leftovers, replace_atomically
+from helpers.runs import start_run
+
+
+def write(path: Path, text: str) -> None:
+    with replace_atomically(path) as temporary:
+        temporary.write_text(text)
+
+
+@pytest.fixture
+def killed_pid() -> int:
+    """The id of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    return process.pid
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(path))  # a long path is refused
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (make_folder, "a folder"),
+        (os.mkfifo, "neither a file nor a folder"),
+        (make_socket, "neither a file nor a folder"),
+        (make_loop, "neither a file nor a folder"),
+    ],
+)
+@pytest.mark.parametrize("through_link", [False, True])
+def test_a_target_that_is_no_regular_file_is_refused_and_stays(tmp_path, make, found, through_link):
+    target = path = tmp_path / "grooves.csv"
+    make(target)
+    if through_link:
+        path = tmp_path / "link.csv"
+        path.symlink_to(target)
+    mode = target.lstat().st_mode
+    with pytest.raises(
+        DataError, match=rf"{path.name}: expected the name of a file to write, found .*{found}"
+    ):
+        with replace_atomically(path):
+            raise AssertionError("the block was entered")
+    assert target.lstat().st_mode == mode
+    assert not any(path.name.startswith(".") for path in tmp_path.iterdir())
+
+
+def test_a_device_is_refused_and_stays():
+    with pytest.raises(DataError, match="/dev/null: expected the name of a file"):
+        write(Path("/dev/null"), "new")
+    assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_link_stays_and_the_file_that_it_names_is_written(tmp_path, there, relative):
+    target = tmp_path / "results" / "scores.csv"
+    target.parent.mkdir()
+    if there:
+        target.write_text("old")
+    link = tmp_path / "scores.csv"
+    link.symlink_to("results/scores.csv" if relative else target)
+    write(link, "new")
+    assert link.is_symlink() and target.read_text() == "new" and not target.is_symlink()
+    assert [path.name for path in target.parent.iterdir()] == ["scores.csv"]
+
+
+def test_a_link_to_a_link_stays_too(tmp_path):
+    (tmp_path / "first").symlink_to("second")
+    (tmp_path / "second").symlink_to("file")
+    write(tmp_path / "first", "new")
+    assert (tmp_path / "first").is_symlink() and (tmp_path / "second").is_symlink()
+    assert (tmp_path / "file").read_text() == "new"
+
+
+def test_an_output_of_a_process_that_was_killed_is_removed_by_the_next(tmp_path):
+    """A real kill -9 in the middle of writing."""
+    killed = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from helpers.files import replace_atomically\n"
+        "with replace_atomically(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    path = tmp_path / "model.pt"
+    done = subprocess.run([sys.executable, "-c", killed, str(path)], cwd=PROJECT_ROOT, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".part-") and left.name.endswith("-model.pt")
+    write(tmp_path / "another.csv", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["another.csv"]
+
+
+def test_a_new_run_removes_what_killed_runs_left(tmp_path, killed_pid):
+    left = tmp_path / "corrosion_segmentation_trainer_1" / f".part-{killed_pid}-{platform.node()}-last.pt"
+    left.parent.mkdir()
+    left.touch()
+    (left.parent / "last.pt").touch()
+    start_run("unet", Config(runs_dir=tmp_path))
+    assert [path.name for path in left.parent.iterdir()] == ["last.pt"]
+
+
+def test_what_a_running_process_is_writing_stays(tmp_path):
+    with replace_atomically(tmp_path / "a.csv") as temporary:
+        temporary.write_text("half")
+        write(tmp_path / "b.csv", "new")
+        assert temporary.read_text() == "half"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv"}
+
+
+def test_only_leftovers_of_this_machine_are_removed(tmp_path, killed_pid):
+    node = platform.node()
+    (tmp_path / f".part-{killed_pid}-{node}-0123").mkdir()
+    (tmp_path / f".part-{killed_pid}-{node}-0123" / "patch.npy").touch()
+    stay = {
+        f".part-{killed_pid}-not-{node}-x.csv",
+        f".part-x-{node}-x.csv",
+        f"part-{killed_pid}-{node}-x.csv",
+        f".part-{os.getppid()}-{node}-x.csv",
+    }
+    for name in stay:
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == stay
+
+
+def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path):
+    remove_leftovers(tmp_path / "nowhere")
+
+
+def test_git_ignores_leftovers(tmp_path):
+    ignored = (PROJECT_ROOT / ".gitignore").read_text().splitlines()
+    with replace_atomically(tmp_path / "grooves.csv") as temporary:
+        temporary.touch()
+        subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+        (tmp_path / ".gitignore").write_text("\n".join(ignored))
+        listed = subprocess.run(
+            ["git", "-C", tmp_path, "status", "--porcelain"], check=True, capture_output=True, text=True
+        )
+    assert listed.stdout == "?? .gitignore\n"
