@@ -15,8 +15,6 @@ import pandas as pd
 from common import run_from_command_line
 from torch.utils.data import DataLoader
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 from helpers import plots
 from helpers.checkpoint import load_model
 from helpers.colab import find_data

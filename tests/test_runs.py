@@ -13,6 +13,7 @@ from stripes import loader, new_run
 from helpers import runs
 from helpers.board import read_scalars
 from helpers.checkpoint import load_model
+from helpers.config import PROJECT_ROOT
 from helpers.files import DataError
 from helpers.runs import resume_run, start_run
 from helpers.training import fit
@@ -72,7 +73,7 @@ KILLED = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{root!r}, {tests!r}]
 from stripes import loader, new_run
 from helpers.config import Config
 from helpers.training import fit
@@ -97,7 +98,7 @@ def assert_same(run, other) -> None:
 def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(config, tmp_path):
     """A real kill -9, as Colab disconnects, somewhere in the second call of fit."""
     script = tmp_path / "killed.py"
-    script.write_text(KILLED.format(tests=str(Path(__file__).parent)))
+    script.write_text(KILLED.format(root=str(PROJECT_ROOT), tests=str(Path(__file__).parent)))
     process = subprocess.Popen([sys.executable, str(script), str(config.runs_dir)])
     wait_until = time.monotonic() + 120
     epochs = 0
