@@ -53,7 +53,7 @@ class SegmentationDataset(Dataset):
 
     def __init__(self, csv_file: Path, root_dir: Path, transform: v2.Transform | None = None, seed: int = 0):
         y = read_labels(Path(csv_file))
-        images, _, _ = repair_pixels(read_images(Path(root_dir), y.index).to_numpy())
+        images, _ = repair_pixels(read_images(Path(root_dir), y.index).to_numpy())
         self._keep(y, images, transform, seed)
 
     @classmethod

@@ -136,5 +136,5 @@ def predict_well_by_patches(
     ------
     ValueError : see `helpers.wells.cut_well`.
     """
-    pixels, _, _ = repair_pixels(cut_well(thickness, well).astype(np.float32), config)
+    pixels, _ = repair_pixels(cut_well(thickness, well), config)
     return assemble_well(as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config)), well)

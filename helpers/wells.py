@@ -129,7 +129,8 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
     if well in WIDE_WELLS:
         count += count % 2
     patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
-    pixels = frame.loc[list(rows.values())].to_numpy(np.float32)
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: no measurement either
+        pixels = frame.loc[list(rows.values())].to_numpy(np.float32)
     patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
     return assemble_well(patches, well)
 
