@@ -13,7 +13,7 @@ from sklearn.metrics import silhouette_score
 from helpers.config import Config
 from helpers.data import find_labels, load_data
 from helpers.preprocess import CLUSTER, PreprocessData, dbscan_labels, repair_pixels, spe_outliers
-from helpers.split import split_y_to_train_val_test
+from helpers.split import split_by_wells
 from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, wells_of
 
 pytestmark = pytest.mark.real_data
@@ -209,7 +209,7 @@ def test_patches_per_well_after_cleaning(cleaned):
 def test_parts_of_the_9398_that_spe_leaves(cleaned, frames):
     report = cleaned[0].report_
     dropped_before = report.index[(report["action"] == "dropped") & (report["reason"] != CLUSTER)]
-    parts = split_y_to_train_val_test(frames[0].drop(index=dropped_before))
+    parts = split_by_wells(frames[0].drop(index=dropped_before))
     assert [len(part) for part in parts] == [6606, 1872, 920]
 
 

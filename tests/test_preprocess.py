@@ -16,7 +16,7 @@ from helpers.files import DataError
 from helpers.inspection import groove_report
 from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
 from helpers.sections import assemble_wells
-from helpers.split import split_y_to_train_val_test
+from helpers.split import split_by_wells
 from helpers.well_inference import predict_well, predict_well_by_patches
 from helpers.wells import patch_name, well_from_frame
 
@@ -279,11 +279,11 @@ def test_validation_wells_do_not_shape_the_training_set():
 
     def flawed(val_pixels):  # the notebook's order: clean all patches, then split
         y, _ = PreprocessData(config).fit_transform(*frames_with(val_pixels))
-        return split_y_to_train_val_test(y, config)[0].index.tolist()
+        return split_by_wells(y, config)[0].index.tolist()
 
     def ours(val_pixels):
         y, images = frames_with(val_pixels)
-        y_train, y_val, _ = split_y_to_train_val_test(y, config)
+        y_train, y_val, _ = split_by_wells(y, config)
         cleaner = PreprocessData(config)
         cleaner.transform(y_val, images.loc[y_val.index])
         return cleaner.fit_transform(y_train, images.loc[y_train.index])[0].index.tolist()
