@@ -125,8 +125,8 @@ def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> 
     found = {
         f"half of the values lie within {{}}, expected {USUAL_SPREAD[0]} to {USUAL_SPREAD[1]}. Are they in "
         "other units than the challenge's?": other_scale,
-        "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. Is the "
-        "sign turned over, or do the labels belong to other images?": other_sign,
+        "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. Is "
+        "the sign turned over, or do the labels belong to other images?": other_sign,
     }
     for text, of_well in found.items():
         if of_well:

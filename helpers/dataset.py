@@ -38,8 +38,8 @@ class SegmentationDataset(Dataset):
     csv_file : labels in the challenge's format; its rows are the dataset's patches, in its order.
     root_dir : folder of `<patch name>.npy` images. Unusable pixels are repaired as in cleaning.
     transform : a v2 transform that takes and returns a batch (images, masks), see `helpers.transforms`; or a
-        function that takes and returns one patch's image and mask, numpy arrays of (36, 36), which is slower;
-        None leaves them as they are.
+        function that takes and returns one patch's image and mask, numpy arrays of (36, 36); None leaves them
+        as they are.
     seed : of the random transforms.
 
     Attributes
@@ -198,8 +198,8 @@ def data_preparation_pipeline(
     Parameters
     ----------
     folder : a data folder, see `helpers.data.load_data`; by default what `helpers.colab.find_data` finds.
-    train_transform : by default `flip_transform`. A v2 transform must end in the network's scale; a function of
-        numpy arrays is followed by it. Validation and test always get `eval_transform`.
+    train_transform : by default `flip_transform`. A v2 transform must end in the network's scale; a function
+        of numpy arrays is followed by it. Validation and test always get `eval_transform`.
 
     Returns
     -------

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -43,6 +44,22 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def check_output(path: Path) -> None:
+    """Make sure that a file can be put at `path`, before long work whose result goes there.
+
+    Raises
+    ------
+    DataError : it cannot; an old file at `path` stays as it is.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: expected the name of a file to write, found something that is no file.")
+    with disk_errors(path, "written", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".part-", dir=path.parent):
+            pass
+
+
 @contextmanager
 def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
     """Turn an OSError into a DataError that names `path` and, when `disk` is full, the space left on it."""
@@ -78,7 +95,10 @@ def progress(items: Iterable, title: str) -> tqdm:
 
 
 def reason_of(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
+    if "pickle" in reason or "weights_only" in reason:  # numpy's and torch's advice is to trust the file
+        return "it holds Python objects, or a header as large as if it did, and those are never loaded"
+    return reason
 
 
 def listed(items: Iterable, most: int = 5) -> str:

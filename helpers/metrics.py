@@ -52,8 +52,8 @@ def dice(prediction: Tensor, target: Tensor) -> Tensor:
     ----------
     prediction : (N, ...) probabilities, cut at 0.5, or masks. For another threshold pass the mask,
         `probabilities >= threshold`.
-    target : (N, ...) masks of 0 and 1. One-hot over several channels, they count as one mask: pass the groove's
-        channel of both, since the wall's, nine tenths of all pixels, would lift the score.
+    target : (N, ...) masks of 0 and 1. One-hot over several channels, they count as one mask: pass the
+        groove's channel of both, since the wall's, nine tenths of all pixels, would lift the score.
 
     Returns
     -------
@@ -85,8 +85,8 @@ def _as_mask(probabilities: Tensor) -> Tensor:
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise ValueError(
             "Expected probabilities or masks, 0 to 1, as the prediction, found "
-            f"{probabilities.min().item():.3g} to {probabilities.max().item():.3g}. Are they logits? Take their "
-            "sigmoid first."
+            f"{probabilities.min().item():.3g} to {probabilities.max().item():.3g}. Are they logits? "
+            "Take their sigmoid first."
         )
     return probabilities >= 0.5
 

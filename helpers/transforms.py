@@ -95,8 +95,8 @@ class BatchTransform(v2.Transform):
 class EachSample(BatchTransform):
     """A function of one sample's numpy arrays, (H, W) image and (H, W) mask, that returns the two.
 
-    For changes that exist in numpy, OpenCV or scikit-image only: it takes sample by sample, on the CPU, and so
-    ten times as long. What the function draws from numpy's global generator follows from torch's.
+    For changes that exist in numpy, OpenCV or scikit-image only: it takes sample by sample, on the CPU. What
+    the function draws from numpy's global generator follows from torch's.
 
     Raises, when used
     -----------------
