@@ -34,11 +34,11 @@ def predict_folder(
     Parameters
     ----------
     model : gives logits.
-    config : that the model was trained with, for its scale and thresholds: `helpers.checkpoint.load_model` gives
-        both.
+    config : that the model was trained with, for its scale and thresholds: `helpers.checkpoint.load_model`
+        gives both.
     images_dir : holds `well_<w>_patch_<p>.npy`.
-    example : a CSV, with or without a header, whose first column names the patches to predict, in this order; by
-        default all of the folder, in the order of wells and patch numbers.
+    example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
+        by default all of the folder, in the order of wells and patch numbers.
 
     Returns
     -------
@@ -101,9 +101,7 @@ def main() -> None:
     parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy")
     parser.add_argument("csv", type=Path, help="CSV to write")
     parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
-    parser.add_argument(
-        "--threshold", type=_probability, help="probability of a groove; else the model's own"
-    )
+    parser.add_argument("--threshold", type=_probability, help="of probability, instead of the model's own")
     arguments = parser.parse_args()
     try:
         check_output(arguments.csv)

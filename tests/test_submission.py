@@ -152,9 +152,7 @@ def test_a_models_own_scale_and_thresholds_are_used(saved, folder, tmp_path):
     expected = by_hand(model, folder, 0.498)
     assert 0 < expected.sum() < expected.size
     np.testing.assert_array_equal(predict_folder(model, config, folder)[0], expected)
-    assert (
-        predict_folder(model, Config(), folder)[0].to_numpy() != expected
-    ).any()  # the defaults fit others
+    assert (predict_folder(model, Config(), folder)[0].to_numpy() != expected).any()  # by the defaults
     run_command(saved, folder, tmp_path / "y_test.csv")
     np.testing.assert_array_equal(read_labels(tmp_path / "y_test.csv"), expected)
 
