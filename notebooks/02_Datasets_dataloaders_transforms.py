@@ -366,10 +366,8 @@ for before, after in zip(plain[example], mirrored[example], strict=True):
 assert len(data_preparation_pipeline().train.dataset) == len(y_train)
 
 # %%
-target = plain.masks
-prediction = (-plain.images / 0.04).clamp(
-    0, 1
-)  # no model: the more metal is lost, the more probable
+# No model: the more metal is lost, the more probable is a groove
+target, prediction = plain.masks, (-plain.images / 0.04).clamp(0, 1)
 scores = dice(prediction, target)
 print(f"{len(scores)} scores, mean {scores.mean():.3f}")
 print(f"over all pixels: {summarise(count_pixels(prediction >= 0.5, target))['dice']:.3f}")
