@@ -30,8 +30,10 @@ SPE, CLUSTER = "outside the SPE/DmodX ellipse", "outside the largest DBSCAN clus
 
 def usable_pixels(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
     """Which pixels, of an array of any shape, hold a measurement: finite, and no telemetry outlier; bool."""
-    low, high = config.outlier_threshold, config.upper_outlier_threshold
-    return np.isfinite(pixels) & (pixels >= low) & (pixels <= high)
+    usable = np.isfinite(pixels)
+    usable &= pixels >= config.outlier_threshold
+    usable &= pixels <= config.upper_outlier_threshold
+    return usable
 
 
 def unusable_by_kind(pixels: np.ndarray, config: Config = Config()) -> dict[str, np.ndarray]:
@@ -64,12 +66,13 @@ def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.nda
         `unusable_by_kind`. The caller decides which patch is ruined.
     """
     flat = pixels.reshape(len(pixels), math.prod(pixels.shape[1:])).copy()
-    unusable = unusable_by_kind(flat, config)
-    usable = usable_pixels(flat, config)
-    for row in np.flatnonzero(~usable.all(axis=1)):
-        left = flat[row, usable[row]]
-        flat[row, ~usable[row]] = np.median(left) if left.size else 0.0
-    counts = pd.DataFrame({kind: where.sum(axis=1) for kind, where in unusable.items()})
+    touched = np.flatnonzero(~usable_pixels(flat, config).all(axis=1))
+    counts = pd.DataFrame(0, range(len(flat)), list(UNUSABLE))
+    for kind, where in unusable_by_kind(flat[touched], config).items():
+        counts.loc[touched, kind] = where.sum(axis=1)
+    for row in touched:
+        usable = usable_pixels(flat[row], config)
+        flat[row, ~usable] = np.median(flat[row, usable]) if usable.any() else 0.0
     return flat.reshape(pixels.shape), counts
 
 
