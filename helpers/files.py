@@ -96,7 +96,7 @@ def progress(items: Iterable, title: str) -> tqdm:
 
 def reason_of(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-    if "pickle" in reason or "weights_only" in reason:  # numpy's and torch's advice is to trust the file
+    if "pickle" in reason:  # numpy's advice is to trust the file
         return "it holds Python objects, or a header as large as if it did, and those are never loaded"
     return reason
 
