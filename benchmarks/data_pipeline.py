@@ -41,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from helpers.config import Config
 from helpers.data import find_images, find_labels, load_data
 from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
-from helpers.split import PARTS, split_y_to_train_val_test, write_split
+from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
 from helpers.synthetic import ensure_simulated
 from helpers.transforms import augment_transform, flip_transform
 
@@ -140,7 +140,7 @@ def old_files_to_datasets(folder: Path, config: Config) -> list[FilePerSample]:
     rows = {path.stem: np.load(path).ravel() for path in sorted(images_dir.glob("*.npy"))}
     images = pd.DataFrame.from_dict(rows, orient="index").loc[y.index]
     kept = []
-    for part, y_part in zip(PARTS, split_y_to_train_val_test(y, config), strict=True):
+    for part, y_part in zip(PARTS, split_by_wells(y, config), strict=True):
         pixels = images.loc[y_part.index]
         unusable = pixels.isna() | (pixels < config.outlier_threshold)
         pixels = pixels[unusable.sum(axis=1) < config.ruined_pixels]
@@ -154,7 +154,7 @@ def old_files_to_datasets(folder: Path, config: Config) -> list[FilePerSample]:
             clusters = pd.Series(clusters.fit_predict(pixels), pixels.index)
             pixels = pixels[clusters == clusters[clusters >= 0].mode()[0]]
         kept.append(y_part.loc[pixels.index])
-    write_split(kept, config)
+    split_y_to_train_val_test(pd.concat(kept), config)
     return [FilePerSample(part.reset_index(), images_dir, config) for part in kept]
 
 

@@ -89,7 +89,7 @@ def train(
 
 
 def filled(images: pd.DataFrame) -> pd.DataFrame:
-    repaired, _, _ = repair_pixels(images.to_numpy())
+    repaired, _ = repair_pixels(images.to_numpy())
     return pd.DataFrame(repaired, images.index, images.columns)
 
 

@@ -29,6 +29,7 @@ class Config:
 
     # Cleaning (found in notebook 01)
     outlier_threshold: float = -0.25  # a thickness below this is a telemetry error
+    upper_outlier_threshold: float = 0.5  # and so is one above this: the real wells end at 0.470
     ruined_pixels: int = 200  # a patch with this many unusable pixels is dropped, not repaired
     spe_std: float = 3.0  # SPE/DmodX ellipse of the `pca` package, in standard deviations
     dbscan_eps: float = 1.5  # Euclidean distance between two patches of 1,296 pixels

@@ -8,6 +8,7 @@ import gzip
 import os
 import re
 import tempfile
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -31,19 +32,23 @@ from helpers.files import (
     replace_atomically,
     sorted_names,
 )
-from helpers.wells import parse_name
+from helpers.wells import parse_name, wells_of
 
 COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
 NO_MARK = 255  # while labels are checked: neither 0 nor 1
+USUAL_SPREAD = 0.005, 0.06  # interquartile range of a well's thickness: 0.014 to 0.020 in the real wells
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
 
 
-def load_data(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> tuple[pd.DataFrame, pd.DataFrame]:
+def load_data(
+    folder: Path | None = None, unpacked_dir: Path = Config().unpacked_dir
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read all labels and images of a data folder, checked, in the order of wells and patch numbers.
 
     Parameters
     ----------
-    folder : holds `images/` or the challenge's `X_train*.zip`, and `y_train*.csv` or `.csv.gz`.
+    folder : holds `images/` or the challenge's `X_train*.zip`, and `y_train*.csv` or `.csv.gz`. By default
+        what `helpers.colab.find_data` finds.
     unpacked_dir : where the images of a zip go, once.
 
     Returns
@@ -54,29 +59,82 @@ def load_data(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> tuple
     Raises
     ------
     DataError : files are missing, damaged, or images and labels do not belong together.
+
+    Warns
+    -----
+    UserWarning : the images seem to be in other units, see `warn_of_other_units`.
     """
+    if folder is None:
+        from helpers.colab import find_data  # here, since it imports this module
+
+        folder = find_data().folder
     y_train = read_labels(find_labels(folder))  # first: a zip takes longer
     images_train = read_images(find_images(folder, unpacked_dir))
     check_same_patches(y_train, images_train)
+    warn_of_other_units(images_train, y_train)
     return y_train, images_train
 
 
 def get_patches_per_well(patches_list: Iterable[str]) -> Counter:
-    """Print and return how many patches each well has.
+    """Print and return how many patches each well has, from patch names or their `.npy` file names.
 
-    >>> get_patches_per_well(["well_1_patch_0", "well_1_patch_1", "well_4_patch_0"])
+    >>> get_patches_per_well(["well_1_patch_0.npy", "well_1_patch_1.npy", "well_4_patch_0.npy"])
     Well 1: 2 patches
     Well 4: 1 patch
     Wells in total: 2
     Patches in total: 3
     Counter({1: 2, 4: 1})
     """
-    counts = Counter(parse_name(name)[0] for name in patches_list)
+    counts = Counter(parse_name(str(name).removesuffix(".npy"))[0] for name in patches_list)
     for well, count in sorted(counts.items()):
         print(f"Well {well}: {count} patch{'es' if count != 1 else ''}")
     print(f"Wells in total: {len(counts)}")
     print(f"Patches in total: {counts.total()}")
     return counts
+
+
+def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> None:
+    """Warn of wells whose values cannot be the variation of the wall thickness in the challenge's units.
+
+    The scale is judged by the interquartile range, which neither telemetry codes nor grooves move: ten times
+    too large, ten times too small and all zero are far outside `USUAL_SPREAD`. The sign is judged by the
+    labelled grooves, where metal is lost: their median must not be above the rest of the well's. Without
+    labels nobody can tell it: false echoes above the mean are as strong as grooves below it.
+
+    Parameters
+    ----------
+    images : (n, 1296) thickness, indexed by patch name, as loaded.
+    y : masks of the same patches in the same order.
+    """
+    pixels, of_patch = images.to_numpy(), wells_of(images)
+    other_scale, other_sign = {}, {}
+    for well in np.unique(of_patch):
+        rows = np.flatnonzero(of_patch == well)
+        rows = rows[:: 1 + len(rows) // 200]  # 200 patches from top to bottom tell as much as all
+        values = pixels[rows]
+        measured = np.abs(values) < 100  # no telemetry code, in whatever units, and not NaN
+        if not measured.any():
+            continue
+        low, high = np.quantile(values[measured], [0.25, 0.75])
+        if not USUAL_SPREAD[0] <= high - low <= USUAL_SPREAD[1]:
+            other_scale[well] = high - low
+        elif y is not None:
+            groove = y.to_numpy()[rows] == 1
+            inside, outside = values[measured & groove], values[measured & ~groove]
+            # Real wells have -0.044 to -0.007 here; a few pixels may come out just above 0
+            if len(inside) and len(outside) and (rise := np.median(inside) - np.median(outside)) > 0.003:
+                other_sign[well] = rise
+    found = {
+        f"half of the values lie within {{}}, expected {USUAL_SPREAD[0]} to {USUAL_SPREAD[1]}. Are they in "
+        "other units than the challenge's?": other_scale,
+        "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. Is "
+        "the sign turned over, or do the labels belong to other images?": other_sign,
+    }
+    for text, of_well in found.items():
+        if of_well:
+            wells = f"well{'s' if len(of_well) > 1 else ''} {', '.join(map(str, of_well))}"
+            values = " to ".join(dict.fromkeys(f"{edge(of_well.values()):.2g}" for edge in (min, max)))
+            warnings.warn(f"The images of {wells}: {text.format(values)}", stacklevel=3)
 
 
 def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:

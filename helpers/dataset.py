@@ -1,7 +1,7 @@
 """From files to batches: `SegmentationDataset`, and the whole way as `data_preparation_pipeline`."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,11 @@ from torchvision.transforms import v2
 from helpers.config import PATCH_SIZE, Config
 from helpers.data import load_data, read_images, read_labels
 from helpers.preprocess import PreprocessData, repair_pixels
-from helpers.split import PARTS, split_y_to_train_val_test, write_split
-from helpers.transforms import eval_transform, flip_transform, to_tensors
+from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
+from helpers.transforms import EachSample, Scale, eval_transform, flip_transform, to_tensors
+
+# Of a batch of tensors, or a function of one patch's numpy arrays
+Transform = v2.Transform | Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class SegmentationDataset(Dataset):
@@ -34,7 +37,9 @@ class SegmentationDataset(Dataset):
     ----------
     csv_file : labels in the challenge's format; its rows are the dataset's patches, in its order.
     root_dir : folder of `<patch name>.npy` images. Unusable pixels are repaired as in cleaning.
-    transform : takes and returns a batch (images, masks), see `helpers.transforms`; None leaves it as it is.
+    transform : a v2 transform that takes and returns a batch (images, masks), see `helpers.transforms`; or a
+        function that takes and returns one patch's image and mask, numpy arrays of (36, 36); None leaves them
+        as they are.
     seed : of the random transforms.
 
     Attributes
@@ -51,14 +56,14 @@ class SegmentationDataset(Dataset):
     >>> image, mask = dataset[0]  # doctest: +SKIP
     """
 
-    def __init__(self, csv_file: Path, root_dir: Path, transform: v2.Transform | None = None, seed: int = 0):
+    def __init__(self, csv_file: Path, root_dir: Path, transform: Transform | None = None, seed: int = 0):
         y = read_labels(Path(csv_file))
-        images, _, _ = repair_pixels(read_images(Path(root_dir), y.index).to_numpy())
+        images, _ = repair_pixels(read_images(Path(root_dir), y.index).to_numpy())
         self._keep(y, images, transform, seed)
 
     @classmethod
     def from_frames(
-        cls, y: pd.DataFrame, images: pd.DataFrame, transform: v2.Transform | None = None, seed: int = 0
+        cls, y: pd.DataFrame, images: pd.DataFrame, transform: Transform | None = None, seed: int = 0
     ) -> Self:
         """The same from cleaned frames of equal names, as `PreprocessData` returns them."""
         dataset = cls.__new__(cls)
@@ -67,11 +72,12 @@ class SegmentationDataset(Dataset):
         dataset._keep(y, images, transform, seed)
         return dataset
 
-    def _keep(self, y: pd.DataFrame, pixels, transform: v2.Transform | None, seed: int) -> None:
+    def _keep(self, y: pd.DataFrame, pixels, transform: Transform | None, seed: int) -> None:
         self.names = list(y.index)
         self.images = as_images(pixels)
         self.masks = as_images(y, np.uint8)
-        self.transform = transform
+        whole_batches = transform is None or isinstance(transform, v2.Transform)
+        self.transform = transform if whole_batches else EachSample(transform)
         self.seed = seed
 
     def __len__(self) -> int:
@@ -180,9 +186,9 @@ class PreparedData:
 
 
 def data_preparation_pipeline(
-    folder: Path,
+    folder: Path | None = None,
     config: Config = Config(),
-    train_transform: v2.Transform | None = None,
+    train_transform: Transform | None = None,
 ) -> PreparedData:
     """Load, check, split by wells, clean, write data/interim/y_*.csv, and return three DataLoaders.
 
@@ -191,8 +197,9 @@ def data_preparation_pipeline(
 
     Parameters
     ----------
-    folder : a data folder, see `helpers.data.load_data`.
-    train_transform : by default `flip_transform`; validation and test always get `eval_transform`.
+    folder : a data folder, see `helpers.data.load_data`; by default what `helpers.colab.find_data` finds.
+    train_transform : by default `flip_transform`. A v2 transform must end in the network's scale; a function
+        of numpy arrays is followed by it. Validation and test always get `eval_transform`.
 
     Returns
     -------
@@ -207,13 +214,20 @@ def data_preparation_pipeline(
     >>> data = data_preparation_pipeline(folder)  # doctest: +SKIP
     >>> images, masks = next(iter(data.train))  # doctest: +SKIP
     """
+    if train_transform is not None and not isinstance(train_transform, v2.Transform):
+        scale = Scale(config.value_mean, config.value_std)
+        train_transform = v2.Compose([EachSample(train_transform), scale])
     transforms = {
         "train": train_transform or flip_transform(config),
         "val": eval_transform(config),
         "test": eval_transform(config),
     }
+    if folder is None:
+        from helpers.colab import find_data  # here, since a dataset of a known folder does not need it
+
+        folder = find_data(config).folder
     y, images = load_data(folder, config.unpacked_dir)
-    parts = [(y_part, images.loc[y_part.index]) for y_part in split_y_to_train_val_test(y, config)]
+    parts = [(y_part, images.loc[y_part.index]) for y_part in split_by_wells(y, config)]
     del y, images  # the parts are copies; a part goes as soon as it is cleaned
     cleaning, masks, loaders = {}, [], {}
     for part in PARTS:
@@ -224,5 +238,5 @@ def data_preparation_pipeline(
         dataset = SegmentationDataset.from_frames(*cleaned, transforms[part], config.seed)
         loaders[part] = BatchLoader(dataset, config.batch_size, shuffle=part == "train", seed=config.seed)
         del cleaned  # its images, which the dataset has copied, before the next part needs memory
-    write_split(masks, config)
+    split_y_to_train_val_test(pd.concat(masks), config)
     return PreparedData(**loaders, cleaning=cleaning)

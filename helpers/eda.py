@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
+from helpers.preprocess import unusable_by_kind, usable_pixels
 from helpers.wells import WIDE_WELLS, parse_name, well_from_frame, wells_of
 
 # Figures of the review and of the challenge's page, for the 9,674 real patches.
@@ -49,17 +50,16 @@ def patch_statistics(images: pd.DataFrame, config: Config = Config()) -> pd.Data
 
     Returns
     -------
-    One row a patch: well, missing and outliers (pixels), then min, median, max, std of the usable pixels,
-    NaN where none is usable.
+    One row a patch: well, then pixels that are missing, below and above the range, see
+    `helpers.preprocess.unusable_by_kind`, then min, median, max, std of the usable pixels, NaN where none is
+    usable.
     """
-    missing = ~np.isfinite(images)
-    outliers = images < config.outlier_threshold
-    usable = images.mask(missing | outliers)
+    unusable = unusable_by_kind(images.to_numpy(), config)
+    usable = images.where(usable_pixels(images, config))
     return pd.DataFrame(
         {
             "well": wells_of(images),
-            "missing": missing.sum(axis=1),
-            "outliers": outliers.sum(axis=1),
+            **{kind: where.sum(axis=1) for kind, where in unusable.items()},
             "min": usable.min(axis=1),
             "median": usable.median(axis=1),
             "max": usable.max(axis=1),
@@ -76,7 +76,7 @@ def thickness_per_well(images: pd.DataFrame, config: Config = Config()) -> pd.Da
     ----------
     images : (n, 1296) thickness, indexed by patch name, as loaded.
     """
-    usable = images.where(images >= config.outlier_threshold)  # NaN where missing or below
+    usable = images.where(usable_pixels(images, config))
     rows = {}
     for well, pixels in usable.groupby(wells_of(images)):
         quantiles = np.nanquantile(pixels, [0.005, 0.25, 0.5, 0.75, 0.995])
@@ -97,7 +97,7 @@ def twin_correlations(images: pd.DataFrame, config: Config = Config()) -> pd.Dat
     -------
     One row a pair: well, pair (k), twins (True in the wells of `WIDE_WELLS`), correlation.
     """
-    usable = images.where(images >= config.outlier_threshold).to_numpy()
+    usable = images.where(usable_pixels(images, config)).to_numpy()
     row_of = {parse_name(name): row for row, name in enumerate(images.index)}
     rows = []
     for (well, patch), first in row_of.items():

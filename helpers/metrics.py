@@ -50,27 +50,45 @@ def dice(prediction: Tensor, target: Tensor) -> Tensor:
 
     Parameters
     ----------
-    prediction, target : (N, ...) masks of 0 and 1.
+    prediction : (N, ...) probabilities, cut at 0.5, or masks. For another threshold pass the mask,
+        `probabilities >= threshold`.
+    target : (N, ...) masks of 0 and 1. One-hot over several channels, they count as one mask: pass the
+        groove's channel of both, since the wall's, nine tenths of all pixels, would lift the score.
 
     Returns
     -------
-    (N,) float32 on the same device.
+    (N,) float32 on the same device. The score over all pixels of all images is `summarise`'s.
+
+    Raises
+    ------
+    ValueError : shapes differ, or a prediction is below 0 or above 1, as logits are, or the target holds
+        anything but 0 and 1.
 
     Source: Dice 1945, https://doi.org/10.2307/1932409.
 
     >>> dice(torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]]), torch.tensor([[1, 0, 0, 0], [0, 0, 0, 0]]))
     tensor([0.6667, 1.0000])
     """
-    return dice_from_counts(count_pixels(prediction, target))
+    return dice_from_counts(count_pixels(_as_mask(prediction), target))
 
 
 def iou(prediction: Tensor, target: Tensor) -> Tensor:
     """Intersection over union of each image, tp / (tp + fp + fn); two empty masks score 1.
 
     The challenge's score is the mean of it over patches (https://challengedata.ens.fr/challenges/144).
-    Parameters and returned tensor as in `dice`.
+    Parameters, returned tensor and errors as in `dice`.
     """
-    return iou_from_counts(count_pixels(prediction, target))
+    return iou_from_counts(count_pixels(_as_mask(prediction), target))
+
+
+def _as_mask(probabilities: Tensor) -> Tensor:
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise ValueError(
+            "Expected probabilities or masks, 0 to 1, as the prediction, found "
+            f"{probabilities.min().item():.3g} to {probabilities.max().item():.3g}. Are they logits? "
+            "Take their sigmoid first."
+        )
+    return probabilities >= 0.5
 
 
 def dice_from_counts(counts: Tensor) -> Tensor:

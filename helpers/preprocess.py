@@ -6,32 +6,53 @@ and the detectors see the training wells only, so no validation well shapes the 
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import check_same_patches
+from helpers.data import COLUMNS, check_same_patches
 from helpers.dbscan import dbscan
 from helpers.files import DataError
 from helpers.wells import wells_of
 
 PIXELS = PATCH_SIZE * PATCH_SIZE
-MISSING, OUTLIERS = "missing values", "telemetry outliers"
+# What can be wrong with a pixel, and the step of cleaning that it makes
+UNUSABLE = {
+    "missing": "missing values",
+    "below": "outliers below the range",
+    "above": "outliers above the range",
+}
 SPE, CLUSTER = "outside the SPE/DmodX ellipse", "outside the largest DBSCAN cluster"
 
 
 def usable_pixels(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
     """Which pixels, of an array of any shape, hold a measurement: finite, and no telemetry outlier; bool."""
-    return np.isfinite(pixels) & (pixels >= config.outlier_threshold)
+    usable = np.isfinite(pixels)
+    usable &= pixels >= config.outlier_threshold
+    usable &= pixels <= config.upper_outlier_threshold
+    return usable
 
 
-def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give each unusable pixel the median of its patch's usable pixels.
+def unusable_by_kind(pixels: np.ndarray, config: Config = Config()) -> dict[str, np.ndarray]:
+    """Which pixels, of an array of any shape, hold no measurement, by what is wrong with them; bool.
 
-    A pixel is unusable if it is missing (NaN or infinite) or an outlier (below
-    `config.outlier_threshold`). Each patch is repaired by itself: nothing is learned from the others.
+    Returns
+    -------
+    "missing": NaN or infinite. "below", "above": finite, and outside `config.outlier_threshold` ...
+    `config.upper_outlier_threshold`.
+    """
+    finite = np.isfinite(pixels)
+    below, above = pixels < config.outlier_threshold, pixels > config.upper_outlier_threshold
+    return {"missing": ~finite, "below": finite & below, "above": finite & above}
+
+
+def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.ndarray, pd.DataFrame]:
+    """Give each pixel without a measurement the median of its patch's usable pixels.
+
+    Each patch is repaired by itself: nothing is learned from the others.
 
     Parameters
     ----------
@@ -39,18 +60,20 @@ def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.nda
 
     Returns
     -------
-    repaired : copy of `pixels`, finite everywhere. A patch without any usable pixel becomes 0
-        everywhere, which is "no variation", since the data are deviations from a mean.
-    missing, outliers : (n,) unusable pixels of each patch. The caller decides which patch is ruined.
+    repaired : copy of `pixels`, all usable. A patch without any usable pixel becomes 0 everywhere,
+        which is "no variation", since the data are deviations from a mean.
+    counts : a row a patch, in its order: pixels that were missing, below and above the range, see
+        `unusable_by_kind`. The caller decides which patch is ruined.
     """
     flat = pixels.reshape(len(pixels), math.prod(pixels.shape[1:])).copy()
-    missing = ~np.isfinite(flat)
-    outliers = ~missing & (flat < config.outlier_threshold)
-    unusable = missing | outliers
-    for row in np.flatnonzero(unusable.any(axis=1)):
-        usable = flat[row, ~unusable[row]]
-        flat[row, unusable[row]] = np.median(usable) if usable.size else 0.0
-    return flat.reshape(pixels.shape), missing.sum(axis=1), outliers.sum(axis=1)
+    touched = np.flatnonzero(~usable_pixels(flat, config).all(axis=1))
+    counts = pd.DataFrame(0, range(len(flat)), list(UNUSABLE))
+    for kind, where in unusable_by_kind(flat[touched], config).items():
+        counts.loc[touched, kind] = where.sum(axis=1)
+    for row in touched:
+        usable = usable_pixels(flat[row], config)
+        flat[row, ~usable] = np.median(flat[row, usable]) if usable.any() else 0.0
+    return flat.reshape(pixels.shape), counts
 
 
 def spe_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
@@ -118,8 +141,8 @@ class PreprocessData:
 
     Attributes, all about the last call, so take one object for each part
     ----------
-    report_ : one row per touched patch (the index): well, missing, outliers (pixels), action
-        ("filled" or "dropped"), reason.
+    report_ : one row per touched patch (the index): well, missing, below, above (pixels, see
+        `unusable_by_kind`), action ("filled" or "dropped"), reason.
     dropped_ : names of the dropped patches, in the order of the input.
     summary_ : one row per step: patches touched, dropped, left.
 
@@ -131,16 +154,21 @@ class PreprocessData:
     def __init__(self, config: Config = Config()):
         self.config = config
 
-    def fit_transform(self, y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def fit_transform(
+        self, y: pd.DataFrame, images: pd.DataFrame | Sequence[np.ndarray]
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Repair and drop ruined and odd patches: for the training wells.
 
         Parameters
         ----------
-        y, images : (n, 1296) each, one row per patch, with the same index of patch names.
+        y : (n, 1296), one row per patch, indexed by patch name.
+        images : the same, with the same index; or n arrays of 36 x 36, in the order of `y`. Arrays have no
+            names, so nobody can notice when they are in another order.
 
         Returns
         -------
-        y, images : new frames of the patches that are left; the input is not modified.
+        y, images : new frames of the patches that are left, masks as they came and float32 thickness; the
+            input is not modified.
 
         Raises
         ------
@@ -150,26 +178,30 @@ class PreprocessData:
         """
         return self._clean(y, images, {SPE: spe_outliers, CLUSTER: dbscan_outliers})
 
-    def transform(self, y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def transform(
+        self, y: pd.DataFrame, images: pd.DataFrame | Sequence[np.ndarray]
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Repair and drop ruined patches only: for validation and test wells. See `fit_transform`."""
         return self._clean(y, images, {})
 
     def _clean(self, y, images, detectors):
+        if not isinstance(images, pd.DataFrame):
+            images = _as_frame(y, images)
         _check(y, images)
-        pixels, missing, outliers = repair_pixels(images.to_numpy(np.float32), self.config)
-        unusable = missing + outliers
+        pixels = images.to_numpy()
+        if pixels.dtype.kind != "f":
+            pixels = pixels.astype(np.float64)
+        # Repaired before it becomes float32, in which a large double would overflow
+        pixels, counts = repair_pixels(pixels, self.config)
+        pixels = pixels.astype(np.float32, copy=False)
+        unusable = counts.sum(axis=1).to_numpy()
         left = unusable < min(self.config.ruined_pixels, PIXELS)
-        report = pd.DataFrame(
-            {
-                "well": wells_of(images),
-                "missing": missing,
-                "outliers": outliers,
-                "action": np.select([~left, unusable > 0], ["dropped", "filled"], ""),
-                "reason": np.select([unusable == 0, missing >= outliers], ["", MISSING], OUTLIERS),
-            },
-            index=images.index.rename("patch"),
-        )
-        touched = {"loaded": 0, MISSING: (missing > 0).sum(), OUTLIERS: (outliers > 0).sum()}
+        report = counts.set_index(images.index.rename("patch"))
+        report.insert(0, "well", wells_of(images))
+        report["action"] = np.select([~left, unusable > 0], ["dropped", "filled"], "")
+        most = np.array(list(UNUSABLE.values()))[counts.to_numpy().argmax(axis=1)]
+        report["reason"] = np.where(unusable > 0, most, "")
+        touched = {"loaded": 0} | {step: (counts[kind] > 0).sum() for kind, step in UNUSABLE.items()}
         pixels = pixels[left]  # only what is left from here on: a copy of all would double the memory
         for reason, detector in detectors.items():
             flags = detector(pixels, self.config) if len(pixels) else np.zeros(0, bool)
@@ -191,6 +223,18 @@ class PreprocessData:
                 "Check the thresholds of the config against the data."
             )
         return y[left].copy(), pd.DataFrame(pixels, images.index[left], images.columns)
+
+
+def _as_frame(y: pd.DataFrame, images: Sequence[np.ndarray]) -> pd.DataFrame:
+    """Images in the order of `y` as a frame, with the names of `y`."""
+    if len(images) != len(y):
+        raise DataError(f"Expected one image for each of {len(y)} masks, found {len(images)}.")
+    for name, image in zip(y.index, images, strict=True):
+        if np.shape(image) != (PATCH_SIZE, PATCH_SIZE):
+            raise DataError(
+                f"Expected images of {PATCH_SIZE} x {PATCH_SIZE} pixels, found {np.shape(image)} for {name}."
+            )
+    return pd.DataFrame(np.reshape(images, (len(y), PIXELS)), y.index, COLUMNS)
 
 
 def _check(y: pd.DataFrame, images: pd.DataFrame) -> None:

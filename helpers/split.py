@@ -4,9 +4,6 @@ Only a split by wells keeps near-copies apart: in eight wells two patches are th
 columns of the same rows, and most other patches touch a neighbour that shows the same groove.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -19,6 +16,22 @@ PARTS = ("train", "val", "test")
 
 
 def split_y_to_train_val_test(
+    y: pd.DataFrame, config: Config = Config()
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Split masks by wells, write y_train.csv, y_val.csv and y_test.csv to `config.interim_dir`, return them.
+
+    Masks only: the images stay where they are and are found by name (R2.2). Parameters, returned frames and
+    errors as in `split_by_wells`; besides, DataError : a file cannot be written.
+
+    >>> y_train, y_val, y_test = split_y_to_train_val_test(y)  # doctest: +SKIP
+    """
+    parts = split_by_wells(y, config)
+    for name, part in zip(PARTS, parts, strict=True):
+        write_csv(part, config.interim_dir / f"y_{name}.csv")
+    return parts
+
+
+def split_by_wells(
     y: pd.DataFrame, config: Config = Config()
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Return the rows of `y` of the config's training, validation and test wells.
@@ -35,8 +48,6 @@ def split_y_to_train_val_test(
     ------
     DataError : a well in two parts of the config or in none, or a part without patches.
     ValueError : a name in the index is no patch name.
-
-    >>> y_train, y_val, y_test = split_y_to_train_val_test(y)  # doctest: +SKIP
     """
     part_of = {}
     for part in PARTS:
@@ -61,21 +72,6 @@ def split_y_to_train_val_test(
                 f"but y has patches of wells {sorted(set(wells))} only."
             )
     return tuple(y[part == name].copy() for name in PARTS)
-
-
-def write_split(parts: Sequence[pd.DataFrame], config: Config = Config()) -> list[Path]:
-    """Write y_train.csv, y_val.csv and y_test.csv to `config.interim_dir`, and return their paths.
-
-    Masks only: the images stay where they are and are found by name (R2.2).
-
-    Parameters
-    ----------
-    parts : what `split_y_to_train_val_test` returned.
-    """
-    paths = [config.interim_dir / f"y_{name}.csv" for name in PARTS]
-    for part, path in zip(parts, paths, strict=True):
-        write_csv(part, path)
-    return paths
 
 
 def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:

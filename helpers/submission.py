@@ -4,7 +4,9 @@ python -m helpers.submission runs/.../last_<timestamp>.pt path/to/X_test/images 
 """
 
 import argparse
+import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,14 @@ from torch import nn
 
 from helpers.checkpoint import load_model
 from helpers.config import Config
-from helpers.data import COLUMNS, read_images, write_csv
-from helpers.files import DataError
+from helpers.data import COLUMNS, read_images, warn_of_other_units, write_csv
+from helpers.files import DataError, check_output, reason_of, sorted_names
 from helpers.inference import predict_pixels
 from helpers.preprocess import repair_pixels
 
 
 def predict_folder(
-    model: nn.Module, images_dir: Path, example: Path | None = None, config: Config = Config()
+    model: nn.Module, config: Config, images_dir: Path, example: Path | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict the masks of all patches in a folder.
 
@@ -31,43 +33,66 @@ def predict_folder(
 
     Parameters
     ----------
-    model : gives logits, for example from `helpers.runs.load_model`.
+    model : gives logits.
+    config : that the model was trained with, for its scale and thresholds: `helpers.checkpoint.load_model`
+        gives both.
     images_dir : holds `well_<w>_patch_<p>.npy`.
-    example : a CSV whose first column names the patches to predict, in this order; by default all of the
-        folder, in the order of wells and patch numbers.
+    example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
+        by default all of the folder, in the order of wells and patch numbers.
 
     Returns
     -------
     masks : (n, 1296) uint8 of 0 and 1, indexed by patch name; columns "0" ... "1295".
-    report : one row a patch with unusable pixels: missing, outliers, and what was done.
+    report : one row a patch with unusable pixels: missing, below, above, see
+        `helpers.preprocess.unusable_by_kind`, and what was done.
 
     Raises
     ------
     DataError : a file is missing or damaged, or the example is no table of patch names.
+
+    Warns
+    -----
+    UserWarning : the images seem to be in other units, see `helpers.data.warn_of_other_units`.
     """
     images = read_images(images_dir, None if example is None else _names_of(example))
-    pixels, missing, outliers = repair_pixels(images.to_numpy(), config)
-    unusable = missing + outliers
+    warn_of_other_units(images)
+    pixels, counts = repair_pixels(images.to_numpy(), config)
+    unusable = counts.sum(axis=1).to_numpy()
     masks = predict_pixels(model, pixels, config) >= config.threshold
     masks = masks.flatten(1).numpy().astype(np.uint8)
     empty, poor = unusable == pixels.shape[1], unusable >= config.ruined_pixels
     masks[empty] = 0
     done = np.select([empty, poor], ["empty mask: no usable pixel", "judged by what is left"], "repaired")
-    report = pd.DataFrame({"missing": missing, "outliers": outliers, "done": done}, images.index)
+    report = counts.set_index(images.index).assign(done=done)
     return pd.DataFrame(masks, images.index, COLUMNS), report[unusable > 0]
 
 
 def _names_of(example: Path) -> list[str]:
     try:
-        names = pd.read_csv(example, usecols=[0], dtype=str, keep_default_na=False).iloc[:, 0].tolist()
+        table = pd.read_csv(example, header=None, usecols=[0], dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{example}: expected a CSV with patch names in front, found none ({error})."
+            f"{example}: expected a CSV with patch names in front, found none ({reason_of(error)})."
         ) from error
+    names = table[0].tolist()
+    if not re.match(r"well_\d", names[0]):  # a header, of whatever name
+        names = names[1:]
+    if not names:
+        raise DataError(f"{example}: expected the name of at least one patch, found none.")
+    sorted_names(names, example)
     doubled = pd.Index(names)[pd.Index(names).duplicated()]
     if len(doubled):
         raise DataError(f"{example}: expected one row a patch, found {doubled[0]} twice.")
     return names
+
+
+def _probability(text: str) -> float:
+    try:
+        if 0 <= (number := float(text)) <= 1:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
 
 
 def main() -> None:
@@ -76,11 +101,14 @@ def main() -> None:
     parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy")
     parser.add_argument("csv", type=Path, help="CSV to write")
     parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
+    parser.add_argument("--threshold", type=_probability, help="of probability, instead of the model's own")
     arguments = parser.parse_args()
     try:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = load_model(arguments.model, device)
-        masks, report = predict_folder(model, arguments.images, arguments.example)
+        check_output(arguments.csv)
+        model, config = load_model(arguments.model, "cuda" if torch.cuda.is_available() else "cpu")
+        if arguments.threshold is not None:
+            config = replace(config, threshold=arguments.threshold)
+        masks, report = predict_folder(model, config, arguments.images, arguments.example)
         write_csv(masks, arguments.csv)
     except DataError as error:
         sys.exit(str(error))

@@ -10,8 +10,10 @@ Parameters are drawn on the CPU, from torch's global generator, then moved to th
 means the same on every device. A sample that a transform leaves alone gets parameters that change nothing.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -88,6 +90,40 @@ class BatchTransform(v2.Transform):
     def draw(self, n: int, height: int, width: int) -> dict[str, Tensor]:
         """Draw the parameters of n samples, on the CPU."""
         return {}
+
+
+class EachSample(BatchTransform):
+    """A function of one sample's numpy arrays, (H, W) image and (H, W) mask, that returns the two.
+
+    For changes that exist in numpy, OpenCV or scikit-image only: it takes sample by sample, on the CPU. What
+    the function draws from numpy's global generator follows from torch's.
+
+    Raises, when used
+    -----------------
+    ValueError : the function returns arrays of another size.
+    """
+
+    def __init__(self, function: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]):
+        super().__init__()
+        self.function = function
+
+    def apply(self, image, mask):
+        state = np.random.get_state()  # noqa: NPY002 - the function draws from the global one
+        np.random.seed(int(torch.randint(2**32, ())))  # noqa: NPY002
+        try:
+            samples = zip(image[:, 0].cpu().numpy(), mask[:, 0].cpu().numpy(), strict=True)
+            pairs = [self.function(*sample) for sample in samples]
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+        size = tuple(image.shape[-2:])
+        for pair in pairs:
+            if [np.shape(part) for part in pair] != [size, size]:
+                found = " and ".join(str(np.shape(part)) for part in pair)
+                raise ValueError(f"Expected image and mask of {size} from {self.function}, found {found}.")
+        return tuple(
+            torch.from_numpy(np.stack(parts).astype(np.float32))[:, None].to(image.device)
+            for parts in zip(*pairs, strict=True)
+        )
 
 
 class FlipRoll(BatchTransform):

@@ -137,5 +137,5 @@ def predict_well_by_patches(
     ValueError : see `helpers.wells.check_well` and `helpers.wells.cut_well`.
     """
     check_well(thickness.shape)
-    pixels = repair_pixels(cut_well(thickness, well), config)[0]
+    pixels, _ = repair_pixels(cut_well(thickness, well), config)
     return assemble_well(as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config)), well)

@@ -402,7 +402,7 @@ with tempfile.TemporaryDirectory() as folder:
     write_csv(pd.DataFrame(0, names, COLUMNS), example)
     start = time.perf_counter()
     masks, unusable = predict_folder(
-        model_of_patches, find_images(data.folder, config.unpacked_dir), example, config
+        model_of_patches, config, find_images(data.folder, config.unpacked_dir), example
     )
     seconds = time.perf_counter() - start
     write_csv(masks, Path(folder) / "submission.csv")

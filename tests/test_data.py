@@ -4,6 +4,7 @@ import errno
 import gzip
 import io
 import os
+import pickle
 import re
 import shutil
 import stat
@@ -38,6 +39,7 @@ from helpers.data import (
     write_csv,
 )
 from helpers.files import DataError, replace_atomically, sorted_names
+from helpers.well_files import open_well
 from helpers.wells import patch_name
 
 NAMES = ["well_2_patch_0", "well_2_patch_3", "well_2_patch_10", "well_10_patch_1"]  # in the right order
@@ -607,11 +609,27 @@ def test_file_that_numpy_cannot_read_is_refused(tmp_path, content):
         read_patch(path)
 
 
-def test_pickled_array_is_refused_and_not_run(tmp_path):
-    path = tmp_path / "well_1_patch_0.npy"
+def pickled(path: Path) -> None:
     np.save(path, np.array([{"any": "object"}]), allow_pickle=True)
-    with refused(r"well_1_patch_0\.npy: .*allow_pickle=False"):
-        read_patch(path)
+
+
+def bare_pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"any": "object"}))
+
+
+def large_header(path: Path) -> None:
+    """A table of so many fields that numpy asks to trust it."""
+    np.save(path, np.zeros(1, [(f"field_{number}", "f4") for number in range(1000)]))
+
+
+@pytest.mark.parametrize("write", [pickled, bare_pickle, large_header])
+@pytest.mark.parametrize("read", [read_patch, open_well])
+def test_what_numpy_would_load_unsafely_is_refused_without_its_advice(tmp_path, write, read):
+    path = tmp_path / "well_1_patch_0.npy"
+    write(path)
+    with refused(r"well_1_patch_0\.npy: .*expected") as caught:
+        read(path)
+    assert not re.search("pickle|unsafe|trust|max_header_size", str(caught.value))
 
 
 def test_bytes_after_the_array_are_refused(tmp_path):

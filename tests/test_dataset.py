@@ -100,6 +100,7 @@ def test_the_pipeline_writes_masks_only(folder, config):
     assert list(read_labels(config.interim_dir / "y_val.csv").index) == prepared.val.dataset.names
 
 
+@pytest.mark.filterwarnings("ignore:The images of well 3")  # they are as odd as can be, on purpose
 def test_validation_wells_do_not_shape_the_training_set(folder, config, tmp_path, simulated):
     """The detectors of the reviewed notebook saw all wells; ours see the training wells only."""
     images, labels, _ = simulated

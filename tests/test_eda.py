@@ -34,17 +34,17 @@ def test_corroded_ratios_are_per_cent_per_well():
 
 def test_statistics_leave_unusable_pixels_out():
     pixels = patch(0)
-    pixels[0, :3] = [np.nan, -999.25, -0.3]
+    pixels[0, :4] = [np.nan, -999.25, -0.3, 999.25]
     row = patch_statistics(frame({"well_1_patch_0": pixels})).iloc[0]
-    usable = pixels.ravel()[3:]
-    assert (row["well"], row["missing"], row["outliers"]) == (1, 1, 2)
+    usable = pixels.ravel()[4:]
+    assert (row["well"], row["missing"], row["below"], row["above"]) == (1, 1, 2, 1)
     assert row["min"] == usable.min() and row["max"] == usable.max()
     assert row["median"] == pytest.approx(np.median(usable))
 
 
 def test_a_patch_without_usable_pixel_has_no_statistics():
     row = patch_statistics(frame({"well_1_patch_0": np.full((36, 36), -999.25)})).iloc[0]
-    assert row["outliers"] == 1296 and np.isnan(row["median"])
+    assert row["below"] == 1296 and np.isnan(row["median"])
 
 
 def test_twins_are_pairs_of_an_even_and_the_next_patch():
@@ -121,8 +121,8 @@ def test_features_of_a_well_one_can_check():
 
 def test_thickness_per_well_leaves_unusable_pixels_out_and_counts_them():
     pixels = np.linspace(-0.1, 0.1, 1296).reshape(36, 36)
-    pixels[:9] = [[-999.25] * 36] * 4 + [[np.nan] * 36] * 5
+    pixels[:9] = [[-999.25] * 36] * 2 + [[999.25] * 36] * 2 + [[np.nan] * 36] * 5
     row = thickness_per_well(frame({"well_5_patch_0": pixels, "well_5_patch_1": pixels})).loc[5]
     assert row["patches"] == 2 and row["unusable, %"] == 25
     assert row["median"] == pytest.approx(np.median(pixels[9:]))
-    assert row["0.5 %"] > -0.1
+    assert row["0.5 %"] > -0.1 and row["99.5 %"] < 0.1

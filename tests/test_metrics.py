@@ -95,7 +95,7 @@ def test_counts_stay_on_their_device():
 
 def test_probabilities_are_refused():
     with pytest.raises(ValueError, match="prediction holds values other than 0 and 1.*threshold"):
-        dice(torch.tensor([[0.3, 0.9]]), torch.tensor([[0, 1]]))
+        count_pixels(torch.tensor([[0.3, 0.9]]), torch.tensor([[0, 1]]))
 
 
 def test_masks_of_other_shapes_are_refused():

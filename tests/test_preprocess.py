@@ -5,15 +5,20 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from helpers.config import Config
 from helpers.data import COLUMNS
 from helpers.files import DataError
+from helpers.inspection import groove_report
 from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
-from helpers.split import split_y_to_train_val_test
-from helpers.wells import patch_name
+from helpers.sections import assemble_wells
+from helpers.split import split_by_wells
+from helpers.well_inference import predict_well, predict_well_by_patches
+from helpers.wells import patch_name, well_from_frame
 
 SENTINEL = np.float32(-999.25)
 
@@ -40,11 +45,13 @@ def with_odd_patch(patches: int = 40, value: float = 0.15) -> np.ndarray:
 # Repair
 
 
-@pytest.mark.parametrize("unusable", [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.2501])
+@pytest.mark.parametrize(
+    "unusable", [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.2501, 0.5001, 999.25, 1e25, 1e38]
+)
 def test_only_unusable_pixels_change_and_get_the_median_of_the_usable(unusable):
     pixels = noise(3)
     pixels[1, [0, 700, 1295]] = unusable
-    repaired, _, _ = repair_pixels(pixels)
+    repaired, _ = repair_pixels(pixels)
     usable = np.setdiff1d(np.arange(1296), [0, 700, 1295])
     assert (repaired[1, [0, 700, 1295]] == np.median(pixels[1, usable])).all()
     np.testing.assert_array_equal(repaired[1, usable], pixels[1, usable])
@@ -57,7 +64,7 @@ def test_fill_does_not_overwrite_the_row_as_dataframe_mask_does():
     frame = pd.DataFrame(pixels)
     flawed = frame.mask(frame.isna().any(axis=1), frame.median(axis=1), axis=0).to_numpy()  # the notebook's
     assert len(np.unique(flawed[1])) == 1  # a patch of one colour: all 1,285 good pixels are lost
-    repaired, _, _ = repair_pixels(pixels)
+    repaired, _ = repair_pixels(pixels)
     np.testing.assert_array_equal(repaired[1, 11:], pixels[1, 11:])
 
 
@@ -66,31 +73,45 @@ def test_last_pixel_counts_which_the_notebook_skips():
     pixels[0, -1] = SENTINEL
     flawed = (pd.DataFrame(pixels).iloc[:, :-1] < -0.25).sum(axis=1)  # the notebook's count
     assert flawed.item() == 0
-    repaired, _, outliers = repair_pixels(pixels)
-    assert outliers.item() == 1
+    repaired, counts = repair_pixels(pixels)
+    assert counts["below"].tolist() == [1]
     assert repaired[0, -1] > -0.25
 
 
 def test_median_is_taken_of_usable_pixels_even_if_most_are_not():
     pixels = noise(1)
     pixels[0, :1000] = SENTINEL
-    repaired, _, _ = repair_pixels(pixels)
+    repaired, _ = repair_pixels(pixels)
     assert repaired[0, 0] == np.median(pixels[0, 1000:])
 
 
-def test_threshold_itself_is_usable_and_comes_from_the_config():
-    pixels = np.array([[-0.25, -0.2, 0.0, 0.1]], np.float32)
+def test_thresholds_themselves_are_usable_and_come_from_the_config():
+    pixels = np.array([[-0.25, -0.2, 0.0, 0.1, 0.5]], np.float32)
     np.testing.assert_array_equal(repair_pixels(pixels)[0], pixels)
-    _, missing, outliers = repair_pixels(pixels, Config(outlier_threshold=-0.1))
-    assert (missing.item(), outliers.item()) == (0, 2)
+    _, counts = repair_pixels(pixels, Config(outlier_threshold=-0.1, upper_outlier_threshold=0.2))
+    assert counts.iloc[0].to_dict() == {"missing": 0, "below": 2, "above": 1}
 
 
-def test_missing_and_outliers_are_counted_apart():
+def test_missing_pixels_and_outliers_on_either_side_are_counted_apart():
     pixels = noise(2)
-    pixels[1, :6] = [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.3]
-    _, missing, outliers = repair_pixels(pixels)
-    assert missing.tolist() == [0, 3]
-    assert outliers.tolist() == [0, 3]
+    pixels[1, :8] = [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.3, 0.6, 1e38]
+    _, counts = repair_pixels(pixels)
+    assert counts.iloc[0].to_dict() == {"missing": 0, "below": 0, "above": 0}
+    assert counts.iloc[1].to_dict() == {"missing": 3, "below": 3, "above": 2}
+
+
+@pytest.mark.filterwarnings("error")  # of an overflow
+def test_doubles_beyond_float32_are_outliers_and_leave_finite_float32():
+    pixels = noise(3).astype(np.float64)
+    pixels[1, :4] = [1e39, -1e39, 1e308, -1e308]
+    y, images = make_frames(noise(3))
+    images = images.astype(np.float64)
+    images.iloc[:] = pixels
+    cleaner = PreprocessData()
+    _, cleaned = cleaner.transform(y, images)
+    assert cleaner.report_.loc["well_1_patch_1", ["missing", "below", "above"]].tolist() == [0, 2, 2]
+    assert set(cleaned.dtypes) == {np.dtype(np.float32)}
+    assert np.abs(cleaned.to_numpy()).max() < 0.1
 
 
 def test_repair_takes_patches_of_any_shape():
@@ -100,17 +121,17 @@ def test_repair_takes_patches_of_any_shape():
     assert square[0].shape == (2, 36, 36)
     assert square[0].dtype == np.float32
     np.testing.assert_array_equal(square[0].reshape(2, 1296), flat[0])
-    assert square[1].tolist() == [10, 0]
+    assert square[1]["missing"].tolist() == [10, 0]
 
 
 def test_patch_without_usable_pixel_becomes_zero_without_a_warning():
     pixels = np.array([[np.nan, np.nan], [np.nan, SENTINEL]], np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        repaired, missing, outliers = repair_pixels(pixels)
+        repaired, counts = repair_pixels(pixels)
     assert (repaired == 0).all()
-    assert missing.tolist() == [2, 1]
-    assert outliers.tolist() == [0, 1]
+    assert counts["missing"].tolist() == [2, 1]
+    assert counts["below"].tolist() == [0, 1]
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
@@ -119,14 +140,13 @@ def test_repaired_pixels_are_usable_and_the_input_keeps_its_bytes(seed, share):
     rng = np.random.default_rng(seed)
     pixels = rng.normal(0, 0.1, (4, 36, 36)).astype(np.float32)
     damage = rng.random(pixels.shape) < share
-    pixels[damage] = rng.choice(np.float32([np.nan, np.inf, -np.inf, -999.25, -999]), damage.sum())
+    pixels[damage] = rng.choice(np.float32([np.nan, np.inf, -np.inf, -999.25, 999.25, 1e38]), damage.sum())
     before = pixels.tobytes()
-    repaired, missing, outliers = repair_pixels(pixels)
-    usable = np.isfinite(pixels) & (pixels >= -0.25)
-    assert np.isfinite(repaired).all()
-    assert (repaired >= -0.25).all()
+    repaired, counts = repair_pixels(pixels)
+    usable = (pixels >= -0.25) & (pixels <= 0.5)
+    assert ((repaired >= -0.25) & (repaired <= 0.5)).all()
     np.testing.assert_array_equal(repaired[usable], pixels[usable])
-    np.testing.assert_array_equal(missing + outliers, (~usable).sum(axis=(1, 2)))
+    np.testing.assert_array_equal(counts.sum(axis=1), (~usable).sum(axis=(1, 2)))
     assert pixels.tobytes() == before
 
 
@@ -149,7 +169,7 @@ def test_patch_is_ruined_from_the_configs_number_of_unusable_pixels(clean):
         "well_1_patch_4": "dropped",
         "well_1_patch_6": "dropped",
     }
-    assert cleaner.report_["reason"].tolist() == ["telemetry outliers"] * 2 + ["missing values"]
+    assert cleaner.report_["reason"].tolist() == ["outliers below the range"] * 2 + ["missing values"]
 
 
 def test_thresholds_of_ruin_come_from_the_config():
@@ -241,7 +261,7 @@ def test_odd_patch_is_left_out_of_training_but_not_out_of_judging():
     cleaner = PreprocessData()
     assert "well_1_patch_5" not in cleaner.fit_transform(*frames)[1].index
     assert cleaner.report_.loc["well_1_patch_5"].tolist() == [
-        1, 0, 0, "dropped", "outside the SPE/DmodX ellipse"
+        1, 0, 0, 0, "dropped", "outside the SPE/DmodX ellipse"
     ]  # fmt: skip
     assert "well_1_patch_5" in cleaner.transform(*frames)[1].index
     assert cleaner.dropped_ == []
@@ -259,11 +279,11 @@ def test_validation_wells_do_not_shape_the_training_set():
 
     def flawed(val_pixels):  # the notebook's order: clean all patches, then split
         y, _ = PreprocessData(config).fit_transform(*frames_with(val_pixels))
-        return split_y_to_train_val_test(y, config)[0].index.tolist()
+        return split_by_wells(y, config)[0].index.tolist()
 
     def ours(val_pixels):
         y, images = frames_with(val_pixels)
-        y_train, y_val, _ = split_y_to_train_val_test(y, config)
+        y_train, y_val, _ = split_by_wells(y, config)
         cleaner = PreprocessData(config)
         cleaner.transform(y_val, images.loc[y_val.index])
         return cleaner.fit_transform(y_train, images.loc[y_train.index])[0].index.tolist()
@@ -303,21 +323,35 @@ def test_summary_follows_the_patches_from_step_to_step():
     pixels[3, :300] = SENTINEL
     pixels[4, :2], pixels[4, 5] = SENTINEL, np.nan  # touched in both steps
     pixels[7, 800] = SENTINEL
+    pixels[8, 3] = 999.25
+    pixels[9, :250] = 1e38
     cleaner = PreprocessData()
     cleaner.fit_transform(*make_frames(pixels))
     assert cleaner.summary_.index.tolist() == [
         "loaded",
         "missing values",
-        "telemetry outliers",
+        "outliers below the range",
+        "outliers above the range",
         "outside the SPE/DmodX ellipse",
         "outside the largest DBSCAN cluster",
     ]
-    assert cleaner.summary_["touched"].tolist() == [0, 3, 3, 1, 0]
-    assert cleaner.summary_["dropped"].tolist() == [0, 1, 1, 1, 0]
-    assert cleaner.summary_["left"].tolist() == [40, 39, 38, 37, 37]
-    assert cleaner.report_.index.tolist() == [patch_name(1, patch) for patch in (1, 2, 3, 4, 5, 7)]
-    assert cleaner.report_["missing"].tolist() == [11, 300, 0, 1, 0, 0]
-    assert cleaner.report_["outliers"].tolist() == [0, 0, 300, 2, 0, 1]
+    assert cleaner.summary_["touched"].tolist() == [0, 3, 3, 2, 1, 0]
+    assert cleaner.summary_["dropped"].tolist() == [0, 1, 1, 1, 1, 0]
+    assert cleaner.summary_["left"].tolist() == [40, 39, 38, 37, 36, 36]
+    assert cleaner.report_.index.tolist() == [patch_name(1, patch) for patch in (1, 2, 3, 4, 5, 7, 8, 9)]
+    assert cleaner.report_["missing"].tolist() == [11, 300, 0, 1, 0, 0, 0, 0]
+    assert cleaner.report_["below"].tolist() == [0, 0, 300, 2, 0, 1, 0, 0]
+    assert cleaner.report_["above"].tolist() == [0, 0, 0, 0, 0, 0, 1, 250]
+    assert cleaner.report_.loc["well_1_patch_9", "reason"] == "outliers above the range"
+
+
+def test_a_few_impossible_pixels_neither_stretch_the_ellipse_nor_hide_the_odd_patch():
+    pixels = with_odd_patch()
+    pixels[20, :3] = [999.25, 1e25, 1e38]
+    cleaner = PreprocessData()
+    _, images = cleaner.fit_transform(*make_frames(pixels))
+    assert cleaner.dropped_ == ["well_1_patch_5"]
+    assert images.loc["well_1_patch_20"].abs().max() < 0.1
 
 
 def test_clean_data_pass_untouched():
@@ -379,3 +413,58 @@ def test_name_that_is_no_patch_is_refused():
     y, images = (frame.rename(index={"well_1_patch_2": "total"}) for frame in make_frames(noise(5)))
     with pytest.raises(ValueError, match="'total' is not a patch name"):
         PreprocessData().transform(y, images)
+
+
+# Whole wells have the same range
+
+
+class Identity(nn.Module):
+    """Logits are the image itself, as the network sees it."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones(()))
+
+    def forward(self, images):
+        return self.factor * images
+
+
+@pytest.mark.filterwarnings("error")  # of an overflow
+@pytest.mark.parametrize("impossible", [-999.25, 0.6, 999.25, 1e38, 1e39, -1e308])
+def test_impossible_values_tell_nothing_of_a_whole_well(impossible):
+    y, images = make_frames(noise(2), well=3)
+    images = images.astype(np.float64)
+    images.iloc[0, [40, 500]] = impossible
+    thickness, mask = assemble_wells(y, images, [3])[3]
+    assert torch.isfinite(thickness).all()
+    assert thickness[1, 4] == 0 and mask.isnan().sum() == 2
+
+    well = well_from_frame(images, 3).astype(np.float64)
+    well[1, 4] = impossible
+    assert predict_well(Identity(), well)[1, 4] == 0.5  # as the mean, 0
+    assert 0.3 < predict_well_by_patches(Identity(), well, 3)[1, 4] < 0.7
+
+    groove = np.zeros(well.shape)
+    groove[1, 3:6] = 1
+    assert groove_report(groove, well)["max_loss"].item() < 0.1
+
+
+# The calls of the review
+
+
+def test_a_list_of_arrays_in_the_order_of_the_masks_is_as_good_as_a_frame():
+    pixels = with_odd_patch()
+    pixels[2, 40:50] = np.nan
+    y, images = make_frames(pixels)
+    from_frame = PreprocessData().fit_transform(y, images)
+    from_list = PreprocessData().fit_transform(y, [row.reshape(36, 36) for row in pixels])
+    for a, b in zip(from_frame, from_list, strict=True):
+        pd.testing.assert_frame_equal(a, b)
+
+
+def test_a_list_of_another_length_or_of_other_arrays_is_refused():
+    y, _ = make_frames(noise(5))
+    with pytest.raises(DataError, match="one image for each of 5 masks, found 4"):
+        PreprocessData().transform(y, [np.zeros((36, 36))] * 4)
+    with pytest.raises(DataError, match=r"36 x 36.*found \(35, 36\) for well_1_patch_3"):
+        PreprocessData().transform(y, [np.zeros((36, 36))] * 3 + [np.zeros((35, 36))] * 2)

@@ -1,4 +1,6 @@
+import os
 import sys
+from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -7,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from helpers.checkpoint import load_model
+from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
 from helpers.files import DataError
 from helpers.runs import save_best, start_run
@@ -29,13 +33,14 @@ def folder(tmp_path):
     """Patches 0 to 3 of well 4: a groove in column p of patch p, then damage in two of them."""
     folder = tmp_path / "images"
     folder.mkdir()
+    rng = np.random.default_rng(0)
     for number in range(4):
-        patch_ = np.full((36, 36), 0.01, np.float32)
+        patch_ = rng.uniform(0, 0.02, (36, 36)).astype(np.float32)
         patch_[:, number] = -0.05
         if number == 1:
             patch_[0, 10] = np.nan
         if number == 2:
-            patch_[10:] = -999.25
+            patch_[10:30], patch_[30:] = -999.25, 999.25
         if number == 3:
             patch_[:] = np.nan
         np.save(folder / f"well_4_patch_{number}.npy", patch_)
@@ -43,7 +48,7 @@ def folder(tmp_path):
 
 
 def test_every_patch_gets_a_mask(folder):
-    masks, _ = predict_folder(BelowMinusOne(), folder)
+    masks, _ = predict_folder(BelowMinusOne(), Config(), folder)
     assert list(masks.index) == [f"well_4_patch_{number}" for number in range(4)]
     assert list(masks.columns) == COLUMNS and masks.dtypes.eq(np.uint8).all()
     columns = masks.to_numpy().reshape(-1, 36, 36)
@@ -54,20 +59,22 @@ def test_every_patch_gets_a_mask(folder):
 
 
 def test_what_was_repaired_is_reported(folder):
-    _, report = predict_folder(BelowMinusOne(), folder)
+    _, report = predict_folder(BelowMinusOne(), Config(), folder)
     assert report["done"].to_dict() == {
         "well_4_patch_1": "repaired",
         "well_4_patch_2": "judged by what is left",
         "well_4_patch_3": "empty mask: no usable pixel",
     }
-    assert report["outliers"].tolist() == [0, 26 * 36, 0]
+    assert report["missing"].tolist() == [1, 0, 1296]
+    assert report["below"].tolist() == [0, 20 * 36, 0]
+    assert report["above"].tolist() == [0, 6 * 36, 0]
 
 
 def test_the_order_is_the_examples(folder, tmp_path):
     example = tmp_path / "y_example.csv"
     names = ["well_4_patch_2", "well_4_patch_0"]
     pd.DataFrame(0, pd.Index(names), COLUMNS).to_csv(example)
-    masks, _ = predict_folder(BelowMinusOne(), folder, example)
+    masks, _ = predict_folder(BelowMinusOne(), Config(), folder, example)
     assert list(masks.index) == names
 
 
@@ -75,29 +82,144 @@ def test_a_patch_of_the_example_that_is_not_there_is_named(folder, tmp_path):
     example = tmp_path / "y_example.csv"
     pd.DataFrame(0, pd.Index(["well_4_patch_9"]), COLUMNS).to_csv(example)
     with pytest.raises(DataError, match=r"well_4_patch_9\.npy: there is no such file"):
-        predict_folder(BelowMinusOne(), folder, example)
+        predict_folder(BelowMinusOne(), Config(), folder, example)
+
+
+@pytest.mark.parametrize("header", ["", ",0,1\n", "ID,a,b\n", '"","0","1"\n', "\ufeff,0,1\n", "\n"])
+@pytest.mark.parametrize("row", ["{},0,1\n", '"{}","0","1"\r\n'])
+def test_an_example_loses_no_patch_with_or_without_a_header(folder, tmp_path, header, row):
+    example = tmp_path / "y_example.csv"
+    names = ["well_4_patch_2", "well_4_patch_0", "well_4_patch_1"]
+    example.write_text(header + "".join(row.format(name) for name in names), newline="")
+    masks, _ = predict_folder(BelowMinusOne(), Config(), folder, example)
+    assert list(masks.index) == names
+
+
+def test_an_example_may_be_a_list_of_names(folder, tmp_path):
+    example = tmp_path / "names.txt"
+    example.write_text("\ufeffwell_4_patch_2\nwell_4_patch_0\n", encoding="utf-8")
+    masks, _ = predict_folder(BelowMinusOne(), Config(), folder, example)
+    assert list(masks.index) == ["well_4_patch_2", "well_4_patch_0"]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("", "expected a CSV"), ("n\nwell_4_patch_0\nwell_4_patch_0\n", "twice")]
+    ("text", "said"),
+    [
+        ("", "expected a CSV"),
+        (",0,1\n", "at least one patch, found none"),
+        ("n\nwell_4_patch_0\nwell_4_patch_0\n", "twice"),
+        ("n\nwell_4_patch_0\ntotal\n", "expected patch names, .*'total'"),
+        ("well_4_patch_x\nwell_4_patch_0\n", "expected patch names, .*'well_4_patch_x'"),
+    ],
 )
 def test_an_example_that_is_none_is_named(folder, tmp_path, text, said):
     example = tmp_path / "y_example.csv"
     example.write_text(text)
     with pytest.raises(DataError, match=rf"y_example\.csv: .*{said}"):
-        predict_folder(BelowMinusOne(), folder, example)
+        predict_folder(BelowMinusOne(), Config(), folder, example)
 
 
-def test_the_command_writes_a_file_in_the_challenges_format(config, folder, tmp_path, capsys):
-    run = start_run("unet", config)
+def run_command(*arguments) -> None:
+    with patch.object(sys, "argv", ["submission", *map(str, arguments)]):
+        main()
+
+
+@pytest.fixture
+def saved(config):
+    """A model file of a network that was trained with another scale and threshold than the defaults."""
+    torch.manual_seed(0)
+    run = start_run("unet", replace(config, value_std=0.005, threshold=0.498, outlier_threshold=-0.04))
     run.history = [{"epoch": 1, "val_loss": 1.0}]
     save_best(run)
+    return run.best_path
+
+
+def by_hand(model, folder, threshold):
+    """The masks with the scale that the model was trained with."""
+    masks = []
+    for number in range(4):
+        pixels = np.load(folder / f"well_4_patch_{number}.npy")
+        usable = (pixels >= -0.04) & (pixels <= 0.5)
+        pixels = np.where(usable, pixels, np.median(pixels[usable]) if usable.any() else 0)
+        image = torch.from_numpy(pixels / 0.005).float()[None, None]
+        with torch.inference_mode():
+            masks.append((model(image).sigmoid() >= threshold).flatten().numpy() & usable.any())
+    return np.array(masks, np.uint8)
+
+
+def test_a_models_own_scale_and_thresholds_are_used(saved, folder, tmp_path):
+    model, config = load_model(saved)
+    expected = by_hand(model, folder, 0.498)
+    assert 0 < expected.sum() < expected.size
+    np.testing.assert_array_equal(predict_folder(model, config, folder)[0], expected)
+    assert (predict_folder(model, Config(), folder)[0].to_numpy() != expected).any()  # by the defaults
+    run_command(saved, folder, tmp_path / "y_test.csv")
+    np.testing.assert_array_equal(read_labels(tmp_path / "y_test.csv"), expected)
+
+
+def test_a_threshold_may_be_given(saved, folder, tmp_path):
+    model, _ = load_model(saved)
+    run_command(saved, folder, tmp_path / "y_test.csv", "--threshold", 0.503)
+    found = read_labels(tmp_path / "y_test.csv").to_numpy()
+    np.testing.assert_array_equal(found, by_hand(model, folder, 0.503))
+    assert (found != by_hand(model, folder, 0.498)).any()
+
+
+@pytest.mark.parametrize("threshold", ["1.5", "-0.1", "nan", "half"])
+def test_an_impossible_threshold_is_refused(saved, folder, tmp_path, threshold, capsys):
+    with pytest.raises(SystemExit):
+        run_command(saved, folder, tmp_path / "y.csv", f"--threshold={threshold}")
+    assert "--threshold: expected a number from 0 to 1" in capsys.readouterr().err
+
+
+def test_the_command_writes_a_file_in_the_challenges_format(saved, folder, tmp_path, capsys):
     out = tmp_path / "y_test.csv"
-    with patch.object(sys, "argv", ["submission", str(run.best_path), str(folder), str(out)]):
-        main()
+    run_command(saved, folder, out)
     assert list(read_labels(out).index) == [f"well_4_patch_{number}" for number in range(4)]
     assert out.read_text().startswith(",0,1,2,")
     assert "4 patches" in capsys.readouterr().out
+
+
+def closed(tmp_path):
+    if os.name == "nt" or os.geteuid() == 0:
+        pytest.skip("this user may write everywhere")
+    (tmp_path / "closed").mkdir(mode=0o500)
+    return tmp_path / "closed" / "y.csv"
+
+
+def a_folder(tmp_path):
+    return tmp_path
+
+
+def in_a_file(tmp_path):
+    (tmp_path / "file").write_text("")
+    return tmp_path / "file" / "y.csv"
+
+
+@pytest.mark.parametrize("place", [closed, a_folder, in_a_file])
+def test_the_output_path_is_tried_before_anything_is_predicted(saved, folder, tmp_path, place):
+    target = place(tmp_path)
+    with (
+        patch("helpers.submission.predict_folder", side_effect=AssertionError("predicted")),
+        pytest.raises(SystemExit, match=f"{target.name}: "),
+    ):
+        run_command(saved, folder, target)
+
+
+def test_a_trial_leaves_an_old_result_alone(saved, tmp_path):
+    out = tmp_path / "y.csv"
+    out.write_text("old")
+    with pytest.raises(SystemExit, match="nowhere"):
+        run_command(saved, tmp_path / "nowhere", out)
+    assert out.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_images_in_other_units_are_told(folder):
+    with pytest.warns(UserWarning, match="The images of well 4: "):
+        for path in folder.glob("*.npy"):
+            np.save(path, np.load(path) * 0)
+        predict_folder(BelowMinusOne(), Config(), folder)
 
 
 def test_the_command_ends_with_one_clear_error(folder, tmp_path):
