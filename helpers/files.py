@@ -97,22 +97,6 @@ def remove_leftovers(folder: Path, pattern: str = ".part-*") -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def check_output(path: Path) -> None:
-    """Make sure that a file can be put at `path`, before long work whose result goes there.
-
-    Raises
-    ------
-    DataError : it cannot; an old file at `path` stays as it is.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_file():
-        raise DataError(f"{path}: expected the name of a file to write, found something that is no file.")
-    with disk_errors(path, "written", path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=".part-", dir=path.parent):
-            pass
-
-
 @contextmanager
 def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
     """Turn an OSError into a DataError that names `path` and, when `disk` is full, the space left on it."""
