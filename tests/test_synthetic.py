@@ -258,7 +258,7 @@ def test_wells_9_and_10_have_no_groove(simulated):
 
 def test_outliers_are_as_frequent_as_in_the_real_files(simulated):
     images, _, _ = simulated
-    outliers = patch_statistics(images)["outliers"]
+    outliers = patch_statistics(images)["below"]
     assert outliers.sum() / images.size == pytest.approx(0.00465, abs=0.0005)
     assert (outliers > 0).mean() == pytest.approx(0.0351, abs=0.005)
     assert 0.2 < (outliers[outliers > 0] <= 2).mean() < 0.5
