@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-HELPERS := $(wildcard helpers/*.py helpers/models/*.py)
+HELPERS := $(wildcard helpers/*.py helpers/*/*.py)
 EXECUTED := $(patsubst %,runs/%,$(sort $(wildcard notebooks/*.ipynb)))
 # The folder's name goes to the programs as it is, whatever characters it has: neither make nor a shell reads
 # it. A relative one counts from where the command was typed, which `make -C` tells nobody but make.
@@ -11,7 +11,7 @@ override CORROSEG_DATA := $(value CORROSEG_DATA)
 CORROSEG_FROM := $(value PWD)
 export CORROSEG_DATA CORROSEG_FROM
 
-.PHONY: help run outputs test lint sync docs hooks address clean always
+.PHONY: help run outputs test lint lock sync docs hooks address clean always
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -26,11 +26,11 @@ run: $(EXECUTED) ## execute the notebooks; copies with outputs go to runs/notebo
 runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.data
 	@mkdir -p runs/notebooks
 	@echo "== $<"
-	@$(BIN)/papermill --cwd notebooks "$<" runs/notebooks/unfinished.ipynb
+	@$(BIN)/jupyter execute --output ../runs/notebooks/unfinished "$<"
 	@mv runs/notebooks/unfinished.ipynb "$@"
 
 runs/.data: $(VENV)/installed always
-	@$(BIN)/python -m helpers.colab > $@.new && cat $@.new && ls -l data/raw >> $@.new
+	@$(BIN)/python -m helpers.data > $@.new && cat $@.new && ls -l data/raw >> $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 outputs: $(VENV)/installed ## renew the outputs of the committed notebooks, on the simulated wells
@@ -45,6 +45,14 @@ test: $(VENV)/installed lint ## run all tests and compare the notebooks' outputs
 lint: $(VENV)/installed ## check style and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lock: ## write constraints.txt: what requirements.txt brings with it today, in versions that go together
+	rm -rf $(VENV)-lock
+	$(PYTHON) -m venv $(VENV)-lock
+	grep -v '^--constraint' requirements.txt > $(VENV)-lock/requirements.txt
+	$(VENV)-lock/bin/pip install --quiet --requirement $(VENV)-lock/requirements.txt
+	{ echo '# Made by `make lock`.'; $(VENV)-lock/bin/pip freeze | sed 's/+[a-z0-9.]*$$//'; } > constraints.txt
+	rm -rf $(VENV)-lock
 
 sync: $(VENV)/installed ## make notebooks and paired scripts equal, the newer one winning
 	$(BIN)/jupytext --sync notebooks/*.ipynb
@@ -66,7 +74,7 @@ address: ## write the published address everywhere: make address OWNER=<account>
 clean: ## remove the environment and everything made by running
 	rm -rf $(VENV) site data/simulated data/unpacked data/interim/*.csv runs/*
 
-$(VENV)/installed: requirements.txt
+$(VENV)/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

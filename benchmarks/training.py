@@ -30,8 +30,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from helpers.colab import find_data
 from helpers.config import Config
+from helpers.data import find_data
 from helpers.dataset import data_preparation_pipeline
 from helpers.devices import best_device, precision_on
 from helpers.losses import bce

@@ -17,7 +17,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers.models import build_model
-from helpers.well_inference import predict_well_file
+from helpers.whole_wells.prediction import predict_well_file
 
 LENGTHS = [10_000, 100_000, 1_000_000]
 

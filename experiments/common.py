@@ -17,11 +17,11 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
-from helpers.colab import DataSource, find_data
 from helpers.config import Config
-from helpers.data import load_data, read_labels
+from helpers.data import DataSource, find_data, load_data
 from helpers.dataset import SegmentationDataset, as_images
 from helpers.files import check_output
+from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData
 
 HERE = Path(__file__).parent

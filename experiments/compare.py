@@ -12,12 +12,12 @@ import torch
 from common import Results, judge_of, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
-from helpers.colab import find_data
-from helpers.comparison import learning_curve
 from helpers.config import Config
+from helpers.data import find_data
 from helpers.dataset import data_preparation_pipeline
 from helpers.losses import LOSSES
 from helpers.models import ARCHITECTURES
+from helpers.studies.learning_curves import learning_curve
 
 REVIEWED = ("unet", "attention_unet", "resunet")
 PADDINGS = {

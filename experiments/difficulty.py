@@ -8,8 +8,8 @@ import numpy as np
 from common import Results, load_repaired, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
-from helpers.experiment import counts_on, train_on
 from helpers.metrics import summarise
+from helpers.studies.held_out import counts_on, train_on
 from helpers.wells import ALL_WELLS, wells_of
 
 

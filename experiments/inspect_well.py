@@ -16,15 +16,14 @@ from common import run_from_command_line
 from scipy.stats import circmean, circstd
 
 from helpers.checkpoint import load_model
-from helpers.colab import find_data
-from helpers.data import load_data
-from helpers.detection import calls, false_calls, fit_detection_curve, hit_or_miss
+from helpers.data import find_data, load_data
 from helpers.files import check_output, replace_atomically
-from helpers.inspection import groove_report
 from helpers.models.well_resunet import WellResUNet
 from helpers.synthetic import simulate_sound_wall
-from helpers.well_inference import predict_well, predict_well_by_patches
 from helpers.wells import well_from_frame
+from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
+from helpers.whole_wells.probability_of_detection import calls, false_calls, fit_detection_curve, hit_or_miss
+from helpers.whole_wells.report import groove_report
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ test wells.
 import numpy as np
 import pandas as pd
 from common import Results, load_repaired, parse_arguments, run_from_command_line
+from torch import Tensor
 from tqdm import tqdm
 
 from helpers.config import Config
-from helpers.experiment import counts_on, train_on
-from helpers.label_quality import (
+from helpers.labels.quality import (
     correct_by_model,
     known_defects,
     label_issues,
@@ -21,12 +21,24 @@ from helpers.label_quality import (
     rank_labels,
     unseen_probabilities,
 )
-from helpers.losses import bce, bootstrapped_bce
+from helpers.losses import bce
 from helpers.metrics import summarise
+from helpers.studies.held_out import counts_on, train_on
 from helpers.wells import wells_of
 
 SHARE = 0.1  # of the training patches that are suspected
 RANKING = "cleanlab, pixels flagged"
+
+
+def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tensor:
+    """BCE against a mixture of the label (`trust`) and of the model's own answer, 0 or 1 ("hard").
+
+    Source: Reed et al. 2014, https://arxiv.org/abs/1412.6596, section 3.3, with their 0.8.
+    """
+    answer = (logits.detach() > 0).to(masks.dtype)
+    return bce(logits, trust * masks + (1 - trust) * answer)
+
+
 CASES = {
     "labels as drawn": bce,
     "suspects dropped": bce,

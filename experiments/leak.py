@@ -10,7 +10,7 @@ import numpy as np
 from common import Results, load_repaired, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
-from helpers.experiment import WELL_FOLDS, counts_on, hold_out, train_on
+from helpers.studies.held_out import WELL_FOLDS, counts_on, hold_out, train_on
 from helpers.wells import wells_of
 
 TRAIN_SHARE = 0.7  # of the seen patches, in all three cases; the held-out share varies by 0.07 around 0.2

@@ -10,9 +10,9 @@ from common import Results, load_repaired, parse_arguments, run_from_command_lin
 from tqdm import tqdm
 
 from helpers.config import Config
-from helpers.experiment import counts_on, train_on
+from helpers.eda.outliers import compare_detectors
 from helpers.metrics import summarise
-from helpers.outliers import compare_detectors
+from helpers.studies.held_out import counts_on, train_on
 from helpers.wells import wells_of
 
 

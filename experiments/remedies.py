@@ -1,28 +1,52 @@
 """Two failures and their remedies: faint grooves that are missed, and grooves at the azimuth's wrap.
 
 The reviewer's split. Each remedy is trained with the same budget, and its cases on the validation and test
-wells are counted by what became of each groove, see helpers/analysis.py. Nothing is chosen by either part.
+wells are counted by what became of each groove, see helpers/labels/errors.py. Nothing is chosen by either
+part.
 """
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from common import Results, load_repaired, parse_arguments, run_from_command_line
 from torch import nn
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from helpers.analysis import count_kinds, groove_cases
 from helpers.config import Config
 from helpers.dataset import BatchLoader, SegmentationDataset
-from helpers.experiment import probabilities_on
-from helpers.faint import FadeGrooves
+from helpers.labels.errors import count_kinds, groove_cases
+from helpers.labels.places import score_zones, zones_of_well
 from helpers.losses import bce
 from helpers.metrics import count_pixels, summarise
 from helpers.models import build_model
-from helpers.places import score_zones, zones_of_well
+from helpers.studies.held_out import probabilities_on
 from helpers.training import train_one_epoch
-from helpers.transforms import Brightness, flip_transform
+from helpers.transforms import BatchTransform, Brightness, flip_transform
 from helpers.wells import well_from_frame, wells_of
+
+
+class FadeGrooves(BatchTransform):
+    """Make the grooves of training images fainter: inside the mask, values move towards 0 by a random share.
+
+    Thickness is the deviation from each row's mean, so sound wall is near 0 and a groove below it. The edge
+    of the mask is softened by a pixel, or the network would learn the edge. Masks stay as they are.
+
+    most : largest share of its depth that a groove loses. p : probability for each sample.
+    """
+
+    def __init__(self, most: float = 0.7, p: float = 0.5):
+        super().__init__()
+        self.most, self.p = most, p
+
+    def draw(self, n, height, width):
+        chosen, share = torch.rand(2, n)
+        return {"share": self.most * share * (chosen < self.p)}
+
+    def apply(self, image, mask, share):
+        soft = F.avg_pool2d(F.pad(mask, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        return image * (1 - share[:, None, None, None] * soft), mask
+
 
 REMEDIES = {
     "flips (baseline)": (None, {}),

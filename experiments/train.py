@@ -14,8 +14,8 @@ import torch.distributed as dist
 from common import run_from_command_line
 
 from helpers.checkpoint import load_model
-from helpers.colab import find_data
 from helpers.config import Config
+from helpers.data import find_data
 from helpers.dataset import data_preparation_pipeline
 from helpers.devices import best_device, first_goes_ahead, join_processes, process_rank
 from helpers.losses import LOSSES

@@ -22,12 +22,11 @@ import torch
 from common import HERE, Results, judge_of, run_from_command_line
 from optuna.trial import TrialState
 
-from helpers.colab import DataSource, find_data
 from helpers.config import Config
-from helpers.data import load_data
-from helpers.final_evaluation import gain, note_scores, open_test_wells, train_and_score, verdict
-from helpers.study import finished, log_trial, open_study, row_of, run_trials
-from helpers.tuning import default_params, make_folds, score_folds
+from helpers.data import DataSource, find_data, load_data
+from helpers.studies.final_evaluation import gain, note_scores, open_test_wells, train_and_score, verdict
+from helpers.studies.hyperparameters import default_params, make_folds, score_folds
+from helpers.studies.optuna_study import finished, log_trial, open_study, row_of, run_trials
 
 FOLDS = 3
 SEARCH_SEED, CONFIRM_SEEDS = Config().seed, (1, 2)

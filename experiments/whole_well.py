@@ -21,18 +21,17 @@ import torch
 from common import Results, judge_of, parse_arguments, run_from_command_line
 from torch import nn
 
-from helpers.colab import find_data
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import find_data, load_data
 from helpers.dataset import PreparedData, data_preparation_pipeline
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.preprocess import repair_pixels
 from helpers.runs import start_run
-from helpers.sections import SectionDataset, SectionLoader, Wells, assemble_wells
 from helpers.training import fit
 from helpers.transforms import eval_transform, well_transform
-from helpers.well_inference import predict_well, predict_well_by_patches
 from helpers.wells import patches_of_wells, well_from_frame
+from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
+from helpers.whole_wells.sections import SectionDataset, SectionLoader, Wells, assemble_wells
 
 VARIANTS = ["patches", "36 rows", "72 rows", "144 rows", "360 rows"]
 VARIANTS += ["360 rows, 36 columns", "360 rows, 72 columns", "360 rows, filled"]

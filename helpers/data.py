@@ -1,43 +1,101 @@
-"""Read the challenge's files, and refuse, with a reason, whatever does not fit together.
+"""Find and load the data, and refuse, with a reason, whatever does not fit together."""
 
-A data folder holds the images, as `images/well_<w>_patch_<p>.npy` or in the challenge's zip as it was
-downloaded, and one table of labels. It is only read: a zip is unpacked elsewhere, once.
-"""
-
-import gzip
 import os
-import re
-import tempfile
+import sys
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterable
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from helpers.archive import unpack_images
-from helpers.config import PATCH_SIZE, Config
-from helpers.files import (
-    DataError,
-    disk_errors,
-    is_image,
-    listed,
-    part_prefix,
-    progress,
-    reason_of,
-    remove_leftovers,
-    replace_atomically,
-    sorted_names,
-)
+from helpers.config import PROJECT_ROOT, Config
+from helpers.files import DataError, listed
+from helpers.patch_files import EXPECTED_FILES, find_images, find_labels, read_images, read_labels
 from helpers.wells import parse_name, wells_of
 
-COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
-NO_MARK = 255  # while labels are checked: neither 0 nor 1
 USUAL_SPREAD = 0.005, 0.06  # interquartile range of a well's thickness: 0.014 to 0.020 in the real wells
-EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """The data folder a notebook runs on, and what can be said of it."""
+
+    folder: Path  # for `load_data`
+    simulated: bool
+    labels: str  # "simulated labels", "silver labels" or "the challenge's labels"
+    seed: int | None = None  # of the simulation, where it is known
+
+    @property
+    def name(self) -> str:
+        """For tables: which wells, in two words."""
+        return "simulated wells" if self.simulated else "real wells"
+
+    @property
+    def description(self) -> str:
+        """One line that is the same on every machine, so that notebooks may print it."""
+        if not self.simulated:
+            return f"real challenge images with {self.labels}"
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"15 simulated wells (helpers.synthetic{seed}) with {self.labels}; the clean truth is known"
+
+
+def find_data(config: Config = Config()) -> DataSource:
+    """Return the data to run on: $CORROSEG_DATA, else `config.raw_dir`, else the simulated wells.
+
+    $CORROSEG_DATA is a folder, or the word "simulated". A relative folder counts from where the command
+    was typed. The simulated wells are made on first use.
+
+    Raises
+    ------
+    DataError : there is no such folder, or not one table of labels in it.
+    """
+    wanted = os.environ.get("CORROSEG_DATA", "")
+    if wanted.strip() not in ("", "simulated"):
+        return _describe(resolve(wanted))
+    if not wanted.strip() and _holds_files(config.raw_dir):
+        return _describe(config.raw_dir)
+    from helpers.synthetic import ensure_simulated  # here, so that real data do not need it
+
+    folder = ensure_simulated(config.simulated_dir, config.seed)
+    return DataSource(folder, simulated=True, labels="simulated labels", seed=config.seed)
+
+
+def resolve(wanted: str) -> Path:
+    """Return the folder that $CORROSEG_DATA names, counted from where the user typed the command.
+
+    Neither the shell's $PWD, which Jupyter hands on to its kernels, nor the working folder need be that:
+    `make -C` changes both, so the Makefile says it in $CORROSEG_FROM.
+
+    Raises
+    ------
+    DataError : there is no such folder.
+    """
+    path = os.path.expanduser(wanted)
+    starts = (os.environ.get("CORROSEG_FROM"), os.environ.get("PWD"), os.getcwd(), PROJECT_ROOT)
+    tried = list(dict.fromkeys(Path(start, path) for start in starts if start))  # an absolute path stays one
+    for folder in tried:
+        if folder.exists():
+            return folder
+    raise DataError(
+        f"CORROSEG_DATA is {wanted!r}, but there is no such folder. Tried: {', '.join(map(str, tried))}. "
+        f"{EXPECTED_FILES} CORROSEG_DATA=simulated asks for the simulated wells."
+    )
+
+
+def _holds_files(folder: Path) -> bool:
+    """Tell whether a folder holds anything besides hidden files such as .gitkeep."""
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def _describe(folder: Path) -> DataSource:
+    labels = find_labels(folder)
+    if (folder / "y_clean.csv").exists():  # only the simulation knows the clean truth
+        return DataSource(folder, simulated=True, labels="simulated labels")
+    silver = "silver" in labels.name.lower()
+    return DataSource(folder, simulated=False, labels="silver labels" if silver else "the challenge's labels")
 
 
 def load_data(
@@ -48,7 +106,7 @@ def load_data(
     Parameters
     ----------
     folder : holds `images/` or the challenge's `X_train*.zip`, and `y_train*.csv` or `.csv.gz`. By default
-        what `helpers.colab.find_data` finds.
+        what `find_data` finds.
     unpacked_dir : where the images of a zip go, once.
 
     Returns
@@ -65,8 +123,6 @@ def load_data(
     UserWarning : the images seem to be in other units, see `warn_of_other_units`.
     """
     if folder is None:
-        from helpers.colab import find_data  # here, since it imports this module
-
         folder = find_data().folder
     y_train = read_labels(find_labels(folder))  # first: a zip takes longer
     images_train = read_images(find_images(folder, unpacked_dir))
@@ -164,171 +220,15 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
     )
 
 
-def find_labels(folder: Path) -> Path:
-    """Return the one `y_train*.csv` or `y_train*.csv.gz` of a data folder, in any case of letters."""
-    return _the_only_file(folder, r"y_train.*\.csv(\.gz)?", "one y_train*.csv or y_train*.csv.gz")
-
-
-def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Path:
-    """Return the folder with the .npy files: `images/`, or what the challenge's zip was unpacked to.
-
-    A zip is unpacked once under `unpacked_dir`, and again when it has moved or changed. The folder gets
-    its name only when it is complete: what a killed process leaves has a hidden name that nothing reads, and
-    the next call removes it.
-    """
-    images = Path(folder) / "images"
-    if images.is_dir():
-        return images
-    archive_path = _the_only_file(folder, r"x_train.*\.zip", "images/ or one X_train*.zip")
-    unpacked_dir = Path(unpacked_dir)
-    with disk_errors(archive_path, f"unpacked into {unpacked_dir}", unpacked_dir):
-        status = archive_path.stat()
-        key = f"{archive_path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-        target = unpacked_dir / f"{archive_path.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
-        remove_leftovers(unpacked_dir)
-        if target.is_dir():
-            return target
-        unpacked_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=part_prefix(), dir=unpacked_dir) as scratch:
-            part = Path(scratch) / "images"  # unlike the scratch folder, it is not closed to other users
-            part.mkdir()
-            unpack_images(archive_path, part)
-            try:
-                part.rename(target)
-            except OSError:
-                if not target.is_dir():  # else another process was first, with the same files
-                    raise
-    return target
-
-
-def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFrame:
-    """Read patches of a folder of .npy files: (patches, 1296) float32, indexed by patch name.
-
-    Parameters
-    ----------
-    folder : holds `well_<w>_patch_<p>.npy`; hidden files and other kinds of files are not looked at.
-    names : which to read, in this order; by default all, in the order of wells and patch numbers.
-    """
-    folder = Path(folder)
-    if names is None:
-        files = [path.name for path in _list_files(folder, "images") if is_image(path.name)]
-        names = sorted_names((name.removesuffix(".npy") for name in files), folder)
-    else:
-        names = list(names)
-        sorted_names(names, folder)
-    if not names:
-        raise DataError(f"{folder}: expected well_<w>_patch_<p>.npy files, found none.")
-    pixels = np.empty((len(names), PATCH_SIZE**2), dtype=np.float32)
-    for row, name in enumerate(progress(names, "Reading images")):
-        pixels[row] = read_patch(folder / f"{name}.npy").ravel()
-    return pd.DataFrame(pixels, index=pd.Index(names, name="patch"), columns=COLUMNS)
-
-
-def read_patch(path: Path) -> np.ndarray:
-    """Read one .npy file: (36, 36) float32, NaN and sentinels included."""
-    expected = f"expected one {PATCH_SIZE} x {PATCH_SIZE} array of float32"
+def check_data(config: Config = Config()) -> None:
+    """Find and read the data and print which they are; run as `python -m helpers.data`."""
     try:
-        with open(path, "rb") as file:
-            patch = np.lib.format.read_array(file, allow_pickle=False)
-            rest = file.read(1)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file; {expected}.") from error
-    except Exception as error:  # a damaged header makes numpy raise a dozen kinds
-        raise DataError(
-            f"{path}: {expected}, found a file numpy cannot read ({reason_of(error)})."
-        ) from error
-    if patch.shape != (PATCH_SIZE, PATCH_SIZE) or patch.dtype != np.float32 or rest:
-        more = ", and bytes after it" if rest else ""
-        raise DataError(f"{path}: {expected}, found shape {patch.shape} of {patch.dtype}{more}.")
-    return patch
+        source = find_data(config)
+        y, _ = load_data(source.folder, config.unpacked_dir)
+    except DataError as error:
+        sys.exit(str(error))
+    print(f"Data: {source.description}. {len(y)} patches in {source.folder}")
 
 
-def read_labels(path: Path) -> pd.DataFrame:
-    """Read a table of labels: (patches, 1296) uint8 of 0 and 1, sorted by well and patch number.
-
-    The file is the challenge's: patch names in a first column, whatever its header, then pixels 0 ... 1295.
-    """
-    try:
-        # Read as plain text first: pandas would rename doubled columns and take a surplus one as an index
-        head = pd.read_csv(path, header=None, nrows=2, dtype=str, keep_default_na=False)
-        header = head.iloc[0, 1:].tolist()
-        frame = None
-        if header == COLUMNS:  # in parts: parsed as int64 and all at once, it takes eight times the memory
-            with pd.read_csv(path, index_col=0, low_memory=False, chunksize=500) as parts:
-                frame = pd.concat([_to_marks(part) for part in parts])
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: not a readable CSV file of labels ({reason_of(error)}).") from error
-    if frame is None:
-        missing = [column for column in COLUMNS if column not in header]
-        odd = [column for column, n in Counter(header).items() if n > 1 or column not in COLUMNS]
-        raise DataError(
-            f"{path}: expected the columns 0 ... {COLUMNS[-1]} in this order after the patch names, found "
-            f"{len(header)} columns. Missing: {listed(missing)}. Doubled or unknown: {listed(odd)}."
-        )
-    if frame.empty:
-        raise DataError(f"{path}: expected a row for each patch, found none.")
-    names = sorted_names(frame.index, path)
-    doubled = frame.index[frame.index.duplicated()].unique()
-    if len(doubled):
-        raise DataError(f"{path}: expected one row a patch, found several for {listed(doubled)}.")
-    wrong = frame.to_numpy() == NO_MARK
-    if wrong.any():
-        cells = [f"{frame.index[row]} column {column}" for row, column in np.argwhere(wrong)[:5]]
-        raise DataError(
-            f"{path}: expected 0 or 1 everywhere, found something else in {wrong.sum()} cells of "
-            f"{wrong.any(axis=1).sum()} patches, first in {listed(cells)}."
-        )
-    return frame.loc[names]
-
-
-def _to_marks(frame: pd.DataFrame) -> pd.DataFrame:
-    """Labels as read, of any type -> uint8: 0, 1, or NO_MARK for whatever is neither."""
-    texts = [column for column, kind in frame.dtypes.items() if kind.kind not in "iuf"]
-    if texts:
-        frame[texts] = frame[texts].astype(str).apply(pd.to_numeric, errors="coerce")
-    values = frame.to_numpy()
-    right = (values == 0) | (values == 1)  # NaN, which a blank or a text has become, is neither
-    marks = np.where(right, values == 1, NO_MARK).astype(np.uint8)
-    return pd.DataFrame(marks, frame.index.astype(str).rename("patch"), frame.columns)
-
-
-def write_csv(masks: pd.DataFrame, path: Path) -> None:
-    """Write masks in the challenge's format: names first, under an empty header. All of it or nothing.
-
-    Parameters
-    ----------
-    masks : (patches, 1296) of 0 and 1, indexed by patch name, as `read_labels` returns them.
-    path : a name that ends in .gz is compressed.
-
-    Raises
-    ------
-    ValueError : a value is neither 0 nor 1.
-    """
-    values = masks.to_numpy()
-    wrong = (values != 0) & (values != 1)
-    if wrong.any():
-        found = f"{values[wrong][0]} in {masks.index[wrong.any(axis=1).argmax()]}"
-        raise ValueError(f"{path}: expected masks of 0 and 1, found {found}. Apply a threshold first.")
-    digits = values.astype(np.uint8) + ord("0")
-    with replace_atomically(path) as temporary:
-        with (gzip.open if temporary.suffix == ".gz" else open)(temporary, "wt", newline="") as file:
-            rows = zip(masks.index, digits, strict=True)  # written by hand, since `to_csv` takes far longer
-            file.write(",".join(["", *masks.columns]) + "\n")
-            file.writelines(",".join([name, *row.tobytes().decode()]) + "\n" for name, row in rows)
-
-
-def _list_files(folder: Path, what: str) -> list[Path]:
-    """Return the files of a folder, sorted; raise DataError if it is no folder, or a closed one."""
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing of this name"
-        raise DataError(f"{folder}: expected a folder with {what}, found {found}. {EXPECTED_FILES}")
-    with disk_errors(folder, "read", folder):
-        return sorted(path for path in folder.iterdir() if path.is_file())
-
-
-def _the_only_file(folder: Path, pattern: str, what: str) -> Path:
-    files = [path for path in _list_files(Path(folder), what) if re.fullmatch(pattern, path.name, re.I)]
-    if len(files) != 1:
-        found = listed(path.name for path in files)
-        raise DataError(f"{folder}: expected {what}, found {found}. {EXPECTED_FILES}")
-    return files[0]
+if __name__ == "__main__":
+    check_data()

@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import load_data, read_images, read_labels
+from helpers.data import load_data
+from helpers.patch_files import read_images, read_labels
 from helpers.preprocess import PreprocessData, repair_pixels
 from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
 from helpers.transforms import EachSample, Scale, eval_transform, flip_transform, to_tensors
@@ -197,7 +198,7 @@ def data_preparation_pipeline(
 
     Parameters
     ----------
-    folder : a data folder, see `helpers.data.load_data`; by default what `helpers.colab.find_data` finds.
+    folder : a data folder, see `helpers.data.load_data`; by default what `helpers.data.find_data` finds.
     train_transform : by default `flip_transform`. A v2 transform must end in the network's scale; a function
         of numpy arrays is followed by it. Validation and test always get `eval_transform`.
 
@@ -223,7 +224,7 @@ def data_preparation_pipeline(
         "test": eval_transform(config),
     }
     if folder is None:
-        from helpers.colab import find_data  # here, since a dataset of a known folder does not need it
+        from helpers.data import find_data  # here, since a dataset of a known folder does not need it
 
         folder = find_data(config).folder
     y, images = load_data(folder, config.unpacked_dir)

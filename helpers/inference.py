@@ -1,14 +1,25 @@
 """From images to probabilities and masks."""
 
+import argparse
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from helpers.checkpoint import load_model
 from helpers.config import Config
+from helpers.data import warn_of_other_units
 from helpers.dataset import as_images
+from helpers.files import DataError, check_output, reason_of, sorted_names
 from helpers.metrics import count_pixels, summarise
+from helpers.patch_files import COLUMNS, read_images, write_csv
+from helpers.preprocess import repair_pixels
 
 
 @torch.inference_mode()
@@ -73,3 +84,107 @@ def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:
 def as_patches(tensor: Tensor) -> np.ndarray:
     """(N, 1, H, W) tensor -> (N, H, W) array, as `helpers.wells.assemble_well` and the plots take it."""
     return tensor[:, 0].cpu().numpy()
+
+
+# ---------------------------------------------------------------- submission
+
+
+def predict_folder(
+    model: nn.Module, config: Config, images_dir: Path, example: Path | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predict the masks of all patches in a folder.
+
+    Every patch gets a mask, since the challenge wants one for each. Unusable pixels are repaired as in
+    cleaning. A patch that cleaning would drop is judged by what is left of it, and is reported; one without
+    any usable pixel gets an empty mask.
+
+    Parameters
+    ----------
+    model : gives logits.
+    config : that the model was trained with, for its scale and thresholds: `helpers.checkpoint.load_model`
+        gives both.
+    images_dir : holds `well_<w>_patch_<p>.npy`.
+    example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
+        by default all of the folder, in the order of wells and patch numbers.
+
+    Returns
+    -------
+    masks : (n, 1296) uint8 of 0 and 1, indexed by patch name; columns "0" ... "1295".
+    report : one row a patch with unusable pixels: missing, below, above, see
+        `helpers.preprocess.unusable_by_kind`, and what was done.
+
+    Raises
+    ------
+    DataError : a file is missing or damaged, or the example is no table of patch names.
+
+    Warns
+    -----
+    UserWarning : the images seem to be in other units, see `helpers.data.warn_of_other_units`.
+    """
+    images = read_images(images_dir, None if example is None else _names_of(example))
+    warn_of_other_units(images)
+    pixels, counts = repair_pixels(images.to_numpy(), config)
+    unusable = counts.sum(axis=1).to_numpy()
+    masks = predict_pixels(model, pixels, config) >= config.threshold
+    masks = masks.flatten(1).numpy().astype(np.uint8)
+    empty, poor = unusable == pixels.shape[1], unusable >= config.ruined_pixels
+    masks[empty] = 0
+    done = np.select([empty, poor], ["empty mask: no usable pixel", "judged by what is left"], "repaired")
+    report = counts.set_index(images.index).assign(done=done)
+    return pd.DataFrame(masks, images.index, COLUMNS), report[unusable > 0]
+
+
+def _names_of(example: Path) -> list[str]:
+    try:
+        table = pd.read_csv(example, header=None, usecols=[0], dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{example}: expected a CSV with patch names in front, found none ({reason_of(error)})."
+        ) from error
+    names = table[0].tolist()
+    if not re.match(r"well_\d", names[0]):  # a header, of whatever name
+        names = names[1:]
+    if not names:
+        raise DataError(f"{example}: expected the name of at least one patch, found none.")
+    sorted_names(names, example)
+    doubled = pd.Index(names)[pd.Index(names).duplicated()]
+    if len(doubled):
+        raise DataError(f"{example}: expected one row a patch, found {doubled[0]} twice.")
+    return names
+
+
+def _probability(text: str) -> float:
+    try:
+        if 0 <= (number := float(text)) <= 1:
+            return number
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path, help="a model that helpers.training.fit saved")
+    parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy")
+    parser.add_argument("csv", type=Path, help="CSV to write")
+    parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
+    parser.add_argument("--threshold", type=_probability, help="of probability, instead of the model's own")
+    arguments = parser.parse_args()
+    try:
+        check_output(arguments.csv)
+        model, config = load_model(arguments.model, "cuda" if torch.cuda.is_available() else "cpu")
+        if arguments.threshold is not None:
+            config = replace(config, threshold=arguments.threshold)
+        masks, report = predict_folder(model, config, arguments.images, arguments.example)
+        write_csv(masks, arguments.csv)
+    except DataError as error:
+        sys.exit(str(error))
+    corroded = (masks.sum(axis=1) > 0).sum()
+    print(f"{arguments.csv}: {len(masks)} patches, {corroded} with a groove.")
+    if len(report):
+        print("Patches with unusable pixels:")
+        print(report.to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -85,16 +85,7 @@ def ignore_unknown(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
     return logits.masked_fill(masks.isnan(), -50.0), masks.nan_to_num()
 
 
-def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tensor:
-    """BCE against a mixture of the label (`trust`) and of the model's own answer, 0 or 1 ("hard").
-
-    Source: Reed et al. 2014, https://arxiv.org/abs/1412.6596, section 3.3, with their 0.8.
-    """
-    answer = (logits.detach() > 0).to(masks.dtype)
-    return bce(logits, trust * masks + (1 - trust) * answer)
-
-
-LOSSES = {  # those that notebook 03 compares; bootstrapped_bce is for doubtful labels, see notebook 06
+LOSSES = {
     "bce": bce,
     "dice_bce": dice_bce,
     "focal": focal,

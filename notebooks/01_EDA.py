@@ -64,7 +64,7 @@ from pathlib import Path
 DATA = ""
 
 address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/colab.py"
+here, inside = Path.cwd(), "helpers/notebook.py"
 places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
 found = [place for place in places if os.path.isfile(place / inside)]
 project = found[0] if found else here / "corrosion-segmentation"
@@ -81,7 +81,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.colab import open_notebook
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -90,11 +90,15 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from helpers import plots, plots_studies
-from helpers.colab import print_versions
+from helpers import plots
 from helpers.config import Config
-from helpers.data import get_patches_per_well, load_data, read_labels
-from helpers.eda import (
+from helpers.data import get_patches_per_well, load_data
+from helpers.eda import plots as eda_plots
+from helpers.eda.enhancement import bilateral, clahe, compare_enhancements, naive_uint8, to_uint8
+from helpers.eda.outliers import compare_detectors, hotelling_t2_and_q, overlap, spe_counts
+from helpers.eda.refinement import agreement_with_truth, close_symmetric, dilate_2x2, fill_holes
+from helpers.eda.split_choice import rank_splits
+from helpers.eda.tables import (
     corroded_ratios_per_well,
     patch_statistics,
     published_and_here,
@@ -102,14 +106,13 @@ from helpers.eda import (
     twin_correlations,
     well_features,
 )
-from helpers.enhancement import bilateral, clahe, compare_enhancements, naive_uint8, to_uint8
-from helpers.experiment import counts_on, hold_out, train_on
 from helpers.metrics import summarise
-from helpers.outliers import compare_detectors, hotelling_t2_and_q, overlap, spe_counts
+from helpers.notebook import print_versions
+from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData, dbscan_outliers, spe_outliers, usable_pixels
-from helpers.refinement import agreement_with_truth, close_symmetric, dilate_2x2, fill_holes
 from helpers.split import split_balance, split_by_wells
-from helpers.split_choice import rank_splits
+from helpers.studies import plots as study_plots
+from helpers.studies.held_out import counts_on, hold_out, train_on
 from helpers.wells import (
     ALL_WELLS,
     assemble_well,
@@ -337,7 +340,7 @@ plots.show_patches(
 
 # %%
 flags = compare_detectors(repaired, config)
-plots_studies.show_overlap(overlap(flags))
+eda_plots.show_overlap(overlap(flags))
 
 # %% [markdown]
 # They hardly agree. What is odd depends on the question: SPE/DmodX looks for size in two directions, the Q residual for
@@ -361,7 +364,7 @@ plots.show_patches(
 
 # %%
 ablation = pd.read_csv("experiments/outliers_simulated.csv")
-plots_studies.show_study(
+study_plots.show_study(
     ablation, "detector", {"val_dice": "validation: Dice", "test_dice": "test: Dice"}
 )
 summary = ablation.groupby("detector", sort=False)[["dropped", "val_dice", "test_dice"]]
@@ -438,8 +441,8 @@ plots.show_well_strips({n: strips[n] for n in names[8:]}, {n: masks[n] for n in 
 
 # %%
 leak = pd.read_csv("experiments/leak_simulated.csv")
-plots_studies.show_leak(leak)
-plots_studies.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
+eda_plots.show_leak(leak)
+eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 
 # %% [markdown]
 # Bars are means of three seeds, dots the seeds; simulated wells, 10,000 patches shown to each model. Split at random the model
@@ -493,10 +496,10 @@ pd.DataFrame(rows).T.rename_axis("held out by").round(3)
 
 # %%
 image_features, mask_features = well_features(y_repaired, images_repaired)
-plots_studies.show_clusters(image_features, "Wells by image")
+eda_plots.show_clusters(image_features, "Wells by image")
 
 # %%
-plots_studies.show_clusters(mask_features, "Wells by mask")
+eda_plots.show_clusters(mask_features, "Wells by mask")
 
 # %% [markdown]
 # By image, wells 11 and 12 stand apart: their false echoes lengthen the upper tail and undo the likeness of neighbouring
@@ -517,12 +520,12 @@ split_balance(*split_by_wells(y_repaired, config)).round(2)
 
 # %%
 difficulty = pd.read_csv("experiments/difficulty_simulated.csv")
-plots_studies.show_difficulty(difficulty[~difficulty["well"].isin([9, 10])])
+eda_plots.show_difficulty(difficulty[~difficulty["well"].isin([9, 10])])
 
 # %%
 per_well = difficulty[~difficulty["well"].isin([9, 10])].groupby("well")["dice"].mean()
 ranking = rank_splits(y_repaired, per_well, config)
-plots_studies.show_split_ranking(ranking)
+eda_plots.show_split_ranking(ranking)
 ranking[ranking["chosen"]].round(3)
 
 # %%

@@ -51,7 +51,7 @@ from pathlib import Path
 DATA = ""
 
 address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/colab.py"
+here, inside = Path.cwd(), "helpers/notebook.py"
 places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
 found = [place for place in places if os.path.isfile(place / inside)]
 project = found[0] if found else here / "corrosion-segmentation"
@@ -68,7 +68,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.colab import open_notebook
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -78,12 +78,13 @@ import pandas as pd
 import torch
 
 from helpers import plots, transforms
-from helpers.colab import print_versions, seed_everything
 from helpers.config import Config
-from helpers.data import find_images, get_patches_per_well, load_data
+from helpers.data import get_patches_per_well, load_data
 from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
 from helpers.inference import as_patches
 from helpers.metrics import count_pixels, dice, summarise
+from helpers.notebook import print_versions, seed_everything
+from helpers.patch_files import find_images
 from helpers.preprocess import PreprocessData
 from helpers.split import split_by_wells, split_y_to_train_val_test
 from helpers.wells import parse_name
@@ -329,7 +330,7 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # (The first two ratios vary with what else the machine does: six calls gave 78 to 201, with a median of 150, and 19 to 24, with 21.) The U-Net trains on some 200 patches
 # a second on these two cores, so the loader is not what it waits for. The old way's row is slow because its table has names and
 # pixels in one frame: each row comes as 1,297 Python objects. The data themselves are 63 MB; the old way's memory is mostly
-# DBSCAN's, which lists each patch's neighbours, nearly all others. [`helpers/dbscan.py`](../helpers/dbscan.py) finds the same
+# DBSCAN's, which lists each patch's neighbours, nearly all others. [`helpers/preprocess.py`](../helpers/preprocess.py) finds the same
 # clusters without that list.
 #
 # ## 6 Calls of the review

@@ -53,7 +53,7 @@ from pathlib import Path
 DATA = ""
 
 address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/colab.py"
+here, inside = Path.cwd(), "helpers/notebook.py"
 places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
 found = [place for place in places if os.path.isfile(place / inside)]
 project = found[0] if found else here / "corrosion-segmentation"
@@ -70,7 +70,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.colab import open_notebook
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -82,16 +82,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers import plots, plots_models, plots_studies
-from helpers.colab import print_versions
-from helpers.comparison import (
-    at_epoch,
-    at_time,
-    count_work,
-    learning_curve,
-    summary,
-    trace_shapes,
-)
+from helpers import plots
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
 from helpers.inference import as_patches
@@ -107,6 +98,16 @@ from helpers.metrics import (
     summarise,
 )
 from helpers.models import ARCHITECTURES, build_model
+from helpers.notebook import print_versions
+from helpers.studies import plots as study_plots
+from helpers.studies.learning_curves import (
+    at_epoch,
+    at_time,
+    count_work,
+    learning_curve,
+    summary,
+    trace_shapes,
+)
 
 print_versions()
 
@@ -153,7 +154,7 @@ titles = [
     for name, row in work.iterrows()
 ]
 traces = [trace_shapes(model) for model in models.values()]
-plots_models.show_architectures(dict(zip(titles, traces, strict=True)))
+plots.show_architectures(dict(zip(titles, traces, strict=True)))
 
 # %% [markdown]
 # The reviewed Attention U-Net gave the result of its second bottleneck convolution to a name that was never used. Nothing
@@ -491,7 +492,7 @@ summary(after_seconds, ["model"], [*SCORES, "epoch"])
 # The way there. Lines are means of three seeds, bands go from the worst to the best:
 
 # %%
-plots_models.show_learning_curves(
+plots.show_learning_curves(
     plain, "model", {"val_dice": "Dice, validation wells", "test_dice": "Dice, test wells"}
 )
 
@@ -530,7 +531,7 @@ summary(at_epoch(three, EPOCHS), ["loss", "model"], columns)
 summary(at_time(three, SECONDS, RUN), ["loss", "model"], columns)
 
 # %%
-plots_models.show_learning_curves(
+plots.show_learning_curves(
     three[three["model"] == "unet"],
     "loss",
     {"val_dice": "Dice, validation wells", "test_dice": "Dice, test wells"},
@@ -555,7 +556,7 @@ paddings = curves[(curves["model"] == "unet") & (curves["loss"] == "bce")]
 summary(at_epoch(paddings, EPOCHS), ["padding"], SCORES)
 
 # %%
-plots_studies.show_study(
+study_plots.show_study(
     at_epoch(paddings, EPOCHS),
     "padding",
     {"test_dice": "test: Dice", "val_dice": "validation: Dice"},

@@ -54,7 +54,7 @@ from pathlib import Path
 DATA = ""
 
 address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/colab.py"
+here, inside = Path.cwd(), "helpers/notebook.py"
 places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
 found = [place for place in places if os.path.isfile(place / inside)]
 project = found[0] if found else here / "corrosion-segmentation"
@@ -71,7 +71,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.colab import open_notebook
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -83,12 +83,12 @@ import torch
 from helpers import plots
 from helpers.board import read_scalars
 from helpers.checkpoint import load_model
-from helpers.colab import print_versions
 from helpers.config import Config
-from helpers.data import COLUMNS, read_labels
 from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.inference import as_patches, predict_probabilities, threshold_curve
 from helpers.metrics import count_pixels, iou, scores_per_well, summarise
+from helpers.notebook import print_versions
+from helpers.patch_files import COLUMNS, read_labels
 from helpers.runs import resume_run, start_run
 from helpers.training import fit
 from helpers.uncertainty import bootstrap

@@ -55,7 +55,7 @@ from pathlib import Path
 DATA = ""
 
 address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/colab.py"
+here, inside = Path.cwd(), "helpers/notebook.py"
 places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
 found = [place for place in places if os.path.isfile(place / inside)]
 project = found[0] if found else here / "corrosion-segmentation"
@@ -72,7 +72,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.colab import open_notebook
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -82,14 +82,14 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from helpers import plots_studies, plots_tuning
-from helpers.colab import print_versions
-from helpers.comparison import summary
 from helpers.config import Config
-from helpers.data import load_data, read_labels
+from helpers.data import load_data
 from helpers.dataset import as_images
 from helpers.files import DataError
-from helpers.final_evaluation import (
+from helpers.notebook import print_versions
+from helpers.patch_files import read_labels
+from helpers.studies import plots as study_plots
+from helpers.studies.final_evaluation import (
     gain,
     note_scores,
     open_test_wells,
@@ -97,7 +97,9 @@ from helpers.final_evaluation import (
     train_and_score,
     verdict,
 )
-from helpers.study import (
+from helpers.studies.hyperparameters import SPACE, default_params, make_folds
+from helpers.studies.learning_curves import summary
+from helpers.studies.optuna_study import (
     importance,
     importance_by_chance,
     log_trial,
@@ -106,7 +108,6 @@ from helpers.study import (
     study_of,
     trials_frame,
 )
-from helpers.tuning import SPACE, default_params, make_folds
 from helpers.wells import wells_of
 
 print_versions()
@@ -158,7 +159,7 @@ jury = pd.DataFrame(
     [pd.Series(fold.jury.names).str.extract(r"well_(\d+)")[0].value_counts() for fold in folds]
 )
 jury = jury[sorted(jury, key=int)].set_axis([f"fold {n + 1}" for n in range(len(folds))])
-plots_tuning.show_folds(jury.rename_axis("left out in"))
+study_plots.show_folds(jury.rename_axis("left out in"))
 
 # %%
 table = pd.DataFrame(
@@ -268,7 +269,7 @@ print(
 )
 
 # %%
-plots_tuning.show_history(large)
+study_plots.show_trials(large)
 
 # %% [markdown]
 # Left, a dot is a trial, and the line the best so far. Trials 1 to 9 are drawn blindly, and only one of them beats the baseline. From
@@ -293,7 +294,7 @@ large.sort_values("value", ascending=False)[columns].head(5).round(3)
 
 # %% tags=["nbval-ignore-output"]
 complete = (large["state"] == "complete").sum()
-plots_tuning.show_importance(
+study_plots.show_importance(
     importance(study_of(large), config.seed), importance_by_chance(large), complete
 )
 
@@ -302,7 +303,7 @@ plots_tuning.show_importance(
 # Of the other seven settings, the loss and the cleaning thresholds among them, so few trials cannot tell.
 
 # %%
-plots_tuning.show_slices(large)
+study_plots.show_slices(large)
 
 # %% [markdown]
 # The values of all trials over each setting. The sampler draws more where values were good, and moves all settings together, so a slope in one
@@ -396,7 +397,7 @@ SCORES = ["dice", "mean_iou", "boundary_f1", "precision", "recall"]
 summary(final, ["candidate"], SCORES)
 
 # %%
-plots_studies.show_study(final, "candidate", {"dice": "test: Dice", "mean_iou": "test: mean IoU"})
+study_plots.show_study(final, "candidate", {"dice": "test: Dice", "mean_iou": "test: mean IoU"})
 
 # %%
 for score in ("dice", "mean_iou"):

@@ -58,7 +58,7 @@ from pathlib import Path
 DATA = ""
 
 address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/colab.py"
+here, inside = Path.cwd(), "helpers/notebook.py"
 places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
 found = [place for place in places if os.path.isfile(place / inside)]
 project = found[0] if found else here / "corrosion-segmentation"
@@ -75,7 +75,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.colab import open_notebook
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -84,25 +84,24 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from helpers import plots, plots_analysis, plots_studies
-from helpers.analysis import count_kinds, drop_specks, groove_cases, kinds_by_size
-from helpers.annotators import annotator_styles, style_of_patches
-from helpers.calibration import (
+from helpers import plots
+from helpers.config import Config
+from helpers.data import load_data
+from helpers.dataset import as_images
+from helpers.inference import threshold_curve
+from helpers.labels import plots as label_plots
+from helpers.labels.annotators import annotator_styles, style_of_patches
+from helpers.labels.calibration import (
     calibration_per_well,
     expected_calibration_error,
     reliability,
     thresholds_per_well,
 )
-from helpers.colab import print_versions
-from helpers.comparison import summary
-from helpers.config import Config
-from helpers.data import load_data, read_labels
-from helpers.dataset import as_images
-from helpers.experiment import WELL_FOLDS, probabilities_on, train_on
-from helpers.inference import threshold_curve
-from helpers.label_defects import defects_per_patch, defects_per_well
-from helpers.label_quality import (
-    KINDS,
+from helpers.labels.defects import defects_per_patch, defects_per_well
+from helpers.labels.errors import count_kinds, drop_specks, groove_cases, kinds_by_size
+from helpers.labels.places import score_zones, scores_per_joint, unusable_pixels, zones_of_well
+from helpers.labels.quality import (
+    FLAWS,
     known_defects,
     label_issues,
     most_suspicious,
@@ -111,8 +110,12 @@ from helpers.label_quality import (
     unseen_probabilities,
 )
 from helpers.metrics import count_pixels, scores_per_well, summarise
-from helpers.places import score_zones, scores_per_joint, unusable_pixels, zones_of_well
+from helpers.notebook import print_versions
+from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData
+from helpers.studies import plots as study_plots
+from helpers.studies.held_out import WELL_FOLDS, probabilities_on, train_on
+from helpers.studies.learning_curves import summary
 from helpers.wells import block_of, well_from_frame, wells_of
 
 print_versions()
@@ -201,7 +204,7 @@ count_kinds(cases).dropna().round(0).astype(int)
 # would not mend them.
 
 # %% tags=["nbval-ignore-output"]
-plots_analysis.show_failures(cases, truth, found, images, seed=config.seed, judge=judge)
+label_plots.show_failures(cases, truth, found, images, seed=config.seed, judge=judge)
 
 # %% [markdown]
 # Each row shows three cases; a panel spans 36 rows and the whole azimuth. Most missed grooves cannot be told from the wall by eye in one
@@ -242,7 +245,7 @@ groups = {
     "width, columns of 36": kinds_by_size(cases, "width"),
     "angle, °": kinds_by_size(cases, "angle"),
 }
-plots_analysis.show_kinds(groups)
+label_plots.show_kinds(groups)
 
 # %% [markdown]
 # Contrast decides: of the faintest quarter most grooves are lost, of the deepest nearly none. (A contrast below zero is a groove
@@ -297,7 +300,7 @@ tables = {
     title: reliability(probability[part == name], truth[part == name])
     for name, title in titles.items()
 }
-plots_analysis.show_reliability(tables)
+label_plots.show_reliability(tables)
 errors = {title: expected_calibration_error(table) for title, table in tables.items()}
 pd.DataFrame(errors, index=["ECE"]).round(3)
 
@@ -322,7 +325,7 @@ curves = {
 chosen = curves["val"]["dice"].idxmax()
 grooved = truth[~np.isin(wells, (9, 10))]  # wells 9 and 10 have no groove, so no curve
 per_well_curves = thresholds_per_well(probability.loc[grooved.index], grooved)
-plots_analysis.show_thresholds(per_well_curves, chosen, "Dice, all pixels")
+label_plots.show_thresholds(per_well_curves, chosen, "Dice, all pixels")
 
 # %% tags=["nbval-ignore-output"]
 by_folds = curves["train"]["dice"].idxmax()
@@ -358,7 +361,7 @@ pd.DataFrame(
 # | false: stripes of the pattern | section 2; wells 1, 6, 11 | contrast varied in training, `Brightness` | transform, *tried* |
 # | false: specks | section 2; wells 11, 12 | `drop_specks` after prediction | cleaning of masks, *tried* |
 # | broken: at collars | section 4 | collars found by `find_collars`, their rows filled from both sides | cleaning of images |
-# | broken: gaps of a few rows | section 2 | pieces joined, `helpers.inspection.number_grooves` | cleaning of masks |
+# | broken: gaps of a few rows | section 2 | pieces joined, `helpers.whole_wells.report.number_grooves` | cleaning of masks |
 # | at the wrap | section 4: not seen | `azimuth="circular"` | architecture, *tried* |
 # | at patch borders | section 4: small | neighbouring rows as context | architecture |
 # | shifted, too wide, too narrow | section 2: rare | the labels, sections 8 to 11 | cleaning of labels |
@@ -369,7 +372,7 @@ pd.DataFrame(
 
 # %%
 remedies = pd.read_csv("experiments/remedies_simulated.csv")
-plots_studies.show_study(
+study_plots.show_study(
     remedies,
     "remedy",
     {
@@ -422,17 +425,17 @@ if data.simulated:
     known = known_defects(y_train, truth.loc[y_train.index])
     spoiled = (known["iou"] < 0.7).to_numpy()
     print(f"{spoiled.sum()} of {len(spoiled)} labels are spoiled ({spoiled.mean():.0%})")
-    plots_analysis.show_ranking(suspicion, spoiled)
+    label_plots.show_ranking(suspicion, spoiled)
     print(precision_recall_at(suspicion, spoiled).unstack("share").round(2).to_string())
 else:
     print("Real wells: which labels are wrong is not known, so a ranking cannot be judged.")
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:
-    flawed = pd.DataFrame({kind: known[kind] >= (1 if kind == "hole" else 6) for kind in KINDS})
+    flawed = pd.DataFrame({kind: known[kind] >= (1 if kind == "hole" else 6) for kind in FLAWS})
     auc = {
         kind: {ranking: roc_auc_score(flawed[kind], suspicion[ranking]) for ranking in suspicion}
-        for kind in KINDS
+        for kind in FLAWS
     }
     print(pd.DataFrame(auc).round(2).to_string())
 
@@ -449,7 +452,7 @@ if data.simulated:
 # %% tags=["nbval-ignore-output"]
 suspects = most_suspicious(suspicion["cleanlab, pixels flagged"], 0.1)
 first = suspects[~pd.Series(suspects).map(block_of).duplicated()][:9]  # not both of two twins
-plots_analysis.show_suspects(
+label_plots.show_suspects(
     first,
     [name.removeprefix("well_").replace("_patch_", ", ") for name in first],
     images,
@@ -532,7 +535,7 @@ styles = annotator_styles(y)
 styles.round(2)
 
 # %%
-plots_analysis.show_styles(styles.dropna(), "width, columns of 36", "steps per 100 rows")
+label_plots.show_styles(styles.dropna(), "width, columns of 36", "steps per 100 rows")
 
 # %% [markdown]
 # Widths group the wells: about 2.5 columns in wells 1, 2, 5 and 7, about 4 in wells 3, 12, 13 and 14. In the simulation width and drift
@@ -555,7 +558,7 @@ style_of_patches(styles, y).iloc[::160].round(1)
 
 # %%
 study = pd.read_csv("experiments/labels_simulated.csv")
-plots_studies.show_study(
+study_plots.show_study(
     study,
     "case",
     {"test_dice": "test: Dice", "test_mean_iou": "test: mean IoU", "val_dice": "validation: Dice"},

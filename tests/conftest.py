@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from helpers.colab import resolve
 from helpers.config import Config
+from helpers.data import resolve
 from helpers.synthetic import simulate_patches
 
 REAL_DATA = pytest.StashKey[str]()

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
-from helpers.dbscan import dbscan
+from helpers.preprocess import dbscan
 
 
 @given(

@@ -1,5 +1,6 @@
 """Outputs go to regular files only, and what killed processes leave is removed."""
 
+import errno
 import os
 import platform
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -161,3 +163,22 @@ def test_git_ignores_leftovers(tmp_path):
             ["git", "-C", tmp_path, "status", "--porcelain"], check=True, capture_output=True, text=True
         )
     assert listed.stdout == "?? .gitignore\n"
+
+
+def test_the_free_space_is_told_before_the_unfinished_file_is_removed(tmp_path):
+    """Afterwards the disk would seem to have had room."""
+    unfinished = []
+
+    def look(folder):
+        unfinished.extend(path.stat().st_size for path in folder.glob(".part-*"))
+        return Mock(free=0)
+
+    with (
+        patch("helpers.files.shutil.disk_usage", side_effect=look),
+        pytest.raises(DataError, match=r"model\.pt: .*disk is full, with 0\.0 MB free"),
+        replace_atomically(tmp_path / "model.pt") as temporary,
+    ):
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert unfinished == [4]
+    assert not list(tmp_path.iterdir())

@@ -4,15 +4,12 @@ import re
 import sys
 from dataclasses import replace
 
+import front_picture
 import pytest
 import torch
 from torch import nn
 
-from helpers.config import PROJECT_ROOT, Config
-
-sys.path.insert(0, str(PROJECT_ROOT / "experiments"))
-
-import front_picture
+from helpers.config import Config
 
 
 class DeepPixels(nn.Module):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers.config import PROJECT_ROOT
-from helpers.data import COLUMNS
+from helpers.patch_files import COLUMNS
 
 ODD_NAME = "my $(touch a) `touch b`; touch c # \"$HOME\" 'it''s' $(shell touch d) & {} \\ "
 
@@ -24,7 +24,7 @@ def project(tmp_path) -> Path:
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / "data" / "raw").mkdir(parents=True)
     (folder / "runs").mkdir()
-    for name in ("Makefile", "requirements.txt"):
+    for name in ("Makefile", "requirements.txt", "constraints.txt"):
         shutil.copy(PROJECT_ROOT / name, folder)
     (folder / "helpers").symlink_to(PROJECT_ROOT / "helpers")
     python = folder / ".venv" / "bin" / "python"

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from helpers.config import Config
-from helpers.data import COLUMNS
 from helpers.files import DataError
-from helpers.inspection import groove_report
+from helpers.patch_files import COLUMNS
 from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
-from helpers.sections import assemble_wells
 from helpers.split import split_by_wells
-from helpers.well_inference import predict_well, predict_well_by_patches
 from helpers.wells import patch_name, well_from_frame
+from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
+from helpers.whole_wells.report import groove_report
+from helpers.whole_wells.sections import assemble_wells
 
 SENTINEL = np.float32(-999.25)
 

@@ -6,21 +6,19 @@ from importlib import import_module
 from pathlib import Path
 from unittest.mock import Mock, patch
 
+import common
 import pytest
 import torch
+import train
 from stripes import stripes
 
 from helpers.checkpoint import load_model
-from helpers.colab import DataSource
 from helpers.config import PROJECT_ROOT
+from helpers.data import DataSource
 from helpers.dataset import BatchLoader, PreparedData, SegmentationDataset
 from helpers.files import DataError
 from helpers.runs import resume_run, save_last
 from helpers.transforms import flip_transform
-
-sys.path.insert(0, str(PROJECT_ROOT / "experiments"))
-import common
-import train
 
 SCRIPTS = [path for path in sorted((PROJECT_ROOT / "experiments").glob("*.py")) if path.name != "common.py"]
 

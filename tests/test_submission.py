@@ -11,10 +11,10 @@ from torch import nn
 
 from helpers.checkpoint import load_model
 from helpers.config import Config
-from helpers.data import COLUMNS, read_labels
 from helpers.files import DataError
+from helpers.inference import main, predict_folder
+from helpers.patch_files import COLUMNS, read_labels
 from helpers.runs import save_best, start_run
-from helpers.submission import main, predict_folder
 
 
 class BelowMinusOne(nn.Module):
@@ -200,7 +200,7 @@ def in_a_file(tmp_path):
 def test_the_output_path_is_tried_before_anything_is_predicted(saved, folder, tmp_path, place):
     target = place(tmp_path)
     with (
-        patch("helpers.submission.predict_folder", side_effect=AssertionError("predicted")),
+        patch("helpers.inference.predict_folder", side_effect=AssertionError("predicted")),
         pytest.raises(SystemExit, match=f"{target.name}: "),
     ):
         run_command(saved, folder, target)

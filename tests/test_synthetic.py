@@ -17,7 +17,7 @@ import pytest
 from helpers import synthetic
 from helpers.config import PROJECT_ROOT
 from helpers.data import load_data
-from helpers.eda import corroded_ratios_per_well, patch_statistics, twin_correlations
+from helpers.eda.tables import corroded_ratios_per_well, patch_statistics, twin_correlations
 from helpers.files import DataError
 from helpers.synthetic import RECIPES, ensure_simulated, simulate_sound_wall, simulate_well
 from helpers.wells import WIDE_WELLS, well_from_frame, wells_of

@@ -1,0 +1,5 @@
+"""What goes wrong, with models and with labels (notebook 06).
+
+`errors` says what became of each groove, `places` where, `calibration` how sure a model is; `quality` ranks
+suspicious labels, `defects` and `ribbons` find slips of the pen, `annotators` their styles.
+"""

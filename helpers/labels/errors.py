@@ -1,0 +1,203 @@
+"""Which grooves fail, how, and where (review point R4.2).
+
+A well is looked at in blocks of 36 rows, once around the pipe: a patch, or two twins put together. In a block
+each connected groove of the truth is one case, and each predicted one that is near none of them is a false
+groove.
+"""
+
+import numpy as np
+import pandas as pd
+
+from helpers.config import PATCH_SIZE
+from helpers.labels.places import find_collars, joint_numbers, near_collars
+from helpers.wells import label_grooves, well_from_frame, wells_of
+
+KINDS = ("found", "missed", "broken", "shifted", "too wide", "too narrow", "false")
+
+
+def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) -> pd.DataFrame:
+    """Say of each groove in a block what became of it.
+
+    The *zone* of a true groove is what lies within one groove width of it, row by row; its width w is the
+    median over its rows. Of the prediction in the zone we ask, in this order, and the first rule that holds
+    names the case:
+
+    - "missed": fewer than a quarter of the groove's rows have any predicted pixel;
+    - "broken": fewer than nine tenths of them have;
+    - "shifted": the median offset of the prediction's middle from the groove's is at least w / 3;
+    - "too wide": in the rows that have both, the prediction has at least 1.5 times the groove's pixels;
+    - "too narrow": there it has at most 2/3 of them;
+    - "found": none of these.
+
+    A predicted groove that no zone touches is "false".
+
+    Parameters
+    ----------
+    truth, prediction : (H, W) of 0 and 1, once around the pipe.
+    thickness : (H, W), repaired.
+
+    Returns
+    -------
+    One row a groove: kind; first_row and rows; column (mean direction, 0 to W); width (columns); angle
+    (degrees from the pipe's axis, in units of pixels; positive to the right going down; NaN below 6 rows);
+    contrast (median of the wall beside the groove, up to two widths away, minus median of the groove); iou in
+    the zone (0 for a false groove); covered (share of rows with a prediction), offset (columns), width_ratio,
+    each NaN where there is nothing to compare; at_wrap (it has pixels in the first and in the last column).
+    """
+    truth, prediction = np.asarray(truth) > 0, np.asarray(prediction) > 0
+    cases, zones = [], np.zeros_like(truth)
+    for inside in _pieces(truth):
+        shape, distance = _shape(inside, thickness)
+        rows = inside.any(axis=1)
+        zone = rows[:, None] & (np.abs(distance) <= 1.5 * shape["width"])
+        zones |= zone
+        near = prediction & zone
+        both = near.any(axis=1)
+        covered = both.sum() / rows.sum()
+        offset = width_ratio = np.nan
+        if both.any():
+            middles = (near * distance).sum(axis=1)[both] / near.sum(axis=1)[both]
+            offset = float(np.median(middles))
+            width_ratio = near.sum() / inside[both].sum()
+        kind = _kind(covered, offset, width_ratio, shape["width"])
+        iou = (near & inside).sum() / (near | inside).sum()
+        cases.append(
+            {"kind": kind}
+            | shape
+            | {"iou": iou, "covered": covered, "offset": offset, "width_ratio": width_ratio}
+        )
+    for inside in _pieces(prediction):
+        if not (inside & zones).any():
+            cases.append({"kind": "false"} | _shape(inside, thickness)[0] | {"iou": 0.0})
+    columns = ["kind", "first_row", "rows", "column", "width", "angle", "contrast", "at_wrap"]
+    return pd.DataFrame(cases, columns=[*columns, "iou", "covered", "offset", "width_ratio"])
+
+
+def _kind(covered: float, offset: float, width_ratio: float, width: float) -> str:
+    rules = {
+        "missed": covered < 0.25,
+        "broken": covered < 0.9,
+        "shifted": abs(offset) >= width / 3,
+        "too wide": width_ratio >= 1.5,
+        "too narrow": width_ratio <= 2 / 3,
+    }
+    return next((kind for kind, holds in rules.items() if holds), "found")
+
+
+def _pieces(mask: np.ndarray) -> list[np.ndarray]:
+    numbers = label_grooves(mask)
+    return [numbers == number for number in range(1, numbers.max() + 1)]
+
+
+def _shape(inside: np.ndarray, thickness: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+    """Measures of one groove, and each pixel's signed distance from its middle in columns, 0 elsewhere."""
+    columns = inside.shape[1]
+    rows = np.flatnonzero(inside.any(axis=1))
+    angles = np.exp(2j * np.pi * np.arange(columns) / columns)
+    middle = np.unwrap(np.angle(inside[rows] @ angles)) * columns / (2 * np.pi)
+    distance = np.zeros(inside.shape)
+    half = columns / 2
+    distance[rows] = (np.arange(columns) - middle[:, None] + half) % columns - half
+    width = float(np.median(inside[rows].sum(axis=1)))
+    beside = np.zeros_like(inside)
+    beside[rows] = (np.abs(distance[rows]) > 0.75 * width) & (np.abs(distance[rows]) <= 2.5 * width)
+    wall = thickness[beside & ~inside]
+    slope = np.polyfit(rows, middle, 1)[0] if len(rows) >= 6 else np.nan
+    return {
+        "first_row": int(rows[0]),
+        "rows": len(rows),
+        "column": float(middle.mean() % columns),
+        "width": width,
+        "angle": float(np.degrees(np.arctan(slope))),
+        "contrast": float(np.median(wall) - np.median(thickness[inside])) if wall.size else np.nan,
+        "at_wrap": bool(inside[:, 0].any() and inside[:, -1].any()),
+    }, distance
+
+
+def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """`confusion` of every block of every well.
+
+    Parameters
+    ----------
+    truth, prediction, images : (n, 1296) frames of the same patches: masks of 0 and 1, repaired images.
+
+    Returns
+    -------
+    The rows of `confusion`, with well, block (the patch, or the pair of twins), joint (number from the top),
+    near_collar (a row of it lies within 5 rows of a collar), first_row now counted from the top of the well,
+    and all columns now columns of 36, so that wells compare. Blocks with dropped patches are left out.
+    """
+    found = []
+    for well in sorted(set(wells_of(truth))):
+        masks, guesses, thickness = (well_from_frame(frame, well) for frame in (truth, prediction, images))
+        collars = find_collars(thickness)
+        joint, near = joint_numbers(len(masks), collars), near_collars(len(masks), collars)
+        for block, start in enumerate(range(0, len(masks), PATCH_SIZE)):
+            part = slice(start, start + PATCH_SIZE)
+            if not np.isfinite(masks[part]).all():
+                continue
+            cases = confusion(masks[part], guesses[part], thickness[part])
+            cases["first_row"] += start
+            cases.insert(0, "well", well)
+            cases.insert(1, "block", block)
+            cases.insert(2, "joint", joint[cases["first_row"]])
+            ends = cases["first_row"] + cases["rows"]
+            cases["near_collar"] = [near[a:b].any() for a, b in zip(cases["first_row"], ends, strict=True)]
+            unit = masks.shape[1] / PATCH_SIZE
+            cases[["width", "column", "offset"]] /= unit
+            cases["angle"] = np.degrees(np.arctan(np.tan(np.radians(cases["angle"])) / unit))
+            found.append(cases)
+    filled = [cases for cases in found if len(cases)] or found[:1]
+    return pd.concat(filled, ignore_index=True)
+
+
+def count_kinds(cases: pd.DataFrame, by: str | list[str] = "well") -> pd.DataFrame:
+    """How many grooves of each group ended how: true grooves, then the share of each kind among them, in per
+    cent, and "false per 100": false grooves for each 100 true ones."""
+    counts = cases.groupby(by, observed=True)["kind"].value_counts().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(KINDS), fill_value=0)
+    false = counts.pop("false")
+    true = counts.sum(axis=1)
+    shares = 100 * counts.div(true.where(true > 0), axis=0)
+    shares.insert(0, "grooves", true)
+    return shares.assign(**{"false per 100": 100 * false / true.where(true > 0)}).rename_axis(columns=None)
+
+
+def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: int = 1) -> pd.DataFrame:
+    """`count_kinds` of grooves in groups of about equal number, from the smallest |value| to the largest.
+
+    Parameters
+    ----------
+    cases : from `groove_cases`; those without a value are left out.
+    column : "width", "angle", "contrast" ...; its size counts, not its sign, but for the contrast. A column
+        of few values gets a group for each.
+    decimals : of the groups' names, which are the smallest and the largest value in each.
+    """
+    values = (cases[column] if column == "contrast" else cases[column].abs()).round(decimals) + 0.0
+    true = values[(cases["kind"] != "false") & values.notna()]
+    edges = np.unique(true)
+    if len(edges) > groups + 1:
+        edges = np.unique(true.quantile(np.linspace(0, 1, groups + 1)[:-1]))
+    group = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, None)
+    spans = true.groupby(group[true.index]).agg(["min", "max"])
+    names = {
+        number: f"{low:.{decimals}f}–{high:.{decimals}f}" if low < high else f"{low:.{decimals}f}"
+        for number, (low, high) in zip(spans.index, spans.to_numpy(), strict=True)
+    }
+    counts = count_kinds(cases.assign(group=group)[values.notna()], "group")
+    return counts.loc[spans.index].rename(index=names).rename_axis(column)
+
+
+def drop_specks(masks: pd.DataFrame, least: int = 3) -> pd.DataFrame:
+    """Clear the pieces of each patch's mask that reach over fewer than `least` rows; a new frame.
+
+    Parameters
+    ----------
+    masks : (n, 1296) of 0 and 1, indexed by patch name.
+    """
+    kept = masks.to_numpy(copy=True)
+    for pixels in kept:
+        numbers = label_grooves(pixels.reshape(PATCH_SIZE, PATCH_SIZE))
+        rows = [(numbers == number).any(axis=1).sum() for number in range(numbers.max() + 1)]
+        pixels[(np.array(rows) < least)[numbers].ravel()] = 0
+    return pd.DataFrame(kept, masks.index, masks.columns)

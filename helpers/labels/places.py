@@ -1,0 +1,181 @@
+"""Where a model fails: joints of the pipe, and places where a network of patches may do worse (R4.2)."""
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import binary_dilation, median_filter
+
+from helpers.config import PATCH_SIZE, Config
+from helpers.preprocess import usable_pixels
+from helpers.wells import well_from_frame, wells_of
+
+
+def scores_per_joint(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Dice of each joint, a pipe between two collars, with what may explain it.
+
+    Parameters
+    ----------
+    truth, prediction, images : (n, 1296) frames of the same patches: masks of 0 and 1, repaired images.
+
+    Returns
+    -------
+    One row a joint that has a groove: well, joint, first_row, rows, groove pixels, dice (all pixels),
+    contrast (median of the wall minus median of the groove), pattern (interquartile range of the wall).
+    """
+    found = []
+    for well in sorted(set(wells_of(truth))):
+        masks, guesses, thickness = (well_from_frame(frame, well) for frame in (truth, prediction, images))
+        joints = joint_numbers(len(masks), find_collars(thickness))
+        known = np.isfinite(masks)
+        for joint in range(joints.max() + 1):
+            where = known & (joints == joint)[:, None]
+            true, guess = (masks > 0) & where, (guesses > 0) & where
+            if true.any():
+                q25, median, q75 = np.percentile(thickness[where & ~true], [25, 50, 75])
+                row = {"well": well, "joint": joint, "first_row": int(np.argmax(joints == joint))}
+                row |= {"rows": int((joints == joint).sum()), "groove pixels": int(true.sum())}
+                row["dice"] = 2 * (true & guess).sum() / (true.sum() + guess.sum())
+                row["contrast"] = float(median - np.median(thickness[true]))
+                found.append(row | {"pattern": float(q75 - q25)})
+    columns = ["well", "joint", "first_row", "rows", "groove pixels", "dice", "contrast", "pattern"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def score_zones(
+    truth: pd.DataFrame, prediction: pd.DataFrame, zones: dict[str, dict[int, np.ndarray]]
+) -> pd.DataFrame:
+    """Dice inside and outside a zone of the pipe, over all pixels of the wells that have grooves in the zone.
+
+    Wells are hard or easy as a whole, so the outside is that of the same wells, each weighed by its share of
+    the zone's groove pixels: a difference is then the place's, not the well's.
+
+    Parameters
+    ----------
+    truth, prediction : (n, 1296) masks of the same patches.
+    zones : name -> well -> (H, W) bool, as `zones_of_well` gives them for each well.
+
+    Returns
+    -------
+    One row a zone: wells with grooves inside and outside; groove pixels (inside); dice inside, dice outside,
+    difference; worse inside, the number of wells whose Dice is lower inside; and false inside and outside,
+    the share of wall that is called groove, in per cent, in all wells that have the zone.
+    """
+    rows = {}
+    for zone, wells in zones.items():
+        counts = []
+        for well, place in wells.items():
+            true, guess = well_from_frame(truth, well), well_from_frame(prediction, well)
+            for where in (place & np.isfinite(true), ~place & np.isfinite(true)):
+                t, g = (true > 0)[where], (guess > 0)[where]
+                counts.append([(t & g).sum(), t.sum() + g.sum(), t.sum(), (g & ~t).sum(), (~t).sum()])
+        counts = np.array(counts, float).reshape(-1, 2, 5)  # wells, inside and outside, counts
+        counts = counts[(counts[:, 0, 4] > 0)]
+        grooved = counts[(counts[:, :, 2] > 0).all(axis=1)]
+        row = {"wells": len(grooved), "groove pixels": grooved[:, 0, 2].sum()}
+        if len(grooved):
+            dices = 2 * grooved[:, :, 0] / grooved[:, :, 1]
+            inside, outside = np.average(dices, axis=0, weights=grooved[:, 0, 2])
+            row |= {"dice inside": inside, "dice outside": outside, "difference": inside - outside}
+            row["worse inside"] = (dices[:, 0] < dices[:, 1]).sum()
+        if len(counts):
+            false = np.average(counts[:, :, 3] / counts[:, :, 4], axis=0, weights=counts[:, 0, 4])
+            row |= {"false inside, %": 100 * false[0], "false outside, %": 100 * false[1]}
+        rows[zone] = row
+    columns = ["wells", "groove pixels", "dice inside", "dice outside", "difference", "worse inside"]
+    columns += ["false inside, %", "false outside, %"]
+    table = pd.DataFrame(rows).T.reindex(columns=columns).rename_axis("zone")
+    return table.astype({"wells": int, "groove pixels": int})
+
+
+def zones_of_well(
+    thickness: np.ndarray, unusable: np.ndarray | None = None, margin: int = 2
+) -> dict[str, np.ndarray]:
+    """Places of a well where a network of patches may do worse, name -> (H, W) bool.
+
+    Parameters
+    ----------
+    thickness : (H, W), repaired.
+    unusable : (H, W), True where a pixel was missing or an outlier, and has been repaired.
+    margin : rows, or columns of 36, that still belong to a border or to a repaired pixel.
+
+    Returns
+    -------
+    "patch border" (rows), "azimuth wrap" (columns), "collar" (within 5 rows), "repaired pixels".
+    """
+    height, width = thickness.shape
+    unit = width // PATCH_SIZE
+    row, column = np.arange(height) % PATCH_SIZE, np.arange(width)
+    everywhere = np.ones((height, width), bool)
+    zones = {
+        "patch border": everywhere & ((row < margin) | (row >= PATCH_SIZE - margin))[:, None],
+        "azimuth wrap": everywhere & ((column < margin * unit) | (column >= width - margin * unit)),
+        "collar": everywhere & near_collars(height, find_collars(thickness))[:, None],
+    }
+    if unusable is not None:
+        around = np.pad(unusable, ((0, 0), (margin * unit,) * 2), mode="wrap")
+        near = binary_dilation(around, np.ones((2 * margin + 1, 2 * margin * unit + 1)))
+        zones["repaired pixels"] = near[:, margin * unit : margin * unit + width]
+    return zones
+
+
+def unusable_pixels(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
+    """Which pixels of the images, as loaded, cleaning repairs: a frame like `images` of 0.0 and 1.0."""
+    return (~usable_pixels(images, config)).astype(np.float32)
+
+
+# ---------------------------------------------------------------- joints of the pipe
+
+
+def row_roughness(thickness: np.ndarray) -> np.ndarray:
+    """Median step between neighbouring columns of each row, (H,); NaN where a row has no measured pair.
+
+    A median, so that a few false echoes do not make a row rough.
+
+    Parameters
+    ----------
+    thickness : (H, W), once around the pipe; NaN where nothing was measured.
+    """
+    steps = np.abs(thickness - np.roll(thickness, 1, axis=1))
+    steps = np.where(np.isfinite(steps).any(axis=1, keepdims=True), steps, np.inf)  # no warning of empty rows
+    rough = np.nanmedian(steps, axis=1)
+    return np.where(np.isfinite(rough), rough, np.nan)
+
+
+def find_collars(
+    thickness: np.ndarray, times: float = 2.0, window: int = 61, apart: int = 20
+) -> list[tuple[int, int]]:
+    """Find the collars of an assembled well: a few rows in which the echo swings from column to column.
+
+    In the thread between two pipes the tool loses the echo. A row belongs to a collar if its roughness is
+    `times` that of the rows around it; rough rows less than `apart` rows from each other are one collar.
+
+    Parameters
+    ----------
+    thickness : (H, W), repaired; NaN where nothing was measured.
+    window : rows whose median roughness is the usual one.
+
+    Returns
+    -------
+    (first row, last row) of each collar, downwards.
+    """
+    rough = row_roughness(thickness)
+    measured = np.flatnonzero(np.isfinite(rough))
+    if len(measured) == 0:
+        return []
+    usual = median_filter(rough[measured], size=window, mode="nearest")
+    rows = measured[rough[measured] > times * np.maximum(usual, 1e-6)]
+    groups = np.split(rows, np.flatnonzero(np.diff(rows) >= apart) + 1)
+    return [(int(group[0]), int(group[-1])) for group in groups if len(group)]
+
+
+def joint_numbers(rows: int, collars: list[tuple[int, int]]) -> np.ndarray:
+    """Number of the joint that each of so many rows lies in, (rows,), from 0 at the top; a collar's first row
+    begins the next joint."""
+    return np.searchsorted([first for first, _ in collars], np.arange(rows), side="right")
+
+
+def near_collars(rows: int, collars: list[tuple[int, int]], margin: int = 5) -> np.ndarray:
+    """Which of so many rows lie in a collar or within `margin` rows of one, (rows,) bool."""
+    near = np.zeros(rows, bool)
+    for first, last in collars:
+        near[max(0, first - margin) : last + margin + 1] = True
+    return near

@@ -1,0 +1,141 @@
+"""Groove probabilities of whole wells, however long, in little memory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from helpers.config import Config
+from helpers.files import replace_atomically
+from helpers.inference import as_patches, predict_pixels
+from helpers.preprocess import repair_pixels, usable_pixels
+from helpers.wells import assemble_well, check_well, cut_well
+from helpers.whole_wells.well_files import open_well
+
+
+def predict_well(
+    model: nn.Module,
+    thickness: np.ndarray | Path,
+    rows: int = 720,
+    overlap: int = 144,
+    views: int = 1,
+    config: Config = Config(),
+) -> np.ndarray:
+    """Return the groove probability of every pixel of a well, (H, W) float32. See `predict_rows`."""
+    return np.concatenate(list(predict_rows(model, thickness, rows, overlap, views, config)))
+
+
+@torch.inference_mode()
+def predict_rows(
+    model: nn.Module,
+    thickness: np.ndarray | Path,
+    rows: int = 720,
+    overlap: int = 144,
+    views: int = 1,
+    config: Config = Config(),
+) -> Iterator[np.ndarray]:
+    """Slide a window down a well, and yield its groove probabilities piece by piece, from the top.
+
+    Neighbouring windows overlap, and fade into each other there, since a model knows less at its border.
+    Memory does not depend on the well's length.
+
+    Parameters
+    ----------
+    model : gives logits for (N, 1, H, W) of any size, and goes around the pipe.
+    thickness : (H, W) as the tool gives it, W once around the pipe; unusable pixels count as the mean, 0. Or
+        the file of it, see `helpers.whole_wells.well_files.save_well`.
+    rows, overlap : of a window, and of two neighbours.
+    views : probabilities are the mean over so many views of the well, of `VIEWS`: rolled and mirrored.
+
+    Yields
+    ------
+    float32 (h, W) pieces, each at most `rows` high; together they are the well.
+
+    Raises
+    ------
+    ValueError : the overlap is not below the rows, there are no such views, or the array cannot be a well.
+    DataError : the file is missing or damaged.
+    """
+    if not 0 <= overlap < rows:
+        raise ValueError(
+            f"Expected an overlap of 0 to {rows - 1} rows in windows of {rows}, found {overlap}."
+        )
+    if not 1 <= views <= len(VIEWS):
+        raise ValueError(f"Expected 1 to {len(VIEWS)} views, found {views}.")
+    shape = _rows(thickness, None, None).shape
+    check_well(shape)
+    height = shape[0]
+    model.eval()
+    fade = ((np.arange(overlap, dtype=np.float32) + 1) / (overlap + 1))[:, None]
+    above, start = None, 0
+    while True:
+        window = _predict_window(model, _rows(thickness, start, start + rows), views, config)
+        if above is not None:
+            window[:overlap] = (1 - fade) * above + fade * window[:overlap]
+        if start + rows >= height:
+            yield window
+            return
+        yield window[: rows - overlap]
+        above, start = window[rows - overlap :], start + rows - overlap
+
+
+# (roll in columns, mirrored in azimuth, mirrored in depth): a groove is a groove in each
+VIEWS = (
+    (0, False, False), (1, True, True), (2, True, False), (3, False, True),
+    (1, False, False), (0, True, True), (3, True, False), (2, False, True),
+)  # fmt: skip
+
+
+def _rows(thickness: np.ndarray | Path, start: int | None, stop: int | None) -> np.ndarray:
+    """Rows of a well. A file is opened each time: what was read of it before is out of memory."""
+    return thickness[start:stop] if isinstance(thickness, np.ndarray) else open_well(thickness)[start:stop]
+
+
+def _predict_window(model: nn.Module, window: np.ndarray, views: int, config: Config) -> np.ndarray:
+    scaled = (np.where(usable_pixels(window, config), window, 0) - config.value_mean) / config.value_std
+    device = next(model.parameters()).device
+    image = torch.from_numpy(scaled.astype(np.float32))[None, None].to(device)
+    total = torch.zeros_like(image)
+    for roll, *mirrored in VIEWS[:views]:
+        axes = [axis for axis, mirror in zip((3, 2), mirrored, strict=True) if mirror]
+        probability = model(image.roll(roll, 3).flip(axes)).sigmoid()
+        total += probability.flip(axes).roll(-roll, 3)
+    return (total / views)[0, 0].float().cpu().numpy()
+
+
+def predict_well_file(model: nn.Module, source: Path, target: Path, **options) -> None:
+    """Write the groove probabilities of the well in file `source` to file `target`, in little memory.
+
+    Parameters
+    ----------
+    options : see `predict_rows`.
+
+    Raises
+    ------
+    DataError : a file is damaged or cannot be written. Half a `target` is never left.
+    """
+    header = {"descr": "<f4", "fortran_order": False, "shape": open_well(source).shape}
+    with replace_atomically(target) as temporary, open(temporary, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in predict_rows(model, Path(source), **options):
+            file.write(np.ascontiguousarray(piece, "<f4").tobytes())
+
+
+def predict_well_by_patches(
+    model: nn.Module, thickness: np.ndarray, well: int, config: Config = Config()
+) -> np.ndarray:
+    """The same with a model of patches: cut as the challenge does, judge each patch by itself, assemble.
+
+    Parameters
+    ----------
+    thickness : (36 b, W), W as the well has.
+
+    Raises
+    ------
+    ValueError : see `helpers.wells.check_well` and `helpers.wells.cut_well`.
+    """
+    check_well(thickness.shape)
+    pixels, _ = repair_pixels(cut_well(thickness, well), config)
+    return assemble_well(as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config)), well)

@@ -1,0 +1,202 @@
+"""Probability of detection, as non-destructive testing gives it: how deep must a groove be to be found?
+
+Grooves of known depth are planted in a wall that has none, and each is a hit or a miss. Source:
+MIL-HDBK-1823A (2009), "Nondestructive evaluation system reliability assessment", appendix G on hit/miss data;
+Berens 1989, "NDE reliability data analysis", ASM Handbook 17.
+
+The handbook takes trials for independent. Grooves planted in the same stretch of wall are not: its pattern
+hides or helps them all. So standard errors are clustered by stretch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+from scipy import ndimage
+from scipy.optimize import brentq
+from scipy.stats import t
+
+from helpers.wells import check_well, column_azimuths
+from helpers.whole_wells.report import number_grooves
+
+SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
+_SPACE = 120  # rows between two planted grooves: each stands alone
+
+
+def calls(mask: np.ndarray, shortest: int = SHORTEST_CALL) -> np.ndarray:
+    """Number the grooves that an inspection would call: (H, W) int, 0 where there is none.
+
+    Parameters
+    ----------
+    mask : (H, W) of 0 and 1, once around the pipe. Grooves are joined as in `inspection.number_grooves`.
+    shortest : rows that a groove needs at least.
+    """
+    labels = number_grooves(mask)
+    rows = [place[0].stop - place[0].start for place in ndimage.find_objects(labels)]
+    kept = np.flatnonzero(np.array(rows) >= shortest) + 1
+    numbers = np.zeros(len(rows) + 1, int)
+    numbers[kept] = np.arange(1, len(kept) + 1)
+    return numbers[labels]
+
+
+def groove_shape(shape: tuple[int, int], row: int, azimuth: float, width: float, length: int) -> np.ndarray:
+    """A groove of depth 1: (H, W), rounded across, its ends fading over a few rows.
+
+    Parameters
+    ----------
+    row : first row. length : rows.
+    azimuth, width : degrees, of its middle and across it at 1/2 of its depth.
+    """
+    away = np.abs((column_azimuths(shape[1]) - azimuth + 180) % 360 - 180)
+    across = np.exp(-np.log(2) * (2 * away / width) ** 2)
+    along = np.zeros(shape[0])
+    along[row : row + length] = 1
+    return ndimage.gaussian_filter1d(along, 2.0)[:, None] * across
+
+
+def hit_or_miss(
+    find: Callable[[np.ndarray], np.ndarray],
+    background: np.ndarray,
+    trials: int,
+    depths: tuple[float, float],
+    width: float,
+    length: int,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Plant single grooves in a wall without any, and see which are found.
+
+    The wall is divided into stretches, one groove in each, with sound wall between them. Depths are drawn
+    evenly on a logarithmic scale, azimuths evenly, and the wall is rolled and mirrored anew for each round. A
+    groove is a hit if a call touches its half-depth area.
+
+    Parameters
+    ----------
+    find : takes (H, W) thickness, returns a mask of 0 and 1.
+    background : (H, W) thickness without grooves; NaN where there is none.
+    depths : smallest and largest, in the files' units.
+    width, length : degrees and rows of each groove, see `groove_shape`.
+
+    Returns
+    -------
+    One row a planted groove; places are those of `background`, however it was rolled and mirrored:
+
+    depth : in the files' units.
+    row, azimuth : its first row, and its middle in degrees from 0 to below 360.
+    stretch : of the wall, numbered from 0 at the top; a stretch comes once a round.
+    hit : 0 or 1.
+
+    Raises
+    ------
+    ValueError : `background` cannot be a well, or is too short for one groove.
+    """
+    check_well(background.shape)
+    height, columns = background.shape
+    step = length + _SPACE
+    spare = height - step
+    if spare < 0:
+        raise ValueError(f"A groove of {length} rows needs a wall of {step} rows, found one of {height}.")
+    # The stretches lie in the middle of the wall, so that mirrored ones fall on each other, within a row
+    starts = _SPACE // 2 + spare % step // 2 + step * np.arange(spare // step + 1)
+    rng = np.random.default_rng(seed)
+    rows = []
+    while len(rows) < trials:
+        roll = int(rng.integers(columns))
+        along, around = rng.choice([-1, 1]), rng.choice([-1, 1])  # -1: mirrored
+        wall = np.roll(background, roll, axis=1)[::along, ::around].copy()
+        planted = []
+        for stretch, start in enumerate(starts[: trials - len(rows)]):
+            depth, azimuth = float(np.exp(rng.uniform(*np.log(depths)))), rng.uniform(0, 360)
+            groove = groove_shape(wall.shape, start, azimuth, width, length)
+            wall -= depth * groove
+            place = {
+                "depth": depth,
+                "row": int(start if along == 1 else height - length - start),
+                "azimuth": (around * azimuth - roll * 360 / columns) % 360,
+                "stretch": stretch if along == 1 else len(starts) - 1 - stretch,
+            }
+            planted.append((place, groove >= 0.5))
+        called = calls(find(wall)) > 0
+        rows += [place | {"hit": int((called & area).any())} for place, area in planted]
+    return pd.DataFrame(rows)
+
+
+def false_calls(find: Callable[[np.ndarray], np.ndarray], background: np.ndarray) -> float:
+    """Calls per 10,000 rows of a wall without grooves."""
+    return int(calls(find(background)).max()) / len(background) * 10_000
+
+
+@dataclass(frozen=True)
+class DetectionCurve:
+    """POD(a) = logistic(b0 + b1 ln a), fitted to hits and misses."""
+
+    coefficients: np.ndarray  # (2,)
+    covariance: np.ndarray  # (2, 2), clustered by stretch of wall; NaN for fewer than three stretches
+    depths: tuple[float, float]  # smallest and largest of the trials: beyond them the curve is a guess
+    stretches: int  # of wall that the trials lie in
+
+    def pod(self, depth: np.ndarray | float, confidence: float = 0.5) -> np.ndarray:
+        """Probability of detection at these depths; with a confidence above 0.5 its one-sided lower bound."""
+        x = sm.add_constant(np.log(np.atleast_1d(depth)), has_constant="add")
+        logit = x @ self.coefficients
+        if confidence != 0.5:
+            error = np.sqrt(np.einsum("ij,jk,ik->i", x, self.covariance, x))
+            logit = logit - t.ppf(confidence, self.stretches - 1) * error
+        return 1 / (1 + np.exp(-logit))
+
+    def depth_at(self, pod: float, confidence: float = 0.5) -> float:
+        """Depth that is found with probability `pod`: `depth_at(0.9)` is a90, `depth_at(0.9, 0.95)` a90/95.
+
+        NaN where the curve does not get there up to ten times the deepest trial, and, with a confidence above
+        0.5, where the trials lie in fewer than three stretches of wall.
+        """
+        low, high = self.depths[0] / 10, self.depths[1] * 10
+
+        def gap(logarithm: np.ndarray | float) -> np.ndarray:
+            return self.pod(np.exp(logarithm), confidence) - pod
+
+        # The bound may fall again far from the data, so the crossing is looked for from the shallow side
+        grid = np.linspace(np.log(low), np.log(high), 400)
+        above = np.flatnonzero(gap(grid) >= 0)
+        if len(above) == 0 or above[0] == 0:
+            return float("nan")
+        return float(np.exp(brentq(lambda at: gap(at)[0], grid[above[0] - 1], grid[above[0]])))
+
+
+def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
+    """Fit the probability of detection by maximum likelihood, with the confidence of the fit (Wald).
+
+    Standard errors are clustered by stretch of wall, and bounds take the t distribution with one degree of
+    freedom less than there are stretches. Two coefficients need three stretches; with fewer nothing is known
+    of how sure they are. Where few stretches differ much, bounds are still too bold: of 600 simulations each,
+    with 160 trials, a90/95 lay above the true a90 in 0.90 with 5 or 8 stretches, 0.92 with 12 or 18 and 0.95
+    with 30; without clustering in 0.79 (5), 0.82 (8), 0.87 (12), 0.89 (18) and 0.93 (30).
+
+    Source: Cameron and Miller 2015, "A practitioner's guide to cluster-robust inference",
+    https://doi.org/10.3368/jhr.50.2.317, sections II and VI.
+
+    Parameters
+    ----------
+    trials : depth, stretch and hit of each, from `hit_or_miss`.
+
+    Raises
+    ------
+    ValueError : hits and misses do not overlap in depth, so no finite curve fits.
+    """
+    hits, misses = (trials.loc[trials["hit"] == value, "depth"] for value in (1, 0))
+    if len(hits) == 0 or len(misses) == 0 or hits.min() > misses.max() or misses.min() > hits.max():
+        raise ValueError(
+            f"{len(hits)} hits and {len(misses)} misses do not overlap in depth, so no curve can be fitted. "
+            "Plant more grooves, around the depth where finds begin."
+        )
+    x = sm.add_constant(np.log(trials["depth"].to_numpy()))
+    model = sm.GLM(trials["hit"].to_numpy(), x, family=sm.families.Binomial())
+    stretches = trials["stretch"].nunique()
+    if stretches >= 3:
+        fitted = model.fit(cov_type="cluster", cov_kwds={"groups": trials["stretch"].to_numpy()})
+        covariance = fitted.cov_params()
+    else:
+        fitted, covariance = model.fit(), np.full((2, 2), np.nan)
+    depths = float(trials["depth"].min()), float(trials["depth"].max())
+    return DetectionCurve(fitted.params, covariance, depths, stretches)

@@ -1,0 +1,394 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from labels import bootstrapped_bce
+
+from helpers.labels.annotators import annotator_styles, label_style, style_of_patches
+from helpers.labels.defects import (
+    defects_per_patch,
+    defects_per_well,
+    ends_at_borders,
+    twin_disagreements,
+    width_changes,
+)
+from helpers.labels.quality import (
+    RANKINGS,
+    correct_by_model,
+    known_defects,
+    label_issues,
+    most_suspicious,
+    precision_recall_at,
+    rank_labels,
+    unseen_probabilities,
+)
+from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
+from helpers.losses import bce
+from helpers.models import build_model
+from helpers.patch_files import COLUMNS
+from helpers.studies.held_out import probabilities_on
+from helpers.wells import block_of, cut_well, patch_name
+
+# ---------------------------------------------------------------- systematic errors
+
+
+def ribbon(rows: int, columns: int, start: int, width: int) -> np.ndarray:
+    mask = np.zeros((rows, columns), np.uint8)
+    mask[:, np.arange(start, start + width) % columns] = 1
+    return mask
+
+
+def frame_of(well: int, image: np.ndarray) -> pd.DataFrame:
+    patches = cut_well(image, well)
+    names = pd.Index([patch_name(well, number) for number in range(len(patches))], name="patch")
+    return pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS)
+
+
+@given(st.integers(0, 35))
+def test_a_hole_is_found_wherever_the_groove_is(turn):
+    mask = ribbon(20, 36, 10, 4)
+    mask[5:8, 11] = 0
+    holes = find_holes(np.roll(mask, turn, axis=1))
+    assert np.argwhere(np.roll(holes, -turn, axis=1)).tolist() == [[5, 11], [6, 11], [7, 11]]
+
+
+def test_a_notch_and_a_large_island_are_no_holes():
+    mask = ribbon(20, 36, 10, 4)
+    mask[5:8, 10] = 0
+    assert not find_holes(mask).any()
+    mask = ribbon(20, 36, 5, 20)
+    mask[5:15, 8:16] = 0
+    assert not find_holes(mask, largest=79).any() and find_holes(mask, largest=80).sum() == 80
+
+
+def test_a_ribbon_is_followed_around_the_wrap():
+    mask = np.zeros((12, 36), np.uint8)
+    for row in range(12):
+        mask[row, [(30 + row) % 36, (31 + row) % 36, (32 + row) % 36]] = 1
+    rows = ribbon_rows(mask)
+    assert rows["row"].tolist() == list(range(12)) and set(rows["width"]) == {3}
+    assert np.diff(rows["centre"]).tolist() == pytest.approx([1] * 11)
+    assert rows["centre"][0] % 36 == pytest.approx(31)
+
+
+def test_two_grooves_in_a_row_are_two_ribbons_and_none_is_none():
+    rows = ribbon_rows(ribbon(3, 36, 2, 2) | ribbon(3, 36, 20, 5))
+    assert rows.groupby("groove")["width"].first().tolist() == [2, 5]
+    assert ribbon_rows(np.zeros((5, 36))).empty
+
+
+def test_a_change_of_width_must_hold_on_both_sides():
+    mask = np.vstack(
+        [ribbon(15, 36, 10, 4), ribbon(15, 36, 10, 3), ribbon(4, 36, 10, 4), ribbon(15, 36, 10, 3)]
+    )
+    changes = width_changes(mask, hold=10)
+    assert changes[["row", "before", "after"]].to_numpy().tolist() == [[15, 4, 3]]
+    assert len(width_changes(mask, hold=4)) == 3
+
+
+def test_a_hole_is_no_change_of_width():
+    mask = ribbon(40, 36, 10, 4)
+    mask[15:30, 11] = 0
+    assert width_changes(mask).empty
+
+
+def metal_loss(rows: int, columns: int, centre: np.ndarray) -> np.ndarray:
+    distance = (np.arange(columns) - centre[:, None] + columns / 2) % columns - columns / 2
+    noise = np.random.default_rng(0).normal(0, 0.003, (rows, columns))
+    return (noise - 0.04 * np.exp(-0.5 * (distance / 1.5) ** 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("slip", [-1, 1, 2])
+@pytest.mark.parametrize("middle", [17.0, 0.0])
+def test_a_slipped_stretch_is_found_with_its_direction(slip, middle):
+    thickness = metal_loss(200, 36, np.full(200, middle))
+    mask = ribbon(200, 36, int(middle) - 1, 3)
+    mask[80:130] = np.roll(mask[80:130], slip, axis=1)
+    found = find_slips(mask, thickness)
+    assert len(found) == 1
+    row = found.iloc[0]
+    assert abs(row["start_row"] - 80) < 15 and abs(row["end_row"] - 129) < 15
+    assert row["columns"] == pytest.approx(-slip, abs=0.5)
+
+
+def test_a_staircase_that_follows_the_groove_has_not_slipped():
+    centre = 10 + np.arange(200) / 40
+    mask = np.zeros((200, 36), np.uint8)
+    for row, column in enumerate(np.rint(centre).astype(int)):
+        mask[row, column - 1 : column + 2] = 1
+    assert find_slips(mask, metal_loss(200, 36, centre)).empty
+
+
+def test_an_empty_mask_has_not_slipped():
+    assert find_slips(np.zeros((72, 36)), np.zeros((72, 36))).empty
+
+
+def test_ends_at_borders_are_told_from_other_ends():
+    mask = ribbon(108, 36, 35, 3)  # across the wrap
+    mask[36:72] = 0  # broken off at both borders
+    mask[90:93] = 0
+    table = ends_at_borders(mask)
+    assert table["ends"].tolist() == [2, 2]
+    # Runs that meet a seam: 1 at each border; else 2 at each seam inside a piece, 1 at each end of the gap
+    assert table["grooves"].tolist() == [2, 2 * (35 + 17 + 14) + 2]
+    assert table.loc["at patch borders", "rate"] == 1
+
+
+def test_a_groove_that_steps_by_one_column_goes_on():
+    mask = np.zeros((72, 36), np.uint8)
+    mask[:36, 5], mask[36:, 6] = 1, 1
+    assert ends_at_borders(mask)["ends"].tolist() == [0, 0]
+    mask[36:, 6], mask[36:, 7] = 0, 1
+    assert ends_at_borders(mask)["ends"].tolist() == [2, 0]
+
+
+def test_a_ring_around_the_pipe_ends_like_any_groove():
+    mask = np.zeros((4, 36), np.uint8)
+    mask[1] = 1
+    table = ends_at_borders(mask)
+    assert table.loc["elsewhere", ["grooves", "ends"]].tolist() == [2, 2]
+
+
+def test_twins_that_drew_different_ribbons_disagree():
+    mask = ribbon(36, 72, 20, 6)
+    assert not twin_disagreements(mask).any()
+    mask[10:14, 27] = 1  # the odd twin has one more column, which no even neighbour has
+    assert np.argwhere(twin_disagreements(mask)).tolist() == [[10, 26], [10, 27]] + [
+        [row, column] for row in (11, 12, 13) for column in (26, 27)
+    ]
+
+
+def test_narrow_wells_have_no_twins():
+    with pytest.raises(ValueError, match=r"72 columns.*\(36, 36\)"):
+        twin_disagreements(np.zeros((36, 36)))
+
+
+def test_a_block_is_a_patch_or_two_twins():
+    assert block_of("well_3_patch_7") == (3, 7)
+    assert block_of("well_2_patch_7") == block_of("well_2_patch_6") == (2, 3)
+
+
+@pytest.fixture
+def drawn() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labels and truth of a narrow and of a wide well, of four blocks each; a block has one flaw at most."""
+    narrow, wide = ribbon(144, 36, 10, 4), ribbon(144, 72, 40, 6)
+    labels, wide_labels = narrow.copy(), wide.copy()
+    labels[5:8, 11] = 0  # a hole
+    labels[36:72] = np.roll(labels[36:72], 1, axis=1)  # slipped
+    labels[72:108, 13] = 0  # too narrow by a column
+    labels[108:] = 0  # overlooked
+    wide_labels[100:103, 42] = 0
+    return (
+        pd.concat([frame_of(3, labels), frame_of(2, wide_labels)]),
+        pd.concat([frame_of(3, narrow), frame_of(2, wide)]),
+    )
+
+
+def test_known_flaws_are_told_apart(drawn):
+    known = known_defects(*drawn)
+    assert known[known.index.str.startswith("well_3")][
+        ["overlooked", "width", "slipped", "hole"]
+    ].to_numpy().tolist() == [[0, 0, 0, 3], [0, 0, 36, 0], [0, 36, 0, 0], [36, 0, 0, 0]]
+    assert known.loc["well_3_patch_3", "iou"] == 0
+    assert known.loc["well_3_patch_2", "iou"] == 0.75
+    assert known.loc["well_2_patch_0", "iou"] == 1
+    # The hole of the wide well is in the even twin, but both share their rows
+    assert known.loc[["well_2_patch_4", "well_2_patch_5"], "hole"].tolist() == [3, 3]
+
+
+def test_defects_are_counted_per_well_and_marked_per_patch(drawn):
+    y, truth = drawn
+    images = 0.01 - 0.05 * truth.astype(np.float32)
+    table = defects_per_well(y, images)
+    assert table.loc[3, ["groove rows", "holes", "width changes", "ends at borders"]].tolist() == [
+        108,
+        1,
+        1,
+        1,
+    ]
+    assert table.loc[2, ["holes", "width changes", "ends at borders", "twins differ"]].tolist() == [
+        1,
+        0,
+        0,
+        0,
+    ]
+    assert np.isnan(table.loc[3, "twins differ"])
+    marks = defects_per_patch(y, images)
+    assert marks.index.equals(y.index)
+    assert marks.index[marks["hole"]].tolist() == ["well_3_patch_0", "well_2_patch_4", "well_2_patch_5"]
+    assert marks.index[marks["end at border"]].tolist() == ["well_3_patch_2", "well_3_patch_3"]
+    assert marks.index[marks["width change"]].tolist() == ["well_3_patch_1", "well_3_patch_2"]
+
+
+# ---------------------------------------------------------------- styles
+
+
+def test_style_of_a_straight_ribbon():
+    style = label_style(ribbon(50, 72, 70, 6))
+    assert style["width, columns of 36"] == 3 and style["same width for, rows"] == 50
+    assert style["width varies"] == style["steps per 100 rows"] == style["holes per 100 rows"] == 0
+    assert style["jitter, columns of 36"] == pytest.approx(0)
+
+
+def test_style_of_an_unsteady_hand():
+    mask = np.vstack(
+        [ribbon(10, 36, 10, 3), ribbon(10, 36, 11, 3), ribbon(20, 36, 10, 3), ribbon(10, 36, 10, 4)]
+    )
+    mask[5, 11] = 0
+    style = label_style(mask)
+    assert style["width varies"] == pytest.approx(0.2)
+    assert style["steps per 100 rows"] == pytest.approx(6)  # two of a column, one of half a column
+    assert style["holes per 100 rows"] == pytest.approx(2)
+    # Two steps of a column bend twice each, the last of half a column too, over 48 second differences
+    assert style["jitter, columns of 36"] == pytest.approx((4 * 1 + 2 * 0.5) / 48)
+
+
+def test_styles_become_features_of_patches():
+    y = pd.concat(
+        [
+            frame_of(3, ribbon(72, 36, 5, 2)),
+            frame_of(4, ribbon(36, 36, 5, 4)),
+            frame_of(11, ribbon(36, 36, 0, 0)),
+        ]
+    )
+    styles = annotator_styles(y)
+    assert styles["width, columns of 36"].tolist()[:2] == [2, 4] and styles.loc[11].isna().all()
+    features = style_of_patches(styles, y)
+    assert features["width, columns of 36"].tolist() == pytest.approx([-1, -1, 1, 0])
+    assert features["holes per 100 rows"].tolist() == [0, 0, 0, 0]
+
+
+# ---------------------------------------------------------------- rankings
+
+
+@pytest.fixture
+def labels_and_probability() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Ten patches with a groove, which a good model knows; in the last two the label is wrong."""
+    rng = np.random.default_rng(0)
+    truth = pd.concat([frame_of(3, ribbon(288, 36, 8, 4)), frame_of(4, ribbon(72, 36, 20, 4))])
+    probability = (0.9 * truth + 0.05 + rng.normal(0, 0.02, truth.shape)).clip(0.001, 0.999)
+    probability = probability.astype(np.float32)
+    labels = truth.copy()
+    labels.iloc[8] = 0  # overlooked
+    labels.iloc[9] = truth.iloc[0]  # drawn elsewhere
+    return labels, probability
+
+
+def test_wrong_labels_come_first_in_all_rankings_but_chance(labels_and_probability):
+    suspicion = rank_labels(*labels_and_probability)
+    assert list(suspicion) == list(RANKINGS)
+    for ranking in RANKINGS[:-1]:
+        assert set(most_suspicious(suspicion[ranking], 0.2)) == {"well_4_patch_0", "well_4_patch_1"}
+    assert suspicion["random"].tolist() == rank_labels(*labels_and_probability)["random"].tolist()
+
+
+def test_measures_of_suspicion(labels_and_probability):
+    labels, probability = labels_and_probability
+    suspicion = rank_labels(labels, probability)
+    row = suspicion.loc["well_4_patch_0"]  # 144 groove pixels labelled as wall
+    assert row["1 - Dice"] == 1
+    assert 130 / 1296 < row["cleanlab, pixels flagged"] <= 144 / 1296
+    p = probability.loc["well_4_patch_0"].to_numpy(np.float64)
+    assert row["cross-entropy"] == pytest.approx(-np.log(1 - p).mean(), rel=1e-3)
+
+
+def test_two_empty_masks_are_not_suspicious():
+    y = frame_of(3, np.zeros((72, 36), np.uint8))
+    y.iloc[1, :100] = 1
+    suspicion = rank_labels(y, y * 0.9 + 0.01)
+    assert suspicion["1 - Dice"].tolist() == [0, 0]
+
+
+def test_flagged_pixels_are_pixels_with_wrong_labels(labels_and_probability):
+    labels, probability = labels_and_probability
+    wrong = ((probability >= 0.5) != labels.astype(bool)).to_numpy()
+    flags = label_issues(labels, probability).to_numpy()
+    assert not (flags & ~wrong).any()
+    assert flags.sum() > 0.9 * wrong.sum()  # their number is estimated
+
+
+def test_frames_in_different_orders_are_refused(labels_and_probability):
+    labels, probability = labels_and_probability
+    with pytest.raises(ValueError, match="same order"):
+        label_issues(labels, probability.iloc[::-1])
+
+
+def test_suspects_are_corrected_where_pixels_were_flagged(labels_and_probability):
+    labels, probability = labels_and_probability
+    issues = label_issues(labels, probability)
+    suspects = pd.Index(["well_4_patch_0"])
+    corrected = correct_by_model(labels, issues, suspects)
+    changed = corrected != labels
+    assert (changed.loc[suspects] == issues.loc[suspects]).all(axis=None) and changed.to_numpy().sum() > 130
+    assert not changed.drop(suspects).any(axis=None)
+
+
+def test_precision_and_recall_of_a_ranking():
+    suspicion = pd.DataFrame({"good": [9, 8, 7, 1, 2, 3, 4, 5, 6, 0], "bad": range(10)}, dtype=float)
+    spoiled = np.array([1, 1, 0, 1] + [0] * 6)
+    table = precision_recall_at(suspicion, spoiled, shares=(0.2, 0.3))
+    assert table.loc[("good", 0.2)].tolist() == [2, 1.0, pytest.approx(2 / 3)]
+    assert table.loc[("good", 0.3)].tolist() == [3, pytest.approx(2 / 3), pytest.approx(2 / 3)]
+    assert table.loc[("bad", 0.3), "recall"] == 0
+    assert precision_recall_at(suspicion, spoiled * 0)["recall"].isna().all()
+    with pytest.raises(ValueError, match="2 for 10"):
+        precision_recall_at(suspicion, [True, False])
+
+
+def test_probabilities_come_from_models_of_other_wells(monkeypatch):
+    y = pd.concat([frame_of(well, ribbon(36, 36, 3 * well, 3)) for well in (11, 3, 4)])
+    images = 0.01 - 0.05 * y.astype(np.float32)
+    trained_on = []
+
+    def train(y_train, *_):
+        trained_on.append(sorted(set(y_train.index.str.split("_").str[1].astype(int))))
+        return len(trained_on)
+
+    monkeypatch.setattr("helpers.labels.quality.train_on", train)
+    monkeypatch.setattr(
+        "helpers.labels.quality.probabilities_on",
+        lambda model, seen, _: (seen * 0 + model).astype(np.float32),
+    )
+    found = unseen_probabilities(y, images, budget=1, folds=((3, 4), (11,), (12,)))
+    assert trained_on == [[11], [3, 4]]
+    assert found.index.equals(y.index) and found.iloc[:, 0].tolist() == [2, 1, 1]
+
+
+def test_wells_that_no_fold_holds_are_refused():
+    y = pd.concat([frame_of(well, ribbon(36, 36, 3, 3)) for well in (3, 4)])
+    with pytest.raises(ValueError, match=r"wells \[4\] are not"):
+        unseen_probabilities(y, y, budget=1, folds=((3,), (11,)))
+    with pytest.raises(ValueError, match="two folds or more"):
+        unseen_probabilities(y, y, budget=1, folds=((3, 4), (11,)))
+
+
+def test_a_model_gives_a_frame_of_probabilities():
+    images = frame_of(3, np.random.default_rng(0).normal(0, 0.02, (72, 36)).astype(np.float32))
+    torch.manual_seed(0)
+    model = build_model("unet")
+    found = probabilities_on(model, images)
+    assert found.index.equals(images.index) and found.to_numpy().dtype == np.float32
+    x = torch.from_numpy(images.to_numpy()).view(2, 1, 36, 36) / 0.02
+    expected = model(x).sigmoid().flatten(1).detach().numpy()
+    np.testing.assert_allclose(found.to_numpy(), expected, atol=1e-6)
+
+
+# ---------------------------------------------------------------- a robust loss
+
+
+def test_a_confident_contradiction_pulls_less_than_with_bce():
+    pulls = []
+    for loss in (bce, bootstrapped_bce):
+        logits = torch.tensor([[[[8.0]]]], requires_grad=True)
+        loss(logits, torch.zeros(1, 1, 1, 1)).backward()
+        pulls.append(logits.grad.item())
+    assert pulls[0] > 0.99 and 0.75 < pulls[1] < 0.85
+
+
+def test_bootstrapping_mixes_label_and_answer():
+    logits, masks = torch.tensor([[[[3.0, 3.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
+    mixed = bce(logits, torch.tensor([[[[1.0, 0.2]]]]))
+    assert bootstrapped_bce(logits, masks, trust=0.8).item() == pytest.approx(mixed.item())
+    assert bootstrapped_bce(logits, masks, trust=1.0).item() == pytest.approx(bce(logits, masks).item())

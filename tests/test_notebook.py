@@ -1,0 +1,512 @@
+"""Where the data come from, in which order, and what a notebook says of them."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
+
+import jupytext
+import nbformat
+import numpy as np
+import psutil
+import pytest
+import tensorboard.notebook
+import torch
+from jupyter_client.manager import start_new_kernel
+from nbclient import NotebookClient
+
+from helpers import data, notebook
+from helpers.config import PROJECT_ROOT, Config
+from helpers.data import DataSource, check_data, find_data
+from helpers.files import DataError
+from helpers.notebook import in_colab, open_notebook, print_versions, seed_everything
+
+
+def fill(folder: Path, labels: str = "y_train.csv") -> Path:
+    """Make a folder that looks like the challenge's data."""
+    (folder / "images").mkdir(parents=True)
+    (folder / labels).touch()
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> Config:
+    """Settings with empty folders, and the environment of a user who has set nothing."""
+    monkeypatch.delenv("CORROSEG_DATA", raising=False)
+    monkeypatch.delenv("CORROSEG_FROM", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / ".gitkeep").touch()
+    return replace(Config(), raw_dir=tmp_path / "raw", simulated_dir=tmp_path / "simulated_wells", seed=7)
+
+
+@pytest.fixture
+def ensure_simulated(monkeypatch) -> mock.Mock:
+    """Stand in for the simulation, which has tests of its own."""
+    module = ModuleType("helpers.synthetic")
+    module.ensure_simulated = mock.Mock(side_effect=lambda folder, seed: folder)
+    monkeypatch.setitem(sys.modules, "helpers.synthetic", module)
+    return module.ensure_simulated
+
+
+@pytest.fixture
+def set_style(monkeypatch) -> mock.Mock:
+    module = ModuleType("helpers.plots")
+    module.set_style = mock.Mock()
+    monkeypatch.setitem(sys.modules, "helpers.plots", module)
+    return module.set_style
+
+
+# --- find_data ---------------------------------------------------------------------------------------
+
+
+def test_without_files_the_simulated_wells_are_made(config, ensure_simulated):
+    source = find_data(config)
+    ensure_simulated.assert_called_once_with(config.simulated_dir, 7)
+    assert source.folder == config.simulated_dir
+    assert source.simulated
+
+
+def test_missing_raw_folder_counts_as_empty(config, ensure_simulated):
+    assert find_data(replace(config, raw_dir=config.raw_dir / "nowhere")).simulated
+
+
+def test_files_in_the_raw_folder_go_before_the_simulated_wells(config, ensure_simulated):
+    fill(config.raw_dir)
+    source = find_data(config)
+    assert source.folder == config.raw_dir
+    assert not source.simulated
+    ensure_simulated.assert_not_called()
+
+
+def test_incomplete_raw_folder_is_refused_rather_than_simulated(config, ensure_simulated):
+    (config.raw_dir / "X_train.zip").touch()
+    with pytest.raises(DataError, match=r"raw: expected one y_train\*\.csv"):
+        find_data(config)
+
+
+def test_environment_goes_before_the_raw_folder(config, tmp_path, monkeypatch):
+    fill(config.raw_dir)
+    monkeypatch.setenv("CORROSEG_DATA", str(fill(tmp_path / "mine")))
+    assert find_data(config).folder == tmp_path / "mine"
+
+
+def test_environment_can_ask_for_the_simulated_wells(config, monkeypatch, ensure_simulated):
+    fill(config.raw_dir)
+    monkeypatch.setenv("CORROSEG_DATA", "simulated")
+    assert find_data(config).folder == config.simulated_dir
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_empty_environment_counts_as_unset(config, monkeypatch, value):
+    fill(config.raw_dir)
+    monkeypatch.setenv("CORROSEG_DATA", value)
+    assert find_data(config).folder == config.raw_dir
+
+
+@pytest.mark.parametrize("first", range(4))
+def test_relative_folder_counts_from_what_make_says_then_pwd_then_the_working_directory_then_the_project(
+    config, tmp_path, monkeypatch, first
+):
+    places = ("make", "typed", "kernel", "root")
+    for place in places:
+        (tmp_path / place).mkdir()
+    for place in places[first:]:
+        fill(tmp_path / place / "my data")
+    monkeypatch.setenv("CORROSEG_FROM", str(tmp_path / "make"))
+    monkeypatch.chdir(tmp_path / "kernel")
+    monkeypatch.setenv("PWD", str(tmp_path / "typed"))
+    monkeypatch.setattr(data, "PROJECT_ROOT", tmp_path / "root")
+    monkeypatch.setenv("CORROSEG_DATA", "my data")
+    assert find_data(config).folder == tmp_path / places[first] / "my data"
+
+
+def test_relative_folder_is_found_without_pwd(config, tmp_path, monkeypatch):
+    monkeypatch.delenv("PWD")
+    fill(tmp_path / "mine")
+    monkeypatch.setenv("CORROSEG_DATA", "mine")
+    assert find_data(config).folder == tmp_path / "mine"
+
+
+def test_home_folder_may_be_written_short(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fill(tmp_path / "mine")
+    monkeypatch.setenv("CORROSEG_DATA", "~/mine")
+    assert find_data(config).folder == tmp_path / "mine"
+
+
+def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("PWD", str(tmp_path / "typed"))
+    monkeypatch.setattr(data, "PROJECT_ROOT", tmp_path / "root")
+    monkeypatch.setenv("CORROSEG_DATA", "mine")
+    with pytest.raises(DataError, match=r"CORROSEG_DATA is 'mine'.*images/ .*X_train.*y_train") as caught:
+        find_data(config)
+    for place in ("typed", "", "root"):
+        assert str(tmp_path / place / "mine") in str(caught.value)
+
+
+def test_absolute_folder_is_tried_once(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("CORROSEG_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(DataError) as caught:
+        find_data(config)
+    assert f"Tried: {tmp_path / 'nowhere'}. " in str(caught.value)
+
+
+def test_file_in_place_of_the_folder_is_refused(config, tmp_path, monkeypatch):
+    (tmp_path / "mine").touch()
+    monkeypatch.setenv("CORROSEG_DATA", "mine")
+    with pytest.raises(DataError, match="mine: expected a folder .*found a file"):
+        find_data(config)
+
+
+def test_kernels_inherit_the_folder_of_the_shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("PWD", "/where/it/was/typed")
+    manager, client = start_new_kernel(cwd=str(tmp_path))
+    try:
+        expressions = {"found": "__import__('os').environ['PWD']"}
+        reply = client.execute_interactive("pass", user_expressions=expressions, timeout=30)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert reply["content"]["user_expressions"]["found"]["data"]["text/plain"] == "'/where/it/was/typed'"
+
+
+# --- what is said of the data ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("y_train_silver.csv.gz", "real challenge images with silver labels"),
+        ("Y_train_SILVER.csv", "real challenge images with silver labels"),
+        ("y_train_9oPq.csv", "real challenge images with the challenge's labels"),
+    ],
+)
+def test_description_of_real_data_tells_the_labels(config, file, said):
+    fill(config.raw_dir, labels=file)
+    assert find_data(config).description == said
+
+
+def test_description_of_simulated_data_tells_the_seed(config, ensure_simulated):
+    assert find_data(config).description == (
+        "15 simulated wells (helpers.synthetic, seed 7) with simulated labels; the clean truth is known"
+    )
+
+
+def test_simulated_wells_in_another_folder_do_not_pass_for_real(config):
+    fill(config.raw_dir)
+    (config.raw_dir / "y_clean.csv").touch()
+    source = find_data(config)
+    assert source.simulated
+    assert source.description.startswith("15 simulated wells (helpers.synthetic) with simulated labels")
+
+
+# --- open_notebook and its parts ---------------------------------------------------------------------
+
+
+def test_open_notebook_prints_one_line_without_a_path(config, ensure_simulated, set_style, capsys):
+    source = open_notebook(config=config)
+    assert capsys.readouterr() == (f"Data: {source.description}\n", "")
+    assert os.sep not in source.description
+
+
+def test_open_notebook_sets_the_style_of_figures(config, ensure_simulated, set_style):
+    open_notebook(config=config)
+    set_style.assert_called_once_with()
+
+
+def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_simulated, set_style):
+    def draw():
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    open_notebook(config=config)
+    first = draw()
+    ensure_simulated.side_effect = lambda folder, seed: draw() and folder
+    open_notebook(config=config)
+    assert draw() == first
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(1).item()])
+def test_seed_everything_repeats_and_changes_the_draws(draw):
+    draws = []
+    for seed in (0, 0, 1):
+        seed_everything(seed)
+        draws.append(draw())
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_colab_is_known_by_its_module(monkeypatch):
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    assert not in_colab()
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    assert in_colab()
+
+
+# --- Colab -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def google(monkeypatch, tmp_path) -> mock.Mock:
+    """A stand-in for the module that only Colab has, for its Drive, and for pip."""
+    module = ModuleType("google.colab")
+    drive = tmp_path / "content" / "drive"
+    module.drive = mock.Mock()
+    module.drive.mount.side_effect = lambda path: fill(Path(path) / "MyDrive" / "slb")
+    monkeypatch.setitem(sys.modules, "google", ModuleType("google"))
+    monkeypatch.setitem(sys.modules, "google.colab", module)
+    monkeypatch.setattr(notebook, "DRIVE", drive)
+    monkeypatch.setattr(notebook.subprocess, "run", mock.Mock(return_value=mock.Mock(returncode=0)))
+    return module
+
+
+def test_outside_colab_nothing_is_installed_and_no_drive_mounted(
+    config, ensure_simulated, set_style, monkeypatch
+):
+    monkeypatch.setattr(notebook.subprocess, "run", mock.Mock())
+    open_notebook(config=config)
+    notebook.subprocess.run.assert_not_called()
+
+
+def test_in_colab_what_is_missing_is_installed_quietly(config, ensure_simulated, set_style, google):
+    open_notebook(config=config)
+    (command,), _ = notebook.subprocess.run.call_args
+    assert command[1:5] == ["-m", "pip", "install", "--quiet"]
+    assert Path(command[-1]).name == "requirements-colab.txt" and Path(command[-1]).exists()
+
+
+def test_the_drive_is_not_mounted_for_data_that_are_not_there(config, ensure_simulated, set_style, google):
+    open_notebook(config=config)
+    google.drive.mount.assert_not_called()
+
+
+def test_the_drive_is_mounted_for_data_that_are_said_to_be_there(config, set_style, google):
+    folder = notebook.DRIVE / "MyDrive" / "slb"
+    assert open_notebook(str(folder), config).folder == folder
+    google.drive.mount.assert_called_once_with(str(notebook.DRIVE))
+
+
+def test_a_mounted_drive_is_not_mounted_again(config, set_style, google):
+    folder = fill(notebook.DRIVE / "MyDrive" / "slb")
+    assert open_notebook(str(folder), config).folder == folder
+    google.drive.mount.assert_not_called()
+
+
+def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, google):
+    notebook.subprocess.run.return_value = mock.Mock(
+        returncode=1, stderr="Retrying\nERROR: no network", stdout=""
+    )
+    with pytest.raises(DataError, match=r"requirements-colab\.txt.*ERROR: no network.*again"):
+        open_notebook(config=config)
+
+
+# --- the setup cell, as it stands in the notebooks ---------------------------------------------------
+
+NOTEBOOK = PROJECT_ROOT / "notebooks" / "04_Baseline_model.py"
+SETUP = next(cell.source for cell in jupytext.read(NOTEBOOK).cells if cell.cell_type == "code")
+ADDRESS = next(line.split('"')[1] for line in SETUP.splitlines() if line.startswith("address = "))
+IN_COLAB = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
+TELL = "\nprint(data, '|', os.getcwd())"
+
+
+def run_setup(folder: Path, address: str, colab: bool = True) -> subprocess.CompletedProcess:
+    """Run the setup cell in a new process, as a kernel that was started in a folder."""
+    cell = SETUP.replace(ADDRESS, address)
+    script = (IN_COLAB if colab else "") + cell + TELL
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+
+
+def git(folder: Path, *command: str) -> None:
+    author = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    subprocess.run(["git", "-C", folder, *author, *command], check=True, capture_output=True)
+
+
+def write_project(folder: Path, version: int) -> Path:
+    """The least that the setup cell takes for the project."""
+    (folder / "helpers").mkdir(parents=True, exist_ok=True)
+    (folder / "helpers" / "__init__.py").touch()
+    code = f"def open_notebook(data_folder):\n    return 'version {version}' + data_folder\n"
+    (folder / "helpers" / "notebook.py").write_text(code)
+    return folder
+
+
+def publish(folder: Path, version: int) -> str:
+    """Commit a version of the project to a repository; return its address."""
+    write_project(folder, version)
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", f"Version {version}")
+    return folder.as_uri()
+
+
+@pytest.fixture
+def content(tmp_path) -> Path:
+    """Stands in for Colab's /content, with what lies there in a new runtime."""
+    (tmp_path / "content" / "sample_data").mkdir(parents=True)
+    return tmp_path / "content"
+
+
+def test_in_colab_the_published_project_is_fetched_and_later_updated(content, tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    for version in (1, 1, 2):
+        publish(tmp_path / "published", version) if version == 2 else None
+        done = run_setup(content, address)
+        assert done.stdout == f"version {version} | {content / 'corrosion-segmentation'}\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ["corrosion-segmentation-main", "my copy/it's here", "."])
+def test_in_colab_an_unpacked_zip_is_used_as_it_is(content, name):
+    project = write_project(content / name, version=1)
+    done = run_setup(content, ADDRESS)
+    assert (done.stdout, done.stderr) == (f"version 1 | {project}\n", "")
+
+
+def test_in_colab_a_clone_of_any_name_is_updated(content, tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    git(content, "clone", "--quiet", address, "my clone")
+    publish(tmp_path / "published", version=2)
+    done = run_setup(content, "https://github.com/YOUR_ACCOUNT/not-asked")
+    assert done.stdout == f"version 2 | {content / 'my clone'}\n", done.stderr
+
+
+def test_an_update_that_fails_is_a_warning_and_the_work_goes_on(content, tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    git(content, "clone", "--quiet", address, "corrosion-segmentation")
+    shutil.rmtree(tmp_path / "published")
+    done = run_setup(content, address)
+    warning, line = done.stdout.splitlines()
+    assert warning.startswith("Warning: the project could not be updated")
+    assert line == f"version 1 | {content / 'corrosion-segmentation'}"
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("address", [ADDRESS, "file:///no/such/place/corrosion-segmentation"])
+def test_a_project_that_is_nowhere_is_one_clear_error(content, address):
+    done = run_setup(content, address)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"FileNotFoundError: The project is neither around {content} nor at {address}.")
+    assert "Upload its zip, unpack it" in last and "`make address OWNER=<account>`" in last
+    assert done.stderr.count("Traceback") == 1
+    assert [path.name for path in content.iterdir()] == ["sample_data"]
+
+
+@pytest.mark.parametrize("start", ["notebooks", ".", "helpers/models"])
+@pytest.mark.parametrize("colab", [False, True])
+def test_the_working_folder_becomes_the_project_s_root(tmp_path, start, colab):
+    project = write_project(tmp_path / "any name", version=1)
+    (project / start).mkdir(parents=True, exist_ok=True)
+    done = run_setup(project / start, ADDRESS, colab)
+    assert (done.stdout, done.stderr) == (f"version 1 | {project}\n", "")
+
+
+def test_elsewhere_than_in_colab_nothing_is_fetched_or_updated(tmp_path):
+    address = publish(tmp_path / "published", version=1)
+    (tmp_path / "empty").mkdir()
+    assert "FileNotFoundError" in run_setup(tmp_path / "empty", address, colab=False).stderr
+    git(tmp_path, "clone", "--quiet", address, "clone")
+    publish(tmp_path / "published", version=2)
+    assert run_setup(tmp_path / "clone", address, colab=False).stdout.startswith("version 1 ")
+
+
+# --- TensorBoard -------------------------------------------------------------------------------------
+
+
+def tensorboards() -> list[int]:
+    """Ids of the TensorBoard servers that work in the project's root."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "cwd"])
+        if any("tensorboard" in part for part in (process.info["cmdline"] or [])[:2])
+        and process.info["cwd"] == str(PROJECT_ROOT)
+    ]
+
+
+def test_notebooks_show_tensorboard_in_two_literal_lines():
+    for path in (NOTEBOOK, NOTEBOOK.with_name("05_Hyperparameter_tuning.py")):
+        cells = [cell for cell in jupytext.read(path).cells if "%tensorboard" in cell.source]
+        assert [cell.source for cell in cells] == ["%load_ext tensorboard\n%tensorboard --logdir runs"]
+
+
+def test_a_notebook_that_nobody_looks_at_starts_no_tensorboard(tmp_path, monkeypatch):
+    """As papermill, nbconvert and `jupyter execute` run it; nbval sends the same messages."""
+    monkeypatch.setenv("CORROSEG_DATA", "simulated")
+    before = tensorboards()
+    cells = [SETUP, "%load_ext tensorboard\n%tensorboard --logdir runs"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(PROJECT_ROOT / "notebooks")}})
+    client.execute()
+    (output,) = notebook.cells[1].outputs
+    assert output.text == "To see TensorBoard, run: tensorboard --logdir runs\n"
+    assert tensorboards() == before
+
+
+@pytest.mark.parametrize(
+    ("place", "stdin", "stays"),
+    [("jupyter", True, True), ("jupyter", False, False), ("colab", False, True), ("script", None, True)],
+)
+def test_tensorboard_stays_where_somebody_looks(
+    config, ensure_simulated, set_style, monkeypatch, request, place, stdin, stays
+):
+    if place == "colab":
+        request.getfixturevalue("google")
+    shell = mock.Mock(get_parent=lambda: {"content": {"allow_stdin": stdin}})
+    monkeypatch.setattr("IPython.get_ipython", lambda: None if place == "script" else shell)
+    start = tensorboard.notebook.start
+    monkeypatch.setattr(tensorboard.notebook, "start", start)  # put back at the end
+    open_notebook(config=config)
+    assert (tensorboard.notebook.start is start) == stays
+
+
+def test_versions_are_printed_one_a_line(capsys):
+    with mock.patch("torch.cuda.is_available", return_value=False):
+        print_versions()
+    lines = [line.split(" ") for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines] == [
+        "python", "numpy", "pandas", "scikit-learn", "torch", "torchvision", "device",
+    ]  # fmt: skip
+    assert lines[1][1] == np.__version__
+    assert lines[-1][1] == "cpu"
+
+
+def test_missing_package_is_told(capsys):
+    with mock.patch.object(notebook, "_PACKAGES", ("no-such-package-here",)):
+        print_versions()
+    assert "no-such-package-here is not installed" in capsys.readouterr().out
+
+
+def test_graphics_card_is_named(capsys):
+    with (
+        mock.patch("torch.cuda.is_available", return_value=True),
+        mock.patch("torch.cuda.get_device_name", return_value="Tesla T4"),
+    ):
+        print_versions()
+    assert capsys.readouterr().out.endswith("device cuda, Tesla T4\n")
+
+
+def test_source_cannot_be_changed_by_a_notebook():
+    with pytest.raises(AttributeError):
+        DataSource(Path("x"), True, "simulated").simulated = False
+
+
+def test_check_data_ends_with_the_message_alone(config, monkeypatch):
+    monkeypatch.setenv("CORROSEG_DATA", "/no/such/folder")
+    with pytest.raises(SystemExit, match="^CORROSEG_DATA is '/no/such/folder', but there is no such folder"):
+        check_data(config)
+
+
+def test_check_data_tells_what_it_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("CORROSEG_DATA", "simulated")
+    check_data(Config(simulated_dir=tmp_path / "simulated"))
+    assert "15 simulated wells" in capsys.readouterr().out
+
+
+def test_a_notebook_shows_a_data_error_without_traceback():
+    assert DataError("y.csv: wrong")._render_traceback_() == ["DataError: y.csv: wrong"]

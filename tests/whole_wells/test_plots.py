@@ -1,0 +1,44 @@
+"""Figures of wells speak of degrees as the report does."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers import plots
+from helpers.whole_wells import plots as well_plots
+from helpers.whole_wells.probability_of_detection import groove_shape
+from helpers.whole_wells.report import groove_report, number_grooves
+
+
+@pytest.fixture
+def figure(monkeypatch):
+    """The figure that a function would show."""
+    monkeypatch.setattr(plt, "show", lambda: None)
+    plt.switch_backend("agg")
+
+    def of(function, *arguments) -> plt.Figure:
+        function(*arguments)
+        return plt.gcf()
+
+    yield of
+    plt.close("all")
+
+
+def outline_and_extent(axis: plt.Axes) -> tuple[float, tuple[float, float]]:
+    """Middle of the outline and the ends of the picture, in degrees."""
+    path = np.concatenate([path.vertices for path in axis.collections[0].get_paths()])
+    return (path[:, 0].min() + path[:, 0].max()) / 2, tuple(axis.images[0].get_extent()[:2])
+
+
+@pytest.mark.parametrize("columns", [36, 72])
+@pytest.mark.parametrize("azimuth", [90, 180])
+def test_a_groove_is_drawn_where_it_was_planted(figure, columns, azimuth):
+    shape = groove_shape((100, columns), row=20, azimuth=azimuth, width=45, length=60)
+    mask = (shape > 0.5).astype(np.uint8)
+    numbers = number_grooves(mask)
+    report = groove_report(mask, -shape)
+    strips = figure(plots.show_well_strips, {"well": -shape}, {"well": mask})
+    assert outline_and_extent(strips.axes[0]) == (pytest.approx(azimuth), (0, 360))
+    shown = figure(well_plots.show_report, -shape, numbers, report, "title")
+    assert outline_and_extent(shown.axes[0]) == (pytest.approx(azimuth), (0, 360))
+    assert shown.axes[0].texts[0].xy[0] == pytest.approx(azimuth)

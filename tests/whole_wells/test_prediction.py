@@ -1,0 +1,194 @@
+"""Inference on whole wells, in memory and from files."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from helpers.files import DataError
+from helpers.models import build_model
+from helpers.whole_wells.prediction import (
+    VIEWS,
+    predict_rows,
+    predict_well,
+    predict_well_by_patches,
+    predict_well_file,
+)
+from helpers.whole_wells.well_files import open_well, save_well
+
+
+class Pointwise(nn.Module):
+    """A model without context: whatever the window, a pixel gets the same answer."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, images):
+        return images + self.bias
+
+
+@pytest.fixture
+def well() -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 0.02, (500, 36)).astype(np.float32)
+
+
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits))
+
+
+@pytest.mark.parametrize(("rows", "overlap"), [(1000, 100), (500, 0), (128, 0), (128, 40), (7, 6)])
+@pytest.mark.parametrize("views", [1, len(VIEWS)])
+def test_windows_and_views_put_each_pixel_back_in_its_place(well, rows, overlap, views):
+    found = predict_well(Pointwise(), well, rows, overlap, views)
+    assert found.shape == well.shape and found.dtype == np.float32
+    np.testing.assert_allclose(found, sigmoid(well / 0.02 + 0.5), rtol=1e-5)
+
+
+def test_windows_fade_into_each_other():
+    """Where two windows overlap the answer goes over from one to the other, row by row."""
+
+    class CountsWindows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(()))
+            self.calls = 0
+
+        def forward(self, images):
+            self.calls += 1
+            return torch.full_like(images, 20.0 if self.calls % 2 else -20.0)
+
+    found = predict_well(CountsWindows(), np.zeros((30, 36), np.float32), rows=20, overlap=9)[:, 0]
+    np.testing.assert_allclose(found[:11], 1, atol=1e-6)
+    np.testing.assert_allclose(found[11:20], np.linspace(0.9, 0.1, 9), atol=1e-6)
+    np.testing.assert_allclose(found[20:], 0, atol=1e-6)
+
+
+def test_pieces_are_no_higher_than_a_window(well):
+    assert max(len(piece) for piece in predict_rows(Pointwise(), well, 100, 20)) <= 100
+
+
+def test_unusable_pixels_count_as_the_mean(well):
+    well[3, 4], well[5, 6] = np.nan, -999.25
+    found = predict_well(Pointwise(), well)
+    assert np.isfinite(found).all()
+    assert found[3, 4] == found[5, 6] == pytest.approx(sigmoid(0.5))
+
+
+def test_the_network_goes_around_the_pipe():
+    """Rolled by what its strides keep, the well gives the same answer, rolled."""
+    torch.manual_seed(0)
+    model = build_model("well_resunet", width=4)
+    well = np.random.default_rng(0).normal(0, 0.02, (144, 36)).astype(np.float32)
+    rolled = predict_well(model, np.roll(well, 8, axis=1))
+    np.testing.assert_allclose(rolled, np.roll(predict_well(model, well), 8, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(("rows", "overlap"), [(100, 100), (100, -1), (0, 0)])
+def test_an_impossible_overlap_is_refused(well, rows, overlap):
+    with pytest.raises(ValueError, match="overlap"):
+        predict_well(Pointwise(), well, rows, overlap)
+
+
+@pytest.mark.parametrize("views", [0, len(VIEWS) + 1])
+def test_an_impossible_number_of_views_is_refused(well, views):
+    with pytest.raises(ValueError, match="views"):
+        predict_well(Pointwise(), well, views=views)
+
+
+@pytest.mark.parametrize("shape", [(0, 36), (36, 0), (36, 1), (36,), (2, 36, 36)])
+def test_what_cannot_be_a_well_is_refused(shape, tmp_path):
+    odd, path = np.zeros(shape, np.float32), tmp_path / "well.npy"
+    np.save(path, odd)
+    for predict in (
+        lambda: predict_well(Pointwise(), odd),
+        lambda: predict_well_by_patches(Pointwise(), odd, 3),
+        lambda: save_well(odd, path),
+        lambda: open_well(path),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"found shape {shape}")):
+            predict()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e39, np.inf, -np.inf, np.nan])
+def test_a_float64_well_may_hold_anything(well, value):
+    """A number that float32 cannot hold is no measurement, and no reason for a warning."""
+    odd = well[:36].astype(np.float64)
+    odd[3, 4] = value
+    found = predict_well(Pointwise(), odd)
+    assert np.isfinite(found).all() and found[3, 4] == pytest.approx(sigmoid(0.5))
+    found = predict_well_by_patches(Pointwise(), odd, 3)
+    others = np.delete(odd.ravel(), 3 * 36 + 4)
+    assert found[3, 4] == pytest.approx(sigmoid(np.median(others) / 0.02 + 0.5), rel=1e-5)
+
+
+def test_a_saved_well_is_read_back_byte_for_byte_without_being_loaded(well, tmp_path):
+    well[0, 0] = np.nan
+    save_well(well, tmp_path / "well.npy")
+    again = open_well(tmp_path / "well.npy")
+    assert isinstance(again, np.memmap)
+    assert again.tobytes() == well.tobytes()
+
+
+def test_a_file_gives_the_same_as_memory(well, tmp_path):
+    torch.manual_seed(0)
+    model = build_model("well_resunet", width=2)
+    save_well(well, tmp_path / "well.npy")
+    predict_well_file(model, tmp_path / "well.npy", tmp_path / "found.npy", rows=144, overlap=36)
+    np.testing.assert_array_equal(open_well(tmp_path / "found.npy"), predict_well(model, well, 144, 36))
+
+
+def test_a_failed_prediction_leaves_no_file(well, tmp_path):
+    save_well(well, tmp_path / "well.npy")
+    with pytest.raises(ValueError, match="overlap"):
+        predict_well_file(Pointwise(), tmp_path / "well.npy", tmp_path / "found.npy", rows=10, overlap=10)
+    assert [path.name for path in tmp_path.iterdir()] == ["well.npy"]
+
+
+def test_a_missing_or_damaged_well_is_named(tmp_path):
+    with pytest.raises(DataError, match="none.npy: expected a .npy file of one well"):
+        open_well(tmp_path / "none.npy")
+    (tmp_path / "damaged.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    with pytest.raises(DataError, match="damaged.npy"):
+        open_well(tmp_path / "damaged.npy")
+
+
+@pytest.mark.parametrize("image", [np.zeros(36), np.zeros((2, 36, 36)), np.zeros((36, 36), int)])
+def test_a_file_that_is_no_well_is_named(image, tmp_path):
+    np.save(tmp_path / "other.npy", image)
+    with pytest.raises(DataError, match=r"other.npy.*found (float64 of shape|int64 of shape|shape)"):
+        open_well(tmp_path / "other.npy")
+
+
+def test_objects_are_not_opened_nor_is_that_advised(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
+    (tmp_path / "plain.npy").write_bytes(pickle.dumps([1, 2, 3]))
+    for name in ("objects.npy", "plain.npy"):
+        with pytest.raises(DataError, match=f"{name}: expected a .npy file of one well") as error:
+            open_well(tmp_path / name)
+        assert "pickle" not in str(error.value) and "trust" not in str(error.value)
+
+
+@pytest.mark.parametrize(("well", "shape"), [(3, (108, 36)), (1, (72, 72))])
+def test_patch_models_judge_each_patch_by_itself(well, shape):
+    """A patch's answer depends on its own mean here, so that another's pixels would show."""
+
+    class MeanOfPatch(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, images):
+            return images.mean(dim=(2, 3), keepdim=True).expand_as(images) * self.scale
+
+    rng = np.random.default_rng(0)
+    image = (rng.normal(0, 0.02, shape) + 0.02 * rng.normal(size=(1, shape[1]))).astype(np.float32)
+    found = predict_well_by_patches(MeanOfPatch(), image, well)
+    rows = slice(36, 72)
+    part = image[rows, 1::2] if well == 1 else image[rows]
+    expected = sigmoid(part.mean() / 0.02)
+    np.testing.assert_allclose(found[rows, 1::2] if well == 1 else found[rows], expected, rtol=1e-4)

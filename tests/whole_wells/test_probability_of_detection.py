@@ -1,0 +1,219 @@
+"""Probability of detection."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers.whole_wells.probability_of_detection import (
+    calls,
+    false_calls,
+    fit_detection_curve,
+    groove_shape,
+    hit_or_miss,
+)
+
+
+def test_a_short_find_is_no_call():
+    mask = np.zeros((60, 36), np.uint8)
+    mask[5:14, 3] = 1  # 9 rows
+    mask[20:30, 35] = mask[25:31, 0] = 1  # 11 rows, around the wrap
+    found = calls(mask)
+    assert found.max() == 1
+    assert not found[:20].any() and (found[mask.astype(bool)][9:] == 1).all()
+
+
+def test_a_planted_groove_has_its_depth_width_length_and_azimuth():
+    shape = groove_shape((200, 360), row=50, azimuth=0.5, width=30, length=80)
+    assert shape.max() == pytest.approx(1, abs=1e-3)
+    rows = np.flatnonzero(shape.max(axis=1) >= 0.5)
+    assert (rows[0], rows[-1]) == (50, 129)
+    across = np.flatnonzero(shape[90] >= 0.5)
+    assert len(across) == 31 and {0, 15, 345} <= set(across)  # around the wrap, 15 degrees to each side
+    assert 16 not in across
+
+
+def finder(threshold: float):
+    """Finds every pixel that lies deeper than the threshold."""
+    return lambda thickness: (thickness < -threshold).astype(np.uint8)
+
+
+def test_hits_are_the_grooves_that_the_finder_sees():
+    trials = hit_or_miss(finder(0.03), np.zeros((2000, 72)), 60, (0.01, 0.1), width=40, length=40, seed=1)
+    assert len(trials) == 60
+    sure = (trials["depth"] > 0.031) | (trials["depth"] < 0.029)
+    np.testing.assert_array_equal(trials["hit"][sure], (trials["depth"] > 0.03)[sure])
+    assert 0 < trials["hit"].mean() < 1
+    assert trials["depth"].between(0.01, 0.1).all()
+
+
+def test_same_seed_same_trials():
+    def plant(seed):
+        return hit_or_miss(finder(0.03), np.zeros((500, 36)), 9, (0.01, 0.1), 30, 40, seed)
+
+    pd.testing.assert_frame_equal(plant(3), plant(3))
+    assert not plant(3).equals(plant(4))
+
+
+def test_each_trial_says_where_in_the_background_its_groove_was():
+    """However the wall was rolled and mirrored: planted there, the groove gives the finder's wall again."""
+    background = np.random.default_rng(0).normal(
+        0, 0.02, (181, 36)
+    )  # room for one groove, an odd row to spare
+    walls = []
+
+    def find_nothing(wall):
+        walls.append(wall.copy())
+        return np.zeros(wall.shape, np.uint8)
+
+    trials = hit_or_miss(find_nothing, background, 12, (0.01, 0.1), 30, 40)
+    assert list(trials) == ["depth", "row", "azimuth", "stretch", "hit"]
+    assert trials["azimuth"].between(0, 360).all() and trials["azimuth"].nunique() == 12
+    seen = set()
+    for wall, trial in zip(walls, trials.itertuples(), strict=True):
+        expected = background - trial.depth * groove_shape(background.shape, trial.row, trial.azimuth, 30, 40)
+        moves = {
+            (roll, along, around)
+            for roll in range(36)
+            for along in (1, -1)
+            for around in (1, -1)
+            if np.allclose(np.roll(expected, roll, axis=1)[::along, ::around], wall)
+        }
+        assert len(moves) == 1
+        seen |= {move[1:] for move in moves}
+    assert len(seen) == 4
+
+
+def test_a_stretch_is_the_same_rows_of_the_background_in_every_round():
+    trials = hit_or_miss(finder(0.03), np.zeros((2000, 36)), 60, (0.01, 0.1), 30, 40)
+    rows = trials.groupby("stretch")["row"]
+    assert list(rows.groups) == list(range(12))
+    assert (rows.max() - rows.min() <= 1).all()  # mirrored, a wall of odd spare rows is a row off
+    assert (rows.min().diff().dropna() >= 159).all()
+    assert (rows.count() == 5).all()
+    stretches = [group.tolist() for _, group in trials["stretch"].groupby(trials.index // 12)]
+    assert {tuple(round_) for round_ in stretches} == {tuple(range(12)), tuple(range(12))[::-1]}
+
+
+def test_a_pattern_of_the_wall_stays_with_its_stretch():
+    """A stretch where nothing can be found is a miss in every round, mirrored or not."""
+    background = np.zeros((2000, 36))
+    background[:180] = 1  # deep grooves are not deep there
+    trials = hit_or_miss(finder(0.03), background, 60, (0.05, 0.1), 30, 40)
+    hits = trials.groupby("stretch")["hit"].agg(["min", "max"])
+    assert (hits.loc[0] == 0).all() and (hits.loc[1:] == 1).all(axis=None)
+
+
+def test_a_call_elsewhere_is_no_hit():
+    def find_top(thickness):
+        mask = np.zeros(thickness.shape, np.uint8)
+        mask[:20] = 1
+        return mask
+
+    trials = hit_or_miss(find_top, np.zeros((500, 36)), 6, (0.01, 0.1), 30, 40)
+    assert trials["hit"].sum() == 0
+
+
+def test_a_wall_too_short_is_refused():
+    with pytest.raises(ValueError, match="160 rows, found one of 159"):
+        hit_or_miss(finder(0.03), np.zeros((159, 36)), 5, (0.01, 0.1), 30, 40)
+
+
+def test_false_calls_are_counted_by_length():
+    wall = np.zeros((2000, 36))
+    wall[100:130, 5] = wall[900:915, 20] = -1
+    wall[1500:1503, 7] = -1  # too short
+    assert false_calls(finder(0.5), wall) == pytest.approx(10)
+
+
+def simulated_trials(
+    b0: float, b1: float, count: int, seed: int, stretches: int | None = None, spread: float = 0.0
+) -> pd.DataFrame:
+    """Trials of stretches that differ by so much on the scale of log odds; by default each its own."""
+    rng = np.random.default_rng(seed)
+    depth = np.exp(rng.uniform(np.log(0.002), np.log(0.1), count))
+    stretch = np.arange(count) % (stretches or count)
+    of_stretch = rng.normal(0, spread, count)[stretch]
+    pod = 1 / (1 + np.exp(-(b0 + b1 * np.log(depth) + of_stretch)))
+    return pd.DataFrame({"depth": depth, "stretch": stretch, "hit": (rng.random(count) < pod).astype(int)})
+
+
+def test_the_curve_finds_the_coefficients_that_made_the_data():
+    curve = fit_detection_curve(simulated_trials(14.0, 3.5, 20_000, 0))
+    np.testing.assert_allclose(curve.coefficients, [14.0, 3.5], rtol=0.05)
+    a90 = np.exp((np.log(9) - 14.0) / 3.5)
+    assert curve.depth_at(0.9) == pytest.approx(a90, rel=0.03)
+
+
+def test_a90_95_lies_above_the_true_a90_nineteen_times_of_twenty():
+    true = np.exp((np.log(9) - 14.0) / 3.5)
+    above = [
+        fit_detection_curve(simulated_trials(14.0, 3.5, 150, seed)).depth_at(0.9, 0.95) > true
+        for seed in range(200)
+    ]
+    assert 0.90 < np.mean(above) < 0.985
+
+
+@pytest.mark.parametrize(("stretches", "at_least"), [(8, 0.87), (18, 0.90)])
+def test_a90_95_nearly_keeps_its_word_where_stretches_of_wall_differ(stretches, at_least):
+    """160 grooves, as in notebook 07, where they lie in 18 stretches."""
+    of_stretch = np.random.default_rng(0).normal(0, 1.5, 100_000)
+    depths = np.geomspace(0.02, 0.1, 300)
+    pod = [(1 / (1 + np.exp(-(14.0 + 3.5 * np.log(depth) + of_stretch)))).mean() for depth in depths]
+    true = np.interp(0.9, pod, depths)
+    held = {"clustered": 0, "independent": 0}
+    for seed in range(300):
+        trials = simulated_trials(14.0, 3.5, 160, seed, stretches, 1.5)
+        held["clustered"] += fit_detection_curve(trials).depth_at(0.9, 0.95) > true
+        trials["stretch"] = trials.index
+        held["independent"] += fit_detection_curve(trials).depth_at(0.9, 0.95) > true
+    assert held["clustered"] / 300 >= at_least
+    assert held["clustered"] > held["independent"]
+
+
+def test_copies_of_a_trial_in_its_stretch_do_not_make_the_curve_surer():
+    trials = simulated_trials(14.0, 3.5, 160, 0)
+    single, copied = (fit_detection_curve(pd.concat([trials] * times)) for times in (1, 10))
+    np.testing.assert_allclose(copied.covariance, single.covariance, rtol=0.02)
+    assert copied.stretches == single.stretches == 160
+
+
+def test_standard_errors_are_those_of_a_clustered_sandwich():
+    """By hand: bread of the information, meat of the scores summed by stretch (Cameron and Miller 2015)."""
+    trials = simulated_trials(14.0, 3.5, 160, 0, 18, 1.5)
+    curve = fit_detection_curve(trials)
+    x = np.stack([np.ones(160), np.log(trials["depth"])], axis=1)
+    p = 1 / (1 + np.exp(-(x @ curve.coefficients)))
+    bread = np.linalg.inv(x.T @ (x * (p * (1 - p))[:, None]))
+    scores = pd.DataFrame(x * (trials["hit"].to_numpy() - p)[:, None]).groupby(trials["stretch"]).sum()
+    few = 18 / 17 * 159 / 158
+    np.testing.assert_allclose(curve.covariance, few * bread @ (scores.T @ scores) @ bread, rtol=1e-6)
+
+
+@pytest.mark.parametrize("stretches", [1, 2])
+def test_too_few_stretches_leave_the_bound_unknown(stretches):
+    curve = fit_detection_curve(simulated_trials(14.0, 3.5, 160, 0, stretches))
+    assert curve.depth_at(0.9) == pytest.approx(np.exp((np.log(9) - 14.0) / 3.5), rel=0.3)
+    assert np.isnan(curve.depth_at(0.9, 0.95)) and np.isnan(curve.pod(0.05, 0.95)).all()
+
+
+@given(pod=st.floats(0.05, 0.95), confidence=st.sampled_from([0.5, 0.8, 0.95]))
+@settings(deadline=None, max_examples=30)
+def test_depth_at_undoes_pod(pod, confidence):
+    curve = fit_detection_curve(simulated_trials(14.0, 3.5, 400, 0))
+    assert curve.pod(curve.depth_at(pod, confidence), confidence)[0] == pytest.approx(pod, abs=1e-6)
+
+
+def test_a_depth_that_is_never_found_so_often_is_nan():
+    rng = np.random.default_rng(0)
+    trials = pd.DataFrame({"depth": rng.uniform(0.01, 0.1, 100), "hit": rng.integers(0, 2, 100)})
+    trials["stretch"] = trials.index
+    assert np.isnan(fit_detection_curve(trials).depth_at(0.999, 0.95))
+
+
+@pytest.mark.parametrize("hits", [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 1]])
+def test_trials_that_no_curve_fits_are_refused(hits):
+    trials = pd.DataFrame({"depth": [0.01, 0.02, 0.03, 0.04], "hit": hits})
+    with pytest.raises(ValueError, match="do not overlap in depth"):
+        fit_detection_curve(trials)

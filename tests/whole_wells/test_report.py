@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+
+from helpers.whole_wells.probability_of_detection import groove_shape
+from helpers.whole_wells.report import groove_report, number_grooves
+
+
+def test_grooves_are_numbered_downwards():
+    mask = np.zeros((40, 36), bool)
+    mask[30:35, 3] = True
+    mask[2:8, 20] = True
+    labels = number_grooves(mask)
+    assert labels[4, 20] == 1 and labels[32, 3] == 2
+    assert labels.max() == 2 and not labels[~mask].any()
+
+
+@pytest.mark.parametrize("gap", [0, 1, 2, 3, 4])
+def test_pieces_are_joined_over_a_gap_and_not_over_a_longer_one(gap):
+    for missing, pieces in ((gap, 1), (gap + 1, 2)):
+        mask = np.zeros((40, 36), bool)
+        mask[5:10, 7] = mask[10 + missing : 20, 7] = True
+        assert number_grooves(mask, gap).max() == pieces
+
+
+def test_a_groove_goes_on_around_the_pipe():
+    mask = np.zeros((20, 36), bool)
+    mask[3:9, 35] = mask[9:15, 0] = True
+    assert number_grooves(mask).max() == 1
+
+
+def test_a_negative_gap_is_refused():
+    with pytest.raises(ValueError, match="-1"):
+        number_grooves(np.zeros((4, 4)), -1)
+
+
+@pytest.fixture
+def well() -> tuple[np.ndarray, np.ndarray]:
+    """A wall of 0.01 with two grooves: one of 3 columns, 0.05 deep; one around the wrap, 0.02 deep."""
+    mask = np.zeros((100, 72), np.uint8)
+    mask[10:40, 17:20] = 1
+    mask[60:70, [71, 0]] = 1
+    thickness = np.full(mask.shape, 0.01, np.float32)
+    thickness[10:40, 17:20] -= 0.05
+    thickness[60:70, [71, 0]] -= 0.02
+    thickness[20, 18] -= 0.03
+    return mask, thickness
+
+
+def test_a_report_measures_each_groove(well):
+    report = groove_report(*well)
+    first, second = report.loc[1], report.loc[2]
+    assert list(report.index) == [1, 2]
+    assert (first["start_row"], first["end_row"], first["length_rows"]) == (10, 39, 30)
+    assert first["azimuth_deg"] == pytest.approx(18.5 * 5)
+    assert (first["width_columns"], first["width_deg"]) == (3, 15)
+    assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 90, rel=1e-4)
+    assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
+    assert second["azimuth_deg"] == 0
+    assert second["width_columns"] == 2
+    assert second["mean_loss"] == pytest.approx(0.02, rel=1e-4)
+    assert np.isnan(first["confidence"])
+
+
+@pytest.mark.parametrize("columns", [36, 72])
+@pytest.mark.parametrize("azimuth", [0, 180, 92.5, 360 - 2.5])
+def test_a_groove_is_reported_where_it_was_planted(columns, azimuth):
+    mask = groove_shape((100, columns), row=20, azimuth=azimuth, width=30, length=60) > 0.5
+    report = groove_report(mask, np.zeros(mask.shape))
+    off = (report.loc[1, "azimuth_deg"] - azimuth + 180) % 360 - 180
+    # a groove is whole columns: where it lies askew to them, its middle is up to half a column off
+    on_the_grid = azimuth * columns / 360 % 0.5 == 0
+    assert abs(off) <= (1e-6 if on_the_grid else 180 / columns)
+    assert 0 <= report.loc[1, "azimuth_deg"] < 360
+
+
+def test_loss_is_against_the_wall_nearby(well):
+    """A pattern of the pipe that changes over many rows is no loss of metal."""
+    mask, thickness = well
+    drift = np.linspace(-0.1, 0.1, 100, dtype=np.float32)[:, None]
+    report = groove_report(mask, thickness + drift)
+    assert report["mean_loss"].tolist() == pytest.approx([0.05 + 0.03 / 90, 0.02], rel=1e-2)
+
+
+def test_confidence_is_the_mean_probability(well):
+    mask, thickness = well
+    probability = np.where(np.arange(100)[:, None] < 50, 0.9, 0.6) * np.ones_like(thickness)
+    assert groove_report(mask, thickness, probability)["confidence"].tolist() == pytest.approx([0.9, 0.6])
+
+
+def test_what_was_not_measured_is_not_counted(well):
+    mask, thickness = well
+    thickness[:25] = np.nan
+    report = groove_report(mask, thickness)
+    assert report.loc[1, "mean_loss"] == pytest.approx(0.05, rel=1e-4)
+    thickness[:] = np.nan
+    assert groove_report(mask, thickness)[["mean_loss", "max_loss"]].isna().all(axis=None)
+
+
+def test_a_sound_well_has_an_empty_report():
+    report = groove_report(np.zeros((36, 36)), np.zeros((36, 36)))
+    assert report.empty and "azimuth_deg" in report
+
+
+def test_arrays_of_different_wells_are_refused():
+    with pytest.raises(ValueError, match=r"\(36, 36\).*\(72, 36\)"):
+        groove_report(np.zeros((36, 36)), np.zeros((72, 36)))
+
+
+@pytest.mark.parametrize("shape", [(0, 36), (36, 0), (36, 1), (36,), (2, 36, 36)])
+def test_what_cannot_be_a_well_is_refused(shape):
+    with pytest.raises(ValueError, match="at least 1 row and 2 columns") as error:
+        groove_report(np.ones(shape), np.zeros(shape))
+    assert str(shape) in str(error.value)
+
+
+@pytest.mark.parametrize("broken", [-999.25, -999.0, 999.25, 1e25, np.nan, np.inf])
+def test_what_was_not_measured_is_no_loss(well, broken):
+    """Telemetry writes -999.25 where it has no value; as a thickness, it would be the deepest groove."""
+    mask, thickness = well
+    thickness[25, 18] = thickness[25, 25] = broken  # in the groove, and in the sound wall beside it
+    first = groove_report(mask, thickness).loc[1]
+    assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
+    assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 89, rel=1e-3)

@@ -1,0 +1,162 @@
+"""Sections of whole wells."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from helpers.board import read_scalars
+from helpers.checkpoint import load_model
+from helpers.config import Config
+from helpers.patch_files import COLUMNS
+from helpers.runs import start_run
+from helpers.training import evaluate, fit
+from helpers.transforms import well_transform
+from helpers.wells import cut_well, patch_name
+from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
+
+
+def frame_of(wells: dict[int, np.ndarray], without: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Frame of patches of assembled images, without those named."""
+    frames = []
+    for well, image in wells.items():
+        patches = cut_well(image, well)
+        names = [patch_name(well, number) for number in range(len(patches))]
+        frames.append(pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS))
+    return pd.concat(frames).drop(list(without))
+
+
+@pytest.fixture
+def images() -> dict[int, np.ndarray]:
+    """Well 3: 5 patches of 36 columns; well 1: 2 pairs of 72."""
+    rng = np.random.default_rng(0)
+    return {
+        3: rng.normal(0, 0.02, (180, 36)).astype(np.float32),
+        1: rng.normal(0, 0.02, (72, 72)).astype(np.float32),
+    }
+
+
+@pytest.fixture
+def wells(images) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+    masks = {well: (image < -0.02).astype(np.uint8) for well, image in images.items()}
+    return assemble_wells(frame_of(masks), frame_of(images), [3, 1])
+
+
+def test_wells_are_assembled_at_their_own_width(wells, images):
+    assert {well: tuple(image.shape) for well, (image, _) in wells.items()} == {3: (180, 36), 1: (72, 72)}
+    np.testing.assert_array_equal(wells[1][0], images[1])
+    np.testing.assert_array_equal(wells[3][1], images[3] < -0.02)
+
+
+def test_nothing_is_known_where_nothing_was_measured(images):
+    images[3][10, 5], images[3][11, 6] = np.nan, -999.25
+    masks = {well: np.ones_like(image, np.uint8) for well, image in images.items()}
+    gap = ("well_3_patch_2",)
+    thickness, mask = assemble_wells(frame_of(masks, gap), frame_of(images, gap), [3])[3]
+    unknown = torch.zeros(180, 36, dtype=torch.bool)
+    unknown[10, 5] = unknown[11, 6] = unknown[72:108] = True
+    assert torch.equal(mask.isnan(), unknown)
+    assert (thickness[unknown] == 0).all() and thickness.isfinite().all()
+
+
+def test_sections_at_rest_cover_each_well_once(wells):
+    dataset = SectionDataset(wells, 72)
+    assert dataset.names == [
+        "well 3, rows 0 to 71", "well 3, rows 72 to 143", "well 3, rows 144 to 215", "well 1, rows 0 to 71",
+    ]  # fmt: skip
+    image, mask = dataset[2]
+    assert torch.equal(image[0, :36], wells[3][0][144:])
+    assert mask[0, 36:].isnan().all() and not mask[0, :36].isnan().any()
+
+
+def test_moving_sections_stay_inside_the_well_and_move(wells):
+    dataset = SectionDataset({3: wells[3]}, 72, moving=True)
+    starts = set()
+    for seed in range(40):
+        dataset.seed = seed
+        images, masks = dataset.__getitems__([0, 1, 2])
+        assert not masks.isnan().any()
+        for section in images:
+            rows = [r for r in range(109) if torch.equal(wells[3][0][r : r + 72], section[0])]
+            assert len(rows) == 1
+            starts.add(rows[0])
+    assert len(starts) > 40 and min(starts) == 0 and max(starts) == 108
+
+
+def test_a_well_shorter_than_a_section_is_unknown_below(wells):
+    image, mask = SectionDataset({1: wells[1]}, 360, moving=True)[0]
+    assert image.shape == (1, 360, 72)
+    assert mask[0, 72:].isnan().all() and torch.equal(image[0, :72], wells[1][0])
+
+
+def test_a_batch_has_one_width_and_about_as_many_pixels(wells):
+    loader = SectionLoader(SectionDataset(wells, 36), patches=4, shuffle=True)
+    shapes = sorted(tuple(images.shape) for images, _ in loader)
+    assert shapes == [(1, 1, 36, 36), (2, 1, 36, 72), (4, 1, 36, 36)]
+    assert len(loader) == 3
+
+
+def test_same_seed_same_sections_and_each_epoch_others(wells):
+    def epochs(seed):
+        dataset = SectionDataset(wells, 36, well_transform(), moving=True, seed=seed)
+        loader = SectionLoader(dataset, patches=4, shuffle=True, seed=seed)
+        return [[images.sum(dim=(1, 2, 3)).tolist() for images, _ in loader] for _ in range(2)]
+
+    assert epochs(0) == epochs(0)
+    first, second = epochs(0)
+    assert first != second
+    assert epochs(1) != epochs(0)
+
+
+def test_the_loader_knows_the_sections_of_a_batch(wells):
+    loader = SectionLoader(SectionDataset(wells, 36), patches=4, shuffle=True)
+    for number, (images, _) in enumerate(loader):
+        assert len(loader.names_of_batch(number)) == len(images)
+
+
+def test_a_height_below_one_is_refused(wells):
+    with pytest.raises(ValueError, match="height of 0"):
+        SectionDataset(wells, 0)
+
+
+@pytest.mark.parametrize("shape", [(0, 36), (36, 1), (36,), (2, 36, 36)])
+def test_what_cannot_be_a_well_is_refused(shape):
+    with pytest.raises(ValueError, match="at least 1 row and 2 columns"):
+        SectionDataset({3: (torch.zeros(shape), torch.zeros(shape))}, 36)
+
+
+def test_a_mask_of_another_shape_and_no_well_at_all_are_refused():
+    with pytest.raises(ValueError, match=r"like the image, \(36, 36\), found \(72, 36\)"):
+        SectionDataset({3: (torch.zeros(36, 36), torch.zeros(72, 36))}, 36)
+    with pytest.raises(ValueError, match="at least one well"):
+        SectionDataset({}, 36)
+
+
+def test_unknown_pixels_change_neither_loss_nor_counts(wells):
+    torch.manual_seed(0)
+    model = torch.nn.Conv2d(1, 1, 1)
+    image, mask = wells[3]
+    known = [(image[None, None], mask[None, None])]
+    half_unknown = mask.clone()
+    half_unknown[90:] = torch.nan
+    other = image.clone()
+    other[90:] = 7
+    loss_fn = torch.nn.functional.binary_cross_entropy_with_logits
+    loss, counts = evaluate(model, [(other[None, None], half_unknown[None, None])], loss_fn)
+    expected, expected_counts = evaluate(model, [tuple(part[:, :, :90] for part in known[0])], loss_fn)
+    assert loss == pytest.approx(expected / 2, rel=1e-5)  # the mean is over all pixels
+    assert torch.equal(counts, expected_counts)
+
+
+def test_fit_trains_on_whole_wells_and_the_model_loads(wells, tmp_path):
+    config = Config(runs_dir=tmp_path, batch_size=4, picture_every=1)
+    run = start_run("well_resunet", config, width=2)
+    train = SectionDataset({3: wells[3]}, 72, well_transform(config), moving=True)
+    val = SectionDataset(wells, 72, well_transform(config))
+    loaders = SectionLoader(train, 4, shuffle=True), SectionLoader(val, 4, shuffle=False)
+    history = fit(run, *loaders, epochs=2)
+    assert history["train_loss"].iloc[1] < history["train_loss"].iloc[0]
+    assert len(read_scalars(run.folder)) == 2
+    model, _ = load_model(run.last_path)
+    weights = model.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in run.model.state_dict().items())
