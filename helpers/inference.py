@@ -1,4 +1,7 @@
-"""From images to probabilities and masks."""
+"""From images to probabilities, masks, and the challenge's submission.
+
+python -m helpers.inference runs/.../last_<timestamp>.pt path/to/X_test/images y_test.csv
+"""
 
 import argparse
 import re

@@ -182,9 +182,10 @@ def fit(
     (`helpers.runs.resume_run`) and ends as if it had not been.
 
     What is random follows from the run's own state, not from what else was drawn between two calls, nor from
-    who used the training loader before. On a CPU the same seed, versions and number of threads give the same
-    bits. On a GPU cuDNN is asked for deterministic algorithms, but some operations have none there (the
-    backward pass of bilinear interpolation, for one), so the last digits may differ from run to run.
+    who used the training loader before. On CPUs of one kind the same seed, versions and number of threads
+    give the same bits; elsewhere roundings differ, and training enlarges them. On a GPU cuDNN is asked for
+    deterministic algorithms, but some operations have none there (the backward pass of bilinear
+    interpolation, for one), so the last digits may differ from run to run.
 
     Where torchrun has started several processes, each trains on its share of every batch, and the loss curve
     is that of one process but for rounding and for each process's own dropout, stochastic depth included. A
