@@ -40,7 +40,7 @@ outputs: $(VENV)/installed ## renew the outputs of the committed notebooks, on t
 	$(BIN)/jupytext --quiet --sync notebooks/*.ipynb
 
 test: $(VENV)/installed lint ## run all tests and compare the notebooks' outputs (simulated wells)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --nbval --numprocesses logical --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --nbval --numprocesses logical --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed ## check style and imports
 	$(BIN)/ruff check .

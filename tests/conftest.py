@@ -12,9 +12,16 @@ REAL_DATA = pytest.StashKey[str]()
 
 def pytest_configure(config):
     """Notebooks are compared with their committed outputs, which were made on the simulated wells."""
-    config.stash[REAL_DATA] = os.environ.get("CORROSEG_DATA", "")
+    # A worker of pytest-xdist inherits the environment as it is set below
+    given = getattr(config, "workerinput", {}).get("real_data", os.environ.get("CORROSEG_DATA", ""))
+    config.stash[REAL_DATA] = given
     os.environ["CORROSEG_DATA"] = "simulated"
     os.environ["TQDM_DISABLE"] = "1"  # how often a bar is drawn depends on the machine
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist there are no workers
+def pytest_configure_node(node):
+    node.workerinput["real_data"] = node.config.stash[REAL_DATA]
 
 
 @pytest.fixture(scope="session")
