@@ -86,12 +86,12 @@ def test_every_parameter_gets_a_gradient(name):
 
 
 @every_model
-def test_each_architecture_can_learn_eight_patches_by_heart(name, simulated):
+def test_each_architecture_can_learn_four_patches_by_heart(name, simulated):
     """From scratch, without dropout's help or hindrance: Dice over 0.9 on what it was shown."""
     _, y, images = simulated
-    chosen = y.index[np.flatnonzero(y.sum(axis=1) > 80)[::12][:8]]
+    chosen = y.index[np.flatnonzero(y.sum(axis=1) > 80)[::24][:4]]
     dataset = SegmentationDataset.from_frames(y.loc[chosen], images.loc[chosen], eval_transform())
-    batch = [dataset.__getitems__(range(8))]
+    batch = [dataset.__getitems__(range(4))]
     model = new(name, **({"dropout": 0.0} if name in OURS else {}))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for step in range(600):
