@@ -115,7 +115,7 @@ print_versions()
 # %%
 config = Config()
 pd.options.display.max_colwidth = 80
-trials, epochs = 4, 3  # of the live study
+trials, epochs = 4, 2  # of the live study
 # The real wells have ten times as many patches: take each tenth
 every = 1 if data.simulated else 10
 
