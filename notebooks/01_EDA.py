@@ -446,7 +446,7 @@ eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 # Bars are means of three seeds, dots the seeds; simulated wells, 10,000 patches shown to each model. Split at random the model
 # promises a Dice of 0.71 or 0.72, and keeps 0.63 or 0.60: a gap of about 0.1, outside the spread of the seeds. Keeping
 # twins together does not help, since the patches above and below show the same groove. Split by wells it promises no
-# more than is true, rather less, and with more spread: a few wells are a thin jury. The models themselves are not better
+# more than is true, rather less, and with more spread: a few wells are little to judge by. The models themselves are not better
 # for it, rather a little worse, perhaps since they learn from fewer wells: 0.59 on unseen wells against 0.63. What differs most is what one
 # believes of them.
 #
@@ -463,7 +463,7 @@ eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 # | wells | 0.726 | 0.741 | −0.015 |
 #
 # There two thirds of the published gap would be the leak. Agreement with silver labels is not the challenge's score; but the same
-# network, data and jury stand in all three rows, and only the split differs. One seed: what varies most is the group of wells (truth
+# network, data and unseen wells stand in all three rows, and only the split differs. One seed: what varies most is the group of wells (truth
 # 0.51 where well 3 is left out, 0.88 where well 13 is), in all three rows alike.
 
 # %% [markdown]
@@ -512,7 +512,7 @@ ranking.dropna().query("gap < 0.05").head(5).round(3)
 # By balance the reviewer's split is in the best hundredth. By difficulty four splits in five are more even: the
 # validation part is nearly all well 3, one of the hardest, and the test part mostly well 2, the easiest. So whoever chooses a
 # model by this validation part chooses it for its luck with faint grooves, as notebook 04 will show. The table has
-# splits that are nearly as balanced and far more even; a jury of several folds by well is better still. We keep the
+# splits that are nearly as balanced and far more even; several folds by well are better still. We keep the
 # reviewer's split, so that figures can be compared, and read its validation loss with care.
 #
 # On the **real images** (`CORROSEG_DATA=… python experiments/difficulty.py --budget 10000 --seeds 1`, silver labels, seed 0) the
