@@ -63,6 +63,7 @@ class Config:
     # Training
     batch_size: int = 16
     learning_rate: float = 1e-3
+    weight_decay: float = 0.0  # decoupled from the gradient, as in AdamW; 0 is plain Adam
     dropout: float = 0.1
     threshold: float = 0.5  # a pixel is a groove from this probability on
     schedule: str = "cosine"  # of the learning rate within a call of fit, or "constant"
