@@ -30,7 +30,8 @@ from helpers.runs import Run, unsaved_run
 from helpers.studies.folds import Fold, training_loader
 from helpers.training import train
 from helpers.transforms import well_transform
-from helpers.wells import patches_of_wells, well_from_frame, wells_of
+from helpers.wells import well_from_frame, wells_of
+from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import SectionDataset, SectionLoader, Wells, assemble_wells
 

@@ -253,4 +253,3 @@ def _check(y: pd.DataFrame, images: pd.DataFrame) -> None:
             "Masks and images must be in the same order. "
             f"Row {first} is {y.index[first]} in the masks, {images.index[first]} in the images."
         )
-

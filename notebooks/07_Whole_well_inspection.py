@@ -94,8 +94,9 @@ from helpers.studies.learning_curves import summary
 from helpers.synthetic import simulate_sound_wall
 from helpers.training import fit
 from helpers.transforms import eval_transform, well_transform
-from helpers.wells import cut_well, missing_patches, patches_of_wells, well_from_frame
+from helpers.wells import cut_well, well_from_frame
 from helpers.whole_wells import plots as well_plots
+from helpers.whole_wells.geometry import missing_patches, patches_of_wells
 from helpers.whole_wells.prediction import predict_rows, predict_well, predict_well_by_patches
 from helpers.whole_wells.probability_of_detection import (
     calls,
