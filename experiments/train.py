@@ -8,6 +8,9 @@ A run that was killed goes on with `--resume FOLDER`, a finished one gets more e
 """
 
 import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch.distributed as dist
@@ -17,7 +20,7 @@ from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import find_data
 from helpers.dataset import data_preparation_pipeline
-from helpers.devices import best_device, first_goes_ahead, join_processes, process_rank
+from helpers.devices import best_device, join_processes, process_count, process_rank
 from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.models import ARCHITECTURES
@@ -55,6 +58,17 @@ def main() -> None:
         print(f"Saved in {run.folder}")
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+@contextmanager
+def first_goes_ahead() -> Iterator[None]:
+    """The first process of each machine goes through the block, then the others, which find what it made."""
+    follows = process_count() > 1 and int(os.environ["LOCAL_RANK"]) > 0
+    if follows:
+        dist.barrier()
+    yield
+    if process_count() > 1 and not follows:
+        dist.barrier()
 
 
 def read_arguments() -> argparse.Namespace:

@@ -4,8 +4,6 @@ Only a split by wells keeps near-copies apart: in eight wells two patches are th
 columns of the same rows, and most other patches touch a neighbour that shows the same groove.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -74,44 +72,6 @@ def split_by_wells(
                 f"but y has patches of wells {sorted(set(wells))} only."
             )
     return tuple(y[part == name].copy() for name in PARTS)
-
-
-def well_folds(
-    y: pd.DataFrame, count: int = 3, wells: Sequence[int] | None = None, config: Config = Config()
-) -> list[tuple[int, ...]]:
-    """Share the training and validation wells out among `count` folds of about equal size.
-
-    Every choice of the project is made by these: each fold is left out once, and judges a model of the
-    others. Wells without a groove are dealt out first, so that no fold has more than its share of them; then
-    each well, the largest first, goes to the fold with the fewest patches. Test wells are in no fold.
-
-    Parameters
-    ----------
-    y : (n, 1296) masks of these wells; rows of other wells are passed over.
-    wells : which to share out, by default the config's training and validation wells.
-
-    Raises
-    ------
-    DataError : there are fewer wells with a groove than folds.
-
-    >>> well_folds(y)  # doctest: +SKIP
-    [(7, 9, 11), (3, 6, 10), (1, 8, 12, 13, 14)]
-    """
-    wells = config.train_wells + config.val_wells if wells is None else wells
-    of_rows = wells_of(y)
-    table = pd.DataFrame({"well": of_rows, "corroded": y.to_numpy().any(axis=1)})
-    table = table[table["well"].isin(wells)].groupby("well")["corroded"].agg(["size", "any"])
-    if table["any"].sum() < count:
-        raise DataError(
-            f"{count} folds need as many wells with a groove to judge by, found "
-            f"{table.index[table['any']].tolist()}."
-        )
-    folds, sizes = [[] for _ in range(count)], np.zeros(count, int)
-    for well, row in table.sort_values(["any", "size"], ascending=[True, False]).iterrows():
-        smallest = sizes.argmin()
-        folds[smallest].append(well)
-        sizes[smallest] += row["size"]
-    return [tuple(sorted(fold)) for fold in folds]
 
 
 def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:

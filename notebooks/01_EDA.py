@@ -177,7 +177,7 @@ ratios = corroded_ratios_per_well(y_train)
 ratios.round(2)
 
 # %%
-plots.show_bars_per_well(ratios)
+eda_plots.show_bars_per_well(ratios)
 
 # %% [markdown]
 # Wells 9 and 10 have no groove at all. In the others a groove runs through most patches, yet covers at most a
@@ -200,7 +200,7 @@ for share, value in zip(config.quantiles, np.quantile(pixels, config.quantiles),
 # 0.01 of zero: the value is the *deviation* of the wall thickness from its mean, negative where metal is lost.
 
 # %%
-plots.show_histogram(pixels[usable_pixels(pixels, config)])
+eda_plots.show_histogram(pixels[usable_pixels(pixels, config)])
 
 # %% [markdown]
 # On a logarithmic scale both tails are long: grooves and collars to the left, collars and false echoes to the
@@ -255,7 +255,7 @@ published_and_here(
 )
 
 # %%
-plots.show_unusable_pixels(outliers.to_numpy(), config)
+eda_plots.show_unusable_pixels(outliers.to_numpy(), config)
 
 # %% [markdown]
 # The rule follows from the curve: patches with 200 unusable pixels or more are dropped, in the rest each unusable
@@ -401,7 +401,7 @@ print(
 usable = images_train.where(usable_pixels(images_train, config))
 pair = [patch_name(7, 40), patch_name(7, 41)]
 even, odd = usable.loc[pair].to_numpy().reshape(2, 36, 36)
-plots.show_twins(even, odd, pair)
+eda_plots.show_twins(even, odd, pair)
 
 # %% [markdown]
 # In the other wells patch p+1 continues patch p downwards. `helpers.wells` puts them together, and cuts them again to the
@@ -629,7 +629,7 @@ chosen = {
     "typical groove": by_depth[len(by_depth) // 2],
     "deepest groove": by_depth[0],
 }
-plots.show_grey_patches(
+eda_plots.show_grey_patches(
     np.stack([picture[patch] for patch in chosen.values() for picture in pictures.values()]),
     [f"{kind}\n{name}" for kind in chosen for name in pictures],
     columns=len(pictures),

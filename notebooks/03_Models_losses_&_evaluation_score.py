@@ -154,7 +154,7 @@ titles = [
     for name, row in work.iterrows()
 ]
 traces = [trace_shapes(model) for model in models.values()]
-plots.show_architectures(dict(zip(titles, traces, strict=True)))
+study_plots.show_architectures(dict(zip(titles, traces, strict=True)))
 
 # %% [markdown]
 # The reviewed Attention U-Net gave the result of its second bottleneck convolution to a name that was never used. Nothing
@@ -492,7 +492,7 @@ summary(after_seconds, ["model"], [*SCORES, "epoch"])
 # The way there. Lines are means of three seeds, bands go from the worst to the best:
 
 # %%
-plots.show_learning_curves(
+study_plots.show_learning_curves(
     plain, "model", {"val_dice": "Dice, validation wells", "test_dice": "Dice, test wells"}
 )
 
@@ -531,7 +531,7 @@ summary(at_epoch(three, EPOCHS), ["loss", "model"], columns)
 summary(at_time(three, SECONDS, RUN), ["loss", "model"], columns)
 
 # %%
-plots.show_learning_curves(
+study_plots.show_learning_curves(
     three[three["model"] == "unet"],
     "loss",
     {"val_dice": "Dice, validation wells", "test_dice": "Dice, test wells"},

@@ -1,11 +1,74 @@
 """Figures of notebook 01's studies. Each function shows its figure and returns nothing."""
 
+import math
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from helpers.plots import BLUE, ORANGE
+from helpers.config import Config
+from helpers.plots import BLUE, ORANGE, THICKNESS_LABEL, add_colour_bar, draw_thickness
+
+
+def show_bars_per_well(table: pd.DataFrame) -> None:
+    """One panel of bars per column of `table`, whose index is the well number."""
+    figure, axes = plt.subplots(1, table.shape[1], figsize=(5.2 * table.shape[1], 3.2), squeeze=False)
+    for axis, column in zip(axes[0], table, strict=True):
+        axis.bar(table.index.astype(str), table[column], color=BLUE)
+        axis.set(title=column, xlabel="well", ylabel=column)
+    plt.show()
+
+
+def show_histogram(values: np.ndarray) -> None:
+    """How often each thickness occurs in `values` (any shape, finite)."""
+    plt.figure(figsize=(7, 3.2))
+    plt.hist(values.ravel(), bins=120, color=BLUE, log=True)
+    plt.xlabel(THICKNESS_LABEL.replace("\n", " "))
+    plt.ylabel("pixels")
+    plt.title("Distribution of thickness")
+    plt.show()
+
+
+def show_unusable_pixels(counts: np.ndarray, config: Config = Config()) -> None:
+    """How many patches have at least so many unusable pixels: `counts` (n,), one count per patch."""
+    counts = np.sort(counts[counts > 0])
+    plt.figure(figsize=(7, 3.2))
+    plt.step(counts, np.arange(len(counts), 0, -1), where="pre", color=BLUE)
+    plt.axvline(
+        config.ruined_pixels, color=ORANGE, linestyle="--", label=f"dropped from {config.ruined_pixels} on"
+    )
+    plt.xscale("log")
+    plt.xlabel("unusable pixels in a patch (of 1,296)")
+    plt.ylabel("patches with at least so many")
+    plt.title("Few patches are ruined, most lack a pixel or two")
+    plt.legend()
+    plt.show()
+
+
+def show_grey_patches(images: np.ndarray, titles: Sequence[str], columns: int = 6) -> None:
+    """A grid of 8-bit pictures, (n, H, W), black 0 and white 255."""
+    rows = math.ceil(len(images) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.25 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        picture = axis.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axis.set_title(title, fontsize=9)
+    figure.colorbar(picture, ax=axes, shrink=0.7, pad=0.01).set_label("grey value", fontsize=9)
+    plt.show()
+
+
+def show_twins(even: np.ndarray, odd: np.ndarray, titles: Sequence[str]) -> None:
+    """Two patches 2k and 2k+1, (36, 36) each, and the block of 36 x 72 that they give interleaved."""
+    block = np.stack([even, odd], axis=-1).reshape(len(even), -1)
+    figure, axes = plt.subplots(1, 3, figsize=(10, 2.9), width_ratios=[1, 1, 2])
+    for axis, image, title in zip(axes, (even, odd, block), (*titles, "interleaved"), strict=True):
+        picture = draw_thickness(axis, image)
+        axis.set(title=title, xlabel="column", ylabel="row")
+    add_colour_bar(figure, picture, axes)
+    plt.show()
 
 
 def show_leak(results: pd.DataFrame) -> None:

@@ -13,8 +13,7 @@ from cleanlab.segmentation.rank import get_label_quality_scores
 from helpers.config import PATCH_SIZE, Config
 from helpers.labels.ribbons import find_holes
 from helpers.metrics import count_pixels, dice_from_counts, iou_from_counts
-from helpers.split import well_folds
-from helpers.studies.folds import probabilities_on, train_on
+from helpers.studies.folds import probabilities_on, train_on, well_folds
 from helpers.wells import block_of, well_from_frame, wells_of
 
 RANKINGS = ("cleanlab, softmin", "cleanlab, pixels flagged", "cross-entropy", "1 - Dice", "random")
@@ -31,7 +30,7 @@ def unseen_probabilities(
 ) -> pd.DataFrame:
     """Groove probability of every pixel by a model that has not seen the pixel's well.
 
-    The wells of `y` are shared out among folds (`helpers.split.well_folds`); for each a baseline U-Net is
+    The wells of `y` are shared out among folds (`well_folds`); for each a baseline U-Net is
     trained on the others.
 
     Parameters

@@ -3,6 +3,7 @@
 Run k of a study leaves out fold k, and k is also its seed: three runs differ in wells and in seed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from helpers.config import Config
 from helpers.dataset import BatchLoader, SegmentationDataset, Transform
+from helpers.files import DataError
 from helpers.inference import predict_pixels, predict_probabilities
 from helpers.metrics import (
     boundary_f1_from_counts,
@@ -23,7 +25,6 @@ from helpers.metrics import (
 )
 from helpers.preprocess import PreprocessData
 from helpers.runs import unsaved_run
-from helpers.split import well_folds
 from helpers.training import train
 from helpers.transforms import eval_transform, flip_transform
 from helpers.wells import wells_of
@@ -56,7 +57,7 @@ class Fold:
 def make_folds(
     y: pd.DataFrame, images: pd.DataFrame, count: int = 3, config: Config = Config()
 ) -> list[Fold]:
-    """The folds of `helpers.split.well_folds`; test wells are neither trained on nor left out.
+    """The folds of `well_folds`; test wells are neither trained on nor left out.
 
     Parameters
     ----------
@@ -182,3 +183,41 @@ def paired_differences(
     mean, count = differences.mean(), len(differences)
     half = differences.sem() * student.ppf((1 + confidence) / 2, max(1, count - 1))  # NaN for one pair
     return pd.DataFrame({"difference": mean, "low": mean - half, "high": mean + half})
+
+
+def well_folds(
+    y: pd.DataFrame, count: int = 3, wells: Sequence[int] | None = None, config: Config = Config()
+) -> list[tuple[int, ...]]:
+    """Share the training and validation wells out among `count` folds of about equal size.
+
+    Every choice of the project is made by these: each fold is left out once, and judges a model of the
+    others. Wells without a groove are dealt out first, so that no fold has more than its share of them; then
+    each well, the largest first, goes to the fold with the fewest patches. Test wells are in no fold.
+
+    Parameters
+    ----------
+    y : (n, 1296) masks of these wells; rows of other wells are passed over.
+    wells : which to share out, by default the config's training and validation wells.
+
+    Raises
+    ------
+    DataError : there are fewer wells with a groove than folds.
+
+    >>> well_folds(y)  # doctest: +SKIP
+    [(7, 9, 11), (3, 6, 10), (1, 8, 12, 13, 14)]
+    """
+    wells = config.train_wells + config.val_wells if wells is None else wells
+    of_rows = wells_of(y)
+    table = pd.DataFrame({"well": of_rows, "corroded": y.to_numpy().any(axis=1)})
+    table = table[table["well"].isin(wells)].groupby("well")["corroded"].agg(["size", "any"])
+    if table["any"].sum() < count:
+        raise DataError(
+            f"{count} folds need as many wells with a groove to judge by, found "
+            f"{table.index[table['any']].tolist()}."
+        )
+    folds, sizes = [[] for _ in range(count)], np.zeros(count, int)
+    for well, row in table.sort_values(["any", "size"], ascending=[True, False]).iterrows():
+        smallest = sizes.argmin()
+        folds[smallest].append(well)
+        sizes[smallest] += row["size"]
+    return [tuple(sorted(fold)) for fold in folds]

@@ -5,7 +5,10 @@ import math
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+import seaborn as sns
+from matplotlib.colors import LogNorm
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from optuna.distributions import CategoricalDistribution
 
 from helpers.plots import BLUE, ORANGE
@@ -162,3 +165,76 @@ def _draw_trials(axis, x, values: pd.Series, table: pd.DataFrame) -> None:
 
 def _label(name: str) -> str:
     return name.replace("_", " ")
+
+
+# ---------------------------------------------------------------- architectures and learning curves
+
+
+def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+    """What each network makes of one image, step by step, from left to right.
+
+    A box is as high as its features have rows; its colour says how many channels. Steps that leave the shape
+    as it was are drawn as one. Tokens of a transformer are drawn as the square that they would fill.
+
+    Parameters
+    ----------
+    traces : title -> names and shapes, from `learning_curves.trace_shapes`.
+    """
+    rows = math.ceil(len(traces) / 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(12, 2.4 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    norm, colours = LogNorm(1, 2048), plt.get_cmap("viridis_r")
+    for axis, (title, trace) in zip(axes.flat, traces.items(), strict=False):
+        shapes = [shape for _, shape in trace]
+        steps = [shape for i, shape in enumerate(shapes) if i == 0 or shape != shapes[i - 1]]
+        sides = [shape[1] if len(shape) == 3 else math.sqrt(shape[0]) for shape in steps]
+        tallest = max(sides)
+        for place, (shape, side) in enumerate(zip(steps, sides, strict=True)):
+            channels = shape[0] if len(shape) == 3 else shape[1]
+            box = Rectangle((place - 0.35, -side / 2), 0.7, side, color=colours(norm(channels)))
+            axis.add_patch(box)
+            size = str(shape[1]) if len(shape) == 3 else f"{shape[0]} tokens"
+            crowded = {"ha": "center", "fontsize": 10 if len(steps) < 12 else 8}
+            axis.text(place, side / 2 + 0.02 * tallest, channels, va="bottom", **crowded)
+            axis.text(place, -side / 2 - 0.02 * tallest, size, va="top", color="0.35", **crowded)
+        axis.set(xlim=(-0.8, max(len(steps), 6) - 0.2), ylim=(-0.62 * tallest, 0.62 * tallest), title=title)
+    scale = figure.colorbar(
+        plt.cm.ScalarMappable(norm, colours), ax=axes, shrink=0.4, pad=0.01, format=ScalarFormatter()
+    )
+    scale.set_label("channels (above each box; below it: rows)")
+    plt.show()
+
+
+def show_learning_curves(curves: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
+    """Scores on unseen wells over epochs (above) and over seconds of training (below).
+
+    Lines are means over seeds, bands go from the worst seed to the best.
+
+    Parameters
+    ----------
+    curves : rows of experiments/compare.py, or of `learning_curves` with a "seed".
+    by : column whose values are drawn as lines of their own.
+    scores : columns to draw -> how to label them; one column of panels each.
+    """
+    names = list(curves[by].unique())
+    last = curves.groupby([by, "seed"])["epoch"].max().groupby(by).min()  # that all seeds have reached
+    figure, axes = plt.subplots(2, len(scores), figsize=(5.4 * len(scores), 7), squeeze=False)
+    for name, colour in zip(names, sns.color_palette("tab10", len(names)), strict=True):
+        epochs = curves[(curves[by] == name) & (curves["epoch"] <= last[name])].groupby("epoch")
+        seconds = epochs["train_seconds"].mean()
+        for (upper, lower), score in zip(axes.T, scores, strict=True):
+            mean, low, high = epochs[score].mean(), epochs[score].min(), epochs[score].max()
+            for axis, x, n in ((upper, epochs["epoch"].first(), last.min()), (lower, seconds, last[name])):
+                axis.plot(x.head(n), mean.head(n), marker=".", color=colour, label=name)
+                axis.fill_between(x.head(n), low.head(n), high.head(n), color=colour, alpha=0.1)
+    for (upper, lower), label in zip(axes.T, scores.values(), strict=True):
+        upper.set(xlabel="epoch", ylabel=label, ylim=(0, 1))
+        lower.set(
+            xlabel="seconds of training, on a logarithmic scale", ylabel=label, ylim=(0, 1), xscale="log"
+        )
+        lower.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        lower.xaxis.set_major_formatter(ScalarFormatter())
+        lower.xaxis.set_minor_formatter(NullFormatter())
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title=by)
+    plt.show()
