@@ -90,8 +90,8 @@ from helpers.metrics import count_pixels, iou, scores_per_well, summarise
 from helpers.notebook import print_versions
 from helpers.patch_files import COLUMNS, read_labels
 from helpers.runs import resume_run, start_run
+from helpers.studies.uncertainty import bootstrap
 from helpers.training import fit
-from helpers.uncertainty import bootstrap
 from helpers.wells import well_from_frame
 
 print_versions()
@@ -303,7 +303,7 @@ thresholds.loc[[config.threshold, chosen]].round(3)
 # Another stretch of the same wells would give another score. The bootstrap draws blocks of ten patches' depth within each well (neighbours
 # show the same groove, so single patches are no independent draws) and scores each draw. How much the draws differ is the standard
 # error; with so few blocks 95 % takes more than two of them, as Student's t says, with as many degrees of freedom as there are blocks
-# less wells ([helpers/uncertainty.py](../helpers/uncertainty.py)). A simulation with eight blocks, in the tests, checks that such
+# less wells ([helpers/studies/uncertainty.py](../helpers/studies/uncertainty.py)). A simulation with eight blocks, in the tests, checks that such
 # intervals hold the true score about as often as they say.
 
 # %% tags=["nbval-ignore-output"]
