@@ -23,10 +23,9 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from helpers.config import Config
-from helpers.data import DataSource, find_data, load_data
+from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
 from helpers.files import check_output
-from helpers.patch_files import read_labels
 from helpers.studies.folds import Fold, make_folds
 from helpers.wells import parse_name, wells_of
 

@@ -12,6 +12,7 @@ from common import Results, judge_of, load_folds, parse_arguments, run_from_comm
 from torch import Tensor
 from tqdm import tqdm
 
+from helpers.data import read_labels
 from helpers.labels.quality import (
     known_defects,
     label_issues,
@@ -21,7 +22,6 @@ from helpers.labels.quality import (
 )
 from helpers.losses import LOSSES, bce
 from helpers.metrics import count_pixels, summarise
-from helpers.patch_files import read_labels
 from helpers.studies.folds import predict_masks, train_on
 
 SHARE = 0.1  # of the training patches that are suspected

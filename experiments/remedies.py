@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from helpers.data import DataSource
+from helpers.data import COLUMNS, DataSource
 from helpers.dataset import SegmentationDataset
 from helpers.labels.errors import count_kinds, groove_cases
 from helpers.labels.places import score_zones, zones_of_well
 from helpers.metrics import count_pixels, summarise
-from helpers.patch_files import COLUMNS
 from helpers.studies.folds import Fold, predict_masks, train_on
 from helpers.transforms import BatchTransform, Brightness, flip_transform
 from helpers.wells import well_from_frame

@@ -16,8 +16,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import load_data
-from helpers.patch_files import read_images, read_labels
+from helpers.data import load_data, read_images, read_labels
 from helpers.preprocess import PreprocessData, repair_pixels
 from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
 from helpers.transforms import EachSample, Scale, eval_transform, flip_transform, to_tensors

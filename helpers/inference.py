@@ -17,11 +17,10 @@ from torch.utils.data import DataLoader
 
 from helpers.checkpoint import load_model
 from helpers.config import Config
-from helpers.data import warn_of_other_units
+from helpers.data import COLUMNS, read_images, warn_of_other_units, write_csv
 from helpers.dataset import as_images
 from helpers.files import DataError, check_output, reason_of, sorted_names
 from helpers.metrics import count_pixels, summarise
-from helpers.patch_files import COLUMNS, read_images, write_csv
 from helpers.preprocess import repair_pixels
 
 

@@ -14,9 +14,8 @@ from sklearn import config_context
 from sklearn.cluster import DBSCAN
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import check_same_patches
+from helpers.data import COLUMNS, check_same_patches
 from helpers.files import DataError
-from helpers.patch_files import COLUMNS
 from helpers.wells import wells_of
 
 PIXELS = PATCH_SIZE * PATCH_SIZE

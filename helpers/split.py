@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
+from helpers.data import write_csv
 from helpers.files import DataError
-from helpers.patch_files import write_csv
 from helpers.wells import wells_of
 
 PARTS = ("train", "val", "test")

@@ -92,7 +92,7 @@ from sklearn.decomposition import PCA
 
 from helpers import plots
 from helpers.config import Config
-from helpers.data import get_patches_per_well, load_data
+from helpers.data import get_patches_per_well, load_data, read_labels
 from helpers.eda import plots as eda_plots
 from helpers.eda.enhancement import bilateral, clahe, compare_enhancements, naive_uint8, to_uint8
 from helpers.eda.outliers import compare_detectors, hotelling_t2_and_q, overlap, spe_counts
@@ -107,7 +107,6 @@ from helpers.eda.tables import (
     well_features,
 )
 from helpers.notebook import print_versions
-from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData, dbscan_outliers, spe_outliers, usable_pixels
 from helpers.split import split_balance, split_by_wells
 from helpers.studies import plots as study_plots

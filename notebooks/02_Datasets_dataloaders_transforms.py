@@ -79,12 +79,11 @@ import torch
 
 from helpers import plots, transforms
 from helpers.config import Config
-from helpers.data import get_patches_per_well, load_data
+from helpers.data import find_images, get_patches_per_well, load_data
 from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
 from helpers.inference import as_patches
 from helpers.metrics import count_pixels, dice, summarise
 from helpers.notebook import print_versions, seed_everything
-from helpers.patch_files import find_images
 from helpers.preprocess import PreprocessData
 from helpers.split import split_by_wells, split_y_to_train_val_test
 from helpers.wells import parse_name

@@ -84,11 +84,11 @@ from helpers import plots
 from helpers.board import read_scalars
 from helpers.checkpoint import load_model
 from helpers.config import Config
+from helpers.data import COLUMNS, read_labels
 from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.inference import as_patches, predict_probabilities, threshold_curve
 from helpers.metrics import count_pixels, iou, scores_per_well, summarise
 from helpers.notebook import print_versions
-from helpers.patch_files import COLUMNS, read_labels
 from helpers.runs import resume_run, start_run
 from helpers.studies.uncertainty import bootstrap
 from helpers.training import fit

@@ -83,11 +83,10 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import load_data, read_labels
 from helpers.dataset import as_images
 from helpers.files import DataError
 from helpers.notebook import print_versions
-from helpers.patch_files import read_labels
 from helpers.studies import plots as study_plots
 from helpers.studies.final_evaluation import (
     gain,

@@ -86,7 +86,7 @@ from sklearn.metrics import roc_auc_score
 
 from helpers import plots
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import load_data, read_labels
 from helpers.dataset import as_images
 from helpers.inference import threshold_curve
 from helpers.labels import plots as label_plots
@@ -111,7 +111,6 @@ from helpers.labels.quality import (
 )
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.notebook import print_versions
-from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData
 from helpers.studies import plots as study_plots
 from helpers.studies.held_out import WELL_FOLDS, probabilities_on, train_on

@@ -82,12 +82,11 @@ import torch
 
 from helpers import plots
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.inference import predict_folder
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.notebook import print_versions
-from helpers.patch_files import COLUMNS, find_images, read_labels, write_csv
 from helpers.runs import start_run
 from helpers.studies import plots as study_plots
 from helpers.studies.learning_curves import summary

@@ -12,8 +12,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.metrics import silhouette_score
 
 from helpers.config import Config
-from helpers.data import load_data
-from helpers.patch_files import find_labels
+from helpers.data import find_labels, load_data
 from helpers.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers
 from helpers.split import split_by_wells
 from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, wells_of

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from helpers.config import Config
+from helpers.data import COLUMNS, read_labels
 from helpers.files import DataError
-from helpers.patch_files import COLUMNS, read_labels
 from helpers.split import split_balance, split_by_wells, split_y_to_train_val_test
 from helpers.wells import patch_name
 

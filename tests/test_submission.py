@@ -11,9 +11,9 @@ from torch import nn
 
 from helpers.checkpoint import load_model
 from helpers.config import Config
+from helpers.data import COLUMNS, read_labels
 from helpers.files import DataError
 from helpers.inference import main, predict_folder
-from helpers.patch_files import COLUMNS, read_labels
 from helpers.runs import save_best, start_run
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.data import COLUMNS
 from helpers.eda.plots import leak_summary
 from helpers.eda.split_choice import rank_splits
-from helpers.patch_files import COLUMNS
 from helpers.split import split_balance, split_y_to_train_val_test
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from remedies import FadeGrooves
 
+from helpers.data import COLUMNS
 from helpers.labels.calibration import (
     calibration_per_well,
     expected_calibration_error,
@@ -23,7 +24,6 @@ from helpers.labels.places import (
     unusable_pixels,
     zones_of_well,
 )
-from helpers.patch_files import COLUMNS
 from helpers.preprocess import PreprocessData
 from helpers.synthetic import RECIPES, _collar_rows
 from helpers.transforms import to_tensors

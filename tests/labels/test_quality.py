@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labels import bootstrapped_bce
 
+from helpers.data import COLUMNS
 from helpers.labels.annotators import annotator_styles, label_style, style_of_patches
 from helpers.labels.defects import (
     defects_per_patch,
@@ -27,7 +28,6 @@ from helpers.labels.quality import (
 from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
 from helpers.losses import bce
 from helpers.models import build_model
-from helpers.patch_files import COLUMNS
 from helpers.studies.held_out import probabilities_on
 from helpers.wells import block_of, cut_well, patch_name
 

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import t
 
 from helpers.config import Config
+from helpers.data import COLUMNS
 from helpers.files import DataError
-from helpers.patch_files import COLUMNS
 from helpers.studies.final_evaluation import gain, note_scores, open_test_wells, read_record, verdict
 from helpers.wells import ALL_WELLS, patch_name
 

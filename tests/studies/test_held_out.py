@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 import torch
 
+from helpers.data import COLUMNS
 from helpers.metrics import summarise
-from helpers.patch_files import COLUMNS
 from helpers.studies.held_out import WELL_FOLDS, FlippedBatches, counts_on, hold_out, train_on
 from helpers.wells import ALL_WELLS, parse_name, patch_name, wells_of
 

@@ -13,9 +13,9 @@ from optuna.pruners import MedianPruner, ThresholdPruner
 from optuna.trial import TrialState
 
 from helpers.config import PROJECT_ROOT, Config
+from helpers.data import COLUMNS
 from helpers.files import DataError
 from helpers.models import build_model
-from helpers.patch_files import COLUMNS
 from helpers.studies.hyperparameters import (
     SPACE,
     Fold,
