@@ -97,7 +97,7 @@ from helpers.eda import plots as eda_plots
 from helpers.eda.enhancement import bilateral, clahe, compare_enhancements, naive_uint8, to_uint8
 from helpers.eda.outliers import compare_detectors, hotelling_t2_and_q, overlap, spe_counts
 from helpers.eda.refinement import agreement_with_truth, close_symmetric, dilate_2x2, fill_holes
-from helpers.eda.split_choice import rank_splits
+from helpers.eda.split_choice import rank_splits, split_balance
 from helpers.eda.tables import (
     corroded_ratios_per_well,
     patch_statistics,
@@ -108,7 +108,7 @@ from helpers.eda.tables import (
 )
 from helpers.notebook import print_versions
 from helpers.preprocess import PreprocessData, dbscan_outliers, spe_outliers, usable_pixels
-from helpers.split import split_balance, split_by_wells
+from helpers.split import split_by_wells
 from helpers.studies import plots as study_plots
 from helpers.wells import (
     ALL_WELLS,

@@ -399,7 +399,7 @@ pd.DataFrame(
 # ## 7 The challenge's submission
 #
 # The challenge wants the masks of a folder of patches as a CSV: names as given, columns 0 to 1295, of 0 and 1. From the command line it is
-# `python -m helpers.inference MODEL IMAGES CSV`. Every patch gets a mask; what was unusable is repaired as in cleaning and
+# `python experiments/predict.py MODEL IMAGES CSV`. Every patch gets a mask; what was unusable is repaired as in cleaning and
 # reported. Here the patches of the test wells stand for the unlabelled ones:
 
 # %%

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
+from helpers.split import PARTS
 from helpers.wells import wells_of
 
 TARGET_SHARES = (0.7, 0.2, 0.1)  # of the patches, for training, validation and test
@@ -67,3 +68,24 @@ def rank_splits(
             dice = sums["dice"] / sums["weight"]
         table["gap"] = dice.max(axis=0) - dice.min(axis=0)
     return table.sort_values("imbalance", kind="stable", ignore_index=True).rename_axis("rank")
+
+
+def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of the parts: wells, patches and their share, ratios of corroded pixels and patches.
+
+    The ratios are percentages of all pixels, or patches, of the part. A patch is corroded if any of its
+    pixels is.
+    """
+    parts = (y_train, y_val, y_test)
+    total = sum(len(part) for part in parts)
+    rows = [
+        {
+            "wells": ", ".join(map(str, sorted(set(wells_of(part))))),
+            "patches": len(part),
+            "share of patches, %": 100 * len(part) / total,
+            "corroded pixel ratio, %": 100 * part.to_numpy().mean(),
+            "corroded patch ratio, %": 100 * part.to_numpy().any(axis=1).mean(),
+        }
+        for part in parts
+    ]
+    return pd.DataFrame(rows, index=pd.Index(PARTS, name="part"))

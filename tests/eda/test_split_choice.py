@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.config import Config
 from helpers.data import COLUMNS
 from helpers.eda.plots import leak_summary
-from helpers.eda.split_choice import rank_splits
-from helpers.split import split_balance, split_y_to_train_val_test
+from helpers.eda.split_choice import rank_splits, split_balance
+from helpers.split import split_by_wells
+from helpers.wells import patch_name
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def test_the_chosen_split_is_the_config_s(ranking):
 
 def test_imbalance_is_the_largest_deviation_of_the_balance_table(ranking, simulated):
     y = simulated[1]
-    balance = split_balance(*split_y_to_train_val_test(y)).drop(columns=["wells", "patches"])
+    balance = split_balance(*split_by_wells(y)).drop(columns=["wells", "patches"])
     whole = [np.array([70, 20, 10]), 100 * y.to_numpy().mean(), 100 * y.to_numpy().any(axis=1).mean()]
     deviations = [
         np.abs(balance[column] / target - 1).max() for column, target in zip(balance, whole, strict=True)
@@ -72,3 +74,19 @@ def test_the_leak_is_pooled_over_folds_before_dice_is_taken():
         for row in rows
     )
     assert leak_summary(frame).loc[("patch", 0)].tolist() == pytest.approx([0.5, 20 / 30, 0.5 - 20 / 30])
+
+
+def test_split_balance_counts_by_hand():
+    config = Config(train_wells=(1, 6), val_wells=(3,), test_wells=(2,))
+    numbers = {1: 3, 6: 3, 3: 2, 2: 2}
+    names = [patch_name(well, patch) for well, count in numbers.items() for patch in range(count)]
+    y = pd.DataFrame(np.zeros((10, 1296), np.uint8), names, COLUMNS)
+    y.iloc[0, :648] = 1  # half of one of the six training patches
+    y.iloc[6] = 1  # one of two validation patches
+    balance = split_balance(*split_by_wells(y, config))
+    assert balance.index.tolist() == ["train", "val", "test"]
+    assert balance["wells"].tolist() == ["1, 6", "3", "2"]
+    assert balance["patches"].tolist() == [6, 2, 2]
+    np.testing.assert_allclose(balance["share of patches, %"], [60, 20, 20])
+    np.testing.assert_allclose(balance["corroded pixel ratio, %"], [100 / 12, 50, 0])
+    np.testing.assert_allclose(balance["corroded patch ratio, %"], [100 / 6, 50, 0])
