@@ -29,11 +29,8 @@ SPE, CLUSTER = "outside the SPE/DmodX ellipse", "outside the largest DBSCAN clus
 
 
 def usable_pixels(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
-    """Which pixels, of an array of any shape, hold a measurement: finite, and no telemetry outlier; bool."""
-    usable = np.isfinite(pixels)
-    usable &= pixels >= config.outlier_threshold
-    usable &= pixels <= config.upper_outlier_threshold
-    return usable
+    """Which pixels, of an array of any shape, hold a measurement: not missing, no telemetry outlier; bool."""
+    return (pixels >= config.outlier_threshold) & (pixels <= config.upper_outlier_threshold)
 
 
 def unusable_by_kind(pixels: np.ndarray, config: Config = Config()) -> dict[str, np.ndarray]:
