@@ -1,9 +1,9 @@
-"""How long and how fast to train, and which epoch's model to go on with? Notebook 04, section 5.
+"""How long to train, in which steps, and which epoch's model to go on with? Notebook 04, section 7.
 
 Each fold of wells is left out in turn. Of the other wells about a fifth, whole wells, validates; the U-Net is
-trained on the rest for each number of epochs at each learning rate. Four rules choose a model, all without a look at the wells left
-out, which then judge it: the lowest validation loss (R3.9), the best validation Dice, the last epoch, and the
-mean of the weights of the last quarter of the epochs.
+trained on the rest with each number of epochs, batch size and learning rate. Four rules choose a model, all
+without a look at the wells left out, which then judge it: the lowest validation loss (R3.9), the best validation Dice,
+the last epoch, and the mean of the weights of the last quarter of the epochs.
 """
 
 import argparse
@@ -24,7 +24,9 @@ from helpers.studies.folds import Fold, predict_masks, training_loader
 from helpers.training import evaluate, train
 from helpers.transforms import eval_transform
 
-BUDGETS = [(epochs, rate) for rate in (3e-3, 1e-3) for epochs in (5, 10, 20)]
+# epochs, batch size, learning rate: how long, at the config's settings; then other settings
+BUDGETS = [(epochs, 8, 2e-3) for epochs in (5, 10, 20)]
+BUDGETS += [(10, 8, 1e-3), (10, 16, 3e-3), (10, 16, 1e-3)]
 
 
 def main() -> None:
@@ -34,10 +36,10 @@ def main() -> None:
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
     runs = [(fold, *budget) for fold in folds for budget in BUDGETS]
-    for fold, epochs, rate in tqdm(runs, unit="run"):
-        key = {"fold": fold.number, "epochs": epochs, "learning_rate": rate}
+    for fold, epochs, size, rate in tqdm(runs, unit="run"):
+        key = {"fold": fold.number, "epochs": epochs, "batch_size": size, "learning_rate": rate}
         if not results.has(**key):
-            config = replace(Config(), seed=fold.number, learning_rate=rate)
+            config = replace(Config(), seed=fold.number, batch_size=size, learning_rate=rate)
             rows = compare_rules(fold, judge_of(source, fold.unseen), epochs, config)
             results.add_all([key | row for row in rows])
 

@@ -9,7 +9,7 @@ import pytest
 from helpers.config import Config
 from helpers.files import DataError
 from helpers.patch_files import COLUMNS, read_labels
-from helpers.split import split_balance, split_by_wells, split_y_to_train_val_test
+from helpers.split import split_balance, split_by_wells, split_y_to_train_val_test, well_folds
 from helpers.wells import patch_name
 
 CONFIG = Config(train_wells=(1, 6), val_wells=(3,), test_wells=(2,))
@@ -127,3 +127,25 @@ def test_split_balance_counts_by_hand():
     np.testing.assert_allclose(balance["share of patches, %"], [60, 20, 20])
     np.testing.assert_allclose(balance["corroded pixel ratio, %"], [100 / 12, 50, 0])
     np.testing.assert_allclose(balance["corroded patch ratio, %"], [100 / 6, 50, 0])
+
+
+def test_folds_share_out_the_training_and_validation_wells_in_equal_sizes():
+    sizes = {1: 166, 2: 616, 3: 1774, 6: 964, 7: 1654, 8: 78, 9: 166, 10: 80, 11: 1512, 12: 44, 13: 1905}
+    y = pd.DataFrame({0: 1}, [patch_name(well, n) for well, count in sizes.items() for n in range(count)])
+    y.loc[[name for name in y.index if name.startswith(("well_9_", "well_10_"))]] = 0
+    folds = well_folds(y)
+    assert sorted(sum(folds, ())) == sorted(set(sizes) - {2})
+    counts = [sum(sizes[well] for well in fold) for fold in folds]
+    assert max(counts) < 1.6 * min(counts)
+    assert all(9 not in fold or 10 not in fold for fold in folds)
+
+
+def test_folds_are_those_of_the_wells_that_are_named():
+    assert well_folds(Y, 2, wells=(1, 3)) == [(1,), (3,)]
+
+
+def test_more_folds_than_wells_with_a_groove_are_refused():
+    y = Y.copy()
+    y.loc[[name for name in y.index if name.startswith("well_6_")]] = 0
+    with pytest.raises(DataError, match=r"3 folds need as many wells with a groove.*found \[1, 3\]"):
+        well_folds(y, config=CONFIG)
