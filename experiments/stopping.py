@@ -2,8 +2,8 @@
 
 Each fold of wells is left out in turn. Of the other wells about a fifth, whole wells, validates; the U-Net is
 trained on the rest with each number of epochs, batch size and learning rate. Four rules choose a model, all
-without a look at the wells left out, which then judge it: the lowest validation loss (R3.9), the best validation Dice,
-the last epoch, and the mean of the weights of the last quarter of the epochs.
+without a look at the wells left out, which then judge it: the lowest validation loss (R3.9), the best
+validation Dice, the last epoch, and the mean of the weights of the last quarter of the epochs.
 """
 
 import argparse
