@@ -76,8 +76,9 @@ RECIPES: dict[int, Recipe] = {
     12: Recipe(4, 36, 330, 0.0095, 0.0100, 0.024, 3.0, 0.86, spikes=0.006, lost_pixels=1),
     13: Recipe(190, 36, 330, 0.0038, 0.0120, 0.058, 4.0, 0.92, wander=1.5, lost_pixels=1),
     14: Recipe(36, 36, 330, 0.0031, 0.0095, 0.062, 4.0, 0.73, drift=5.0, wander=3.0),
+    # missing: 11 pixels of the last patch but one, 683 of the last one
     15: Recipe(20, 36, 330, 0.0031, 0.0105, 0.070, 4.3, 0.61, drift=2.5, wander=4.0,
-               missing=(np.s_[-52, 10:21], np.s_[-19, 1:], np.s_[-18:])),  # 11 pixels, and 683 of the last patch
+               missing=(np.s_[-52, 10:21], np.s_[-19, 1:], np.s_[-18:])),
 }
 # fmt: on
 
@@ -336,16 +337,14 @@ def _annotate(
     recipe: Recipe, centre: np.ndarray, present: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw the groove as an annotator does, stretch by stretch, with what goes wrong on the way."""
-    rows = len(centre)
+    rows, width = len(centre), round(recipe.groove_width * recipe.scale)
     drawn_centre, drawn_width, drawn = np.rint(centre), np.zeros(rows, int), present.copy()
     holes = []
     start = 0
     while start < rows:
         end = min(rows, start + int(rng.integers(40, 160)))
         stretch = slice(start, end)
-        drawn_width[stretch] = max(
-            2, round(recipe.groove_width * recipe.scale) + rng.choice([-1, 0, 0, 0, 1])
-        )
+        drawn_width[stretch] = max(2, width + rng.choice([-1, 0, 0, 0, 1]))
         if rng.random() < 0.15:  # the whole stretch slips sideways
             drawn_centre[stretch] += rng.choice([-1, 1])
         if rng.random() < 0.04 and present.sum() > 3 * (end - start):  # overlooked, unless it is all there is
