@@ -44,15 +44,17 @@ def groove_ends(mask: np.ndarray) -> pd.DataFrame:
     one column aside, goes on from the run).
     """
     groove = mask > 0
-    beside = groove | np.roll(groove, 1, axis=1) | np.roll(groove, -1, axis=1)
+    near = groove | np.roll(groove, 1, axis=1) | np.roll(groove, -1, axis=1)
     apart = np.zeros((2 * len(groove), groove.shape[1]), bool)
     apart[::2] = groove  # empty rows between, so that each run of a row is a groove of its own
     numbers = label_grooves(apart)[::2]
     run, first_pixel = np.unique(numbers[groove], return_index=True)
     row = np.nonzero(groove)[0][first_pixel]
-    going_down, going_up = numbers[:-1][beside[1:]], numbers[1:][beside[:-1]]
-    below = pd.DataFrame({"seam": row + 1, "ends": ~np.isin(run, going_down)})[row < len(mask) - 1]
-    above = pd.DataFrame({"seam": row, "ends": ~np.isin(run, going_up)})[row > 0]
+    # A run goes on if one of its pixels has groove near it in the row below, or above
+    goes_down = np.isin(run, numbers[:-1][near[1:]])
+    goes_up = np.isin(run, numbers[1:][near[:-1]])
+    below = pd.DataFrame({"seam": row + 1, "ends": ~goes_down})[row < len(mask) - 1]
+    above = pd.DataFrame({"seam": row, "ends": ~goes_up})[row > 0]
     return pd.concat([below, above], ignore_index=True)
 
 
@@ -75,6 +77,7 @@ def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
 
 
 def has_twins(mask: np.ndarray) -> bool:
+    """Whether two patches lie side by side in the mask of a well, which then has 72 columns."""
     return mask.ndim == 2 and mask.shape[1] == 2 * PATCH_SIZE
 
 

@@ -70,23 +70,25 @@ def score_zones(
     masks = {well: (well_from_frame(truth, well), well_from_frame(prediction, well)) for well in wells}
     rows = {}
     for zone, places in zones.items():
-        inside = _scores_within(places, masks)
-        outside = _scores_within({well: ~place for well, place in places.items()}, masks)
-        dice = pd.DataFrame({"inside": inside["dice"], "outside": outside["dice"]})
-        dice = dice[(inside["groove pixels"] > 0) & (outside["groove pixels"] > 0)]
-        false = pd.DataFrame({"inside": inside["false, %"], "outside": outside["false, %"]})
-        false = false[inside["wall pixels"] > 0]
-        mean_dice = _weighted_mean(dice, inside["groove pixels"])
-        mean_false = _weighted_mean(false, inside["wall pixels"])
+        scores = {
+            "inside": _scores_within(places, masks),
+            "outside": _scores_within({well: ~place for well, place in places.items()}, masks),
+        }
+        scores = pd.concat(scores, axis=1).swaplevel(axis=1)  # scores["dice"] has inside and outside
+        scores = scores[scores["wall pixels"]["inside"] > 0]  # wells that have the zone
+        grooved = scores[(scores["groove pixels"] > 0).all(axis=1)]
+        dice = _weighted_mean(grooved["dice"], grooved["groove pixels"]["inside"])
+        lower = grooved["dice"]["inside"] < grooved["dice"]["outside"]
+        false = _weighted_mean(scores["false, %"], scores["wall pixels"]["inside"])
         rows[zone] = {
-            "wells": len(dice),
-            "groove pixels": inside["groove pixels"][dice.index].sum(),
-            "dice inside": mean_dice["inside"],
-            "dice outside": mean_dice["outside"],
-            "difference": mean_dice["inside"] - mean_dice["outside"],
-            "worse inside": (dice["inside"] < dice["outside"]).sum() if len(dice) else np.nan,
-            "false inside, %": mean_false["inside"],
-            "false outside, %": mean_false["outside"],
+            "wells": len(grooved),
+            "groove pixels": grooved["groove pixels"]["inside"].sum(),
+            "dice inside": dice["inside"],
+            "dice outside": dice["outside"],
+            "difference": dice["inside"] - dice["outside"],
+            "worse inside": lower.sum() if len(grooved) else np.nan,
+            "false inside, %": false["inside"],
+            "false outside, %": false["outside"],
         }
     table = pd.DataFrame(rows).T.rename_axis("zone")
     return table.astype({"wells": int, "groove pixels": int})
@@ -108,17 +110,13 @@ def _scores_within(
         rows[well] = [true.sum(), (~true).sum(), guess.sum(), (true & guess).sum()]
     names = ["groove pixels", "wall pixels", "found", "both"]
     counts = pd.DataFrame.from_dict(rows, orient="index", columns=names, dtype=float)
-    return counts.assign(
-        **{
-            "dice": 2 * counts["both"] / (counts["groove pixels"] + counts["found"]),
-            "false, %": 100 * (counts["found"] - counts["both"]) / counts["wall pixels"],
-        }
-    )
+    counts["dice"] = 2 * counts["both"] / (counts["groove pixels"] + counts["found"])
+    counts["false, %"] = 100 * (counts["found"] - counts["both"]) / counts["wall pixels"]
+    return counts
 
 
 def _weighted_mean(values: pd.DataFrame, weights: pd.Series) -> pd.Series:
     """Mean of each column over rows of such weights; NaN where there is no row."""
-    weights = weights[values.index]
     return values.mul(weights, axis=0).sum(skipna=False) / weights.sum()
 
 
