@@ -9,7 +9,7 @@ both by the labels.
 from common import Results, hold_out, load_folds, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
-from helpers.metrics import count_pixels
+from helpers.metrics import count_pixels, summarise
 from helpers.studies.folds import counts_on, predict_masks, train_on
 
 TRAIN_SHARE = 0.7  # of the seen patches, in all three cases; the held-out share varies by 0.07 around 0.2
@@ -28,15 +28,11 @@ def main() -> None:
         held_out = hold_out(y, by, fold.number)
         train = y[~held_out].sample(int(TRAIN_SHARE * len(y)), random_state=fold.number)
         model = train_on(train, images, arguments.epochs, fold.number)
-        row = key | {"train_patches": len(train)}
-        for name, counts in (
-            ("validation", counts_on(model, y[held_out], images)),
-            ("unseen", count_pixels(predict_masks(model, fold.unseen), fold.unseen.masks)),
-        ):
-            tp, fp, fn = counts.sum(dim=0).tolist()
-            row |= {f"{name}_tp": tp, f"{name}_fp": fp, f"{name}_fn": fn}
-            row[f"{name}_dice"] = round(2 * tp / max(1, 2 * tp + fp + fn), 4)
-        results.add(**row)
+        own = counts_on(model, y[held_out], images)
+        unseen = count_pixels(predict_masks(model, fold.unseen), fold.unseen.masks)
+        dices = {"validation": own, "unseen": unseen}
+        dices = {f"{part}_dice": round(summarise(counts)["dice"], 4) for part, counts in dices.items()}
+        results.add(**key, train_patches=len(train), **dices)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How long to train, and which epoch's model to go on with? Notebook 04, section 7.
+"""How long to train, in which steps, and which epoch's model to go on with? Notebook 04, section 7.
 
 Each fold of wells is left out in turn. Of the other wells about a fifth, whole wells, validates; the U-Net is
-trained on the rest for each number of epochs. Four rules choose a model, all without a look at the wells left
-out, which then judge it: the lowest validation loss (R3.9), the best validation Dice, the last epoch, and the
-mean of the weights of the last quarter of the epochs.
+trained on the rest with each number of epochs, batch size and learning rate. Four rules choose a model, all
+without a look at the wells left out, which then judge it: the lowest validation loss (R3.9), the best
+validation Dice, the last epoch, and the mean of the weights of the last quarter of the epochs.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from common import Results, hold_out, judge_of, load_folds, run_from_command_line
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
@@ -23,26 +24,28 @@ from helpers.studies.folds import Fold, predict_masks, training_loader
 from helpers.training import evaluate, train
 from helpers.transforms import eval_transform
 
-BUDGETS = (5, 10, 20, 40)
+# epochs, batch size, learning rate: how long, at the config's settings; then other settings
+BUDGETS = [(epochs, 8, 2e-3) for epochs in (5, 10, 20)]
+BUDGETS += [(10, 8, 1e-3), (10, 16, 3e-3), (10, 16, 1e-3)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, nargs="+", default=BUDGETS, help=f"(default {BUDGETS})")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     arguments = parser.parse_args()
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
-    for fold, epochs in tqdm([(fold, epochs) for fold in folds for epochs in arguments.epochs], unit="run"):
-        key = {"fold": fold.number, "epochs": epochs}
+    runs = [(fold, *budget) for fold in folds for budget in BUDGETS]
+    for fold, epochs, size, rate in tqdm(runs, unit="run"):
+        key = {"fold": fold.number, "epochs": epochs, "batch_size": size, "learning_rate": rate}
         if not results.has(**key):
-            rows = compare_rules(fold, judge_of(source, fold.unseen), epochs)
+            config = replace(Config(), seed=fold.number, batch_size=size, learning_rate=rate)
+            rows = compare_rules(fold, judge_of(source, fold.unseen), epochs, config)
             results.add_all([key | row for row in rows])
 
 
-def compare_rules(fold: Fold, truth, epochs: int) -> list[dict[str, object]]:
+def compare_rules(fold: Fold, truth: Tensor, epochs: int, config: Config) -> list[dict[str, object]]:
     """Train once, and return a row for each rule: the epoch it chose, and what the wells left out say."""
-    config = replace(Config(), seed=fold.number)
     y, images = fold.cleaned(config)
     validates = hold_out(y, "wells", fold.number)
     validation = SegmentationDataset.from_frames(y[validates], images, eval_transform(config))
@@ -69,7 +72,7 @@ def compare_rules(fold: Fold, truth, epochs: int) -> list[dict[str, object]]:
     ]
 
 
-def unseen_scores(model, fold: Fold, truth, config: Config) -> dict[str, float]:
+def unseen_scores(model: nn.Module, fold: Fold, truth: Tensor, config: Config) -> dict[str, float]:
     scores = summarise(count_pixels(predict_masks(model, fold.unseen, config), truth))
     return {name: round(value, 4) for name, value in scores.items()}
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch.distributed as dist
-from common import run_from_command_line
+from common import EPOCHS, run_from_command_line
 
 from helpers.checkpoint import load_model
 from helpers.config import Config
@@ -27,7 +27,7 @@ from helpers.models import ARCHITECTURES
 from helpers.runs import Run, resume_run, start_run
 from helpers.training import evaluate, fit
 
-DEFAULTS = {"epochs": 20, "patience": None, "seed": Config().seed, "model": "unet", "loss": "bce"}
+DEFAULTS = {"epochs": EPOCHS, "patience": None, "seed": Config().seed, "model": "unet", "loss": "bce"}
 
 
 def main() -> None:
@@ -52,9 +52,8 @@ def main() -> None:
         print(f"Data: {source.description}")
         for name, path in (("lowest validation loss", run.best_path), ("last epoch", run.last_path)):
             model, config = load_model(path, best_device())
-            for part in ("val", "test"):
-                _, counts = evaluate(model, getattr(data, part), run.loss_fn, config.threshold)
-                print(f"{name}, {part}: {summarise(counts)}")
+            _, counts = evaluate(model, data.val, run.loss_fn, config.threshold)
+            print(f"{name}, validation wells: {summarise(counts)}")  # test wells: see final_test.py
         print(f"Saved in {run.folder}")
     if dist.is_initialized():
         dist.destroy_process_group()

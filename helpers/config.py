@@ -61,8 +61,8 @@ class Config:
     p_twist: float = 0.5
 
     # Training
-    batch_size: int = 16
-    learning_rate: float = 1e-3
+    batch_size: int = 8
+    learning_rate: float = 2e-3
     weight_decay: float = 0.0  # decoupled from the gradient, as in AdamW; 0 is plain Adam
     dropout: float = 0.1
     threshold: float = 0.5  # a pixel is a groove from this probability on

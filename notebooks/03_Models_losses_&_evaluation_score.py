@@ -82,32 +82,17 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers import plots
+from helpers import metrics, plots
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
 from helpers.inference import as_patches
 from helpers.losses import LOSSES, bce
-from helpers.metrics import (
-    boundary_f1_from_counts,
-    count_boundary,
-    count_pixels,
-    dice,
-    iou,
-    precision_from_counts,
-    recall_from_counts,
-    summarise,
-)
+from helpers.metrics import count_pixels, dice, iou, summarise
 from helpers.models import ARCHITECTURES, build_model
 from helpers.notebook import print_versions
 from helpers.studies import plots as study_plots
-from helpers.studies.learning_curves import (
-    at_epoch,
-    at_time,
-    count_work,
-    learning_curve,
-    summary,
-    trace_shapes,
-)
+from helpers.studies.folds import paired_differences, summary
+from helpers.studies.learning_curves import count_work, trace_shapes
 
 print_versions()
 
@@ -394,9 +379,9 @@ pd.DataFrame(
     {
         "dice": dice(guesses, truth),
         "iou": iou(guesses, truth),
-        "precision": precision_from_counts(counts),
-        "recall": recall_from_counts(counts),
-        "boundary F1": boundary_f1_from_counts(count_boundary(guesses, truth)),
+        "precision": metrics.precision_from_counts(counts),
+        "recall": metrics.recall_from_counts(counts),
+        "boundary F1": metrics.boundary_f1_from_counts(metrics.count_boundary(guesses, truth)),
     },
     index=cases,
 ).round(3)
@@ -463,110 +448,56 @@ plots.show_patches(
 
 # %%
 curves = pd.read_csv("experiments/compare_simulated.csv")
-provenance = ["command", "data", "judge", "torch", "python", "epochs", "seconds"]
+provenance = ["command", "data", "judge", "torch", "python", "epochs"]
 print(curves[provenance].drop_duplicates().T.to_string(header=False))
-EPOCHS, SECONDS = curves["epochs"].min(), curves["seconds"].min()
-RUN = ["model", "loss", "padding", "seed"]
-SCORES = ["test_dice", "test_mean_iou", "test_boundary_f1", "val_dice"]
+ends = curves[curves["epoch"] == curves["epochs"]]  # after the last epoch
+SCORES = ["dice", "mean_iou", "boundary_f1"]
 
 # %% [markdown]
 # ### Architectures, all with BCE
-#
-# (Mask R-CNN has a loss of its own.) After the same number of epochs, mean ± standard deviation over seeds:
 
 # %%
-plain = curves[(curves["padding"] == "zeros") & (curves["loss"] == "bce")]
-after_epochs = summary(at_epoch(plain, EPOCHS), ["model"], SCORES)
+plain = ends[(ends["padding"] == "zeros") & (ends["loss"] == "bce")]
 rates = plain.groupby("model")[["train_rate", "inference_rate"]].median().round(0).astype(int)
 rates.columns = ["training, patches/s", "inference, patches/s"]
-after_epochs.join(work.round(2)).join(rates)
-
-# %% [markdown]
-# After the same seconds of training, on one core (of two; the other did light work, so take the seconds as rough):
+summary(plain, ["model"], SCORES).join(work.round(2)).join(rates)
 
 # %%
-after_seconds = at_time(plain, SECONDS, RUN)
-summary(after_seconds, ["model"], [*SCORES, "epoch"])
+study_plots.show_study(plain, "model", {"dice": "Dice, wells left out", "mean_iou": "mean IoU"})
+paired_differences(plain, "model", "dice", than="unet").round(3)
 
 # %% [markdown]
-# The way there. Lines are means of three seeds, bands go from the worst to the best:
+# The way there, mean of the folds:
 
 # %%
+shown = ["unet", "attention_unet", "resunet", "vgg16_unet", "vit"]
+all_plain = curves[(curves["padding"] == "zeros") & (curves["loss"] == "bce")]
 study_plots.show_learning_curves(
-    plain, "model", {"val_dice": "Dice, validation wells", "test_dice": "Dice, test wells"}
+    all_plain[all_plain["model"].isin(shown)], "model", {"dice": "Dice, wells left out"}
 )
 
 # %% [markdown]
-# What we read in it, with care:
-#
-# - After the same number of epochs the **VGG16-U-Net** leads on the test wells, by more than the seeds differ. It also calculates four
-#   times as much as the U-Net; after the same seconds it and the **ResUNet** stand side by side.
-# - The **U-Net, Attention U-Net and U-Net++** have the same test Dice, to within their seeds, in both tables. In the first the U-Net++ is ahead in
-#   mean IoU and the Attention U-Net on the validation wells; after equal seconds little of either is left.
-# - **Transformers** trained from scratch on so few patches come last: nothing tells them that neighbouring pixels belong
-#   together, and they must learn it first. The ViT has found nothing when the seconds are up.
-# - **Mask R-CNN**'s masks are a little coarse, but its boundary F1 says that it finds the grooves. One epoch of it takes about as long as all
-#   the seconds of the second table.
-# - The quick starters, ResUNet, VGG16-U-Net and AG-CUResNeSt, are those with batch normalisation: they are at a Dice of 0.6 to 0.7 after one
-#   epoch, when the plain U-Net finds next to nothing. That it is the normalisation is a guess; it was not varied by itself.
-# - On the **validation wells** the order is another, and the spread larger than most differences: well 3 again. A choice of architecture by
-#   that jury would be a choice by luck.
-#
-# This is a small budget, on simulated wells: it says which networks learn quickly, not where each would end. The published ranking
-# (U-Net 0.81, Attention U-Net 0.76, ResUNet 0.55 in validation) had one run each, and a split that leaks; it puts last what stands
-# among the first here.
-#
-# ### Losses
-#
-# The three architectures of the review with each loss, after the same number of epochs and after the same seconds:
+# ### Losses, all with the U-Net
 
 # %%
-three = curves[
-    (curves["padding"] == "zeros") & curves["model"].isin(["unet", "attention_unet", "resunet"])
-]
-columns = ["test_dice", "test_mean_iou", "test_precision", "test_recall", "val_dice"]
-summary(at_epoch(three, EPOCHS), ["loss", "model"], columns)
+losses = ends[(ends["model"] == "unet") & (ends["padding"] == "zeros")]
+summary(losses, ["loss"], ["dice", "mean_iou", "precision", "recall"])
 
 # %%
-summary(at_time(three, SECONDS, RUN), ["loss", "model"], columns)
-
-# %%
-study_plots.show_learning_curves(
-    three[three["model"] == "unet"],
-    "loss",
-    {"val_dice": "Dice, validation wells", "test_dice": "Dice, test wells"},
-)
+study_plots.show_study(losses, "loss", {"dice": "Dice, wells left out", "mean_iou": "mean IoU"})
+paired_differences(losses, "loss", "dice", than="bce").round(3)
 
 # %% [markdown]
-# - **BCE, Dice + BCE, focal and Lovász** lie within each other's spread for all three architectures, Lovász with the widest. A better loss,
-#   if there is one among them, would take more seeds to see.
-# - **Tversky and soft IoU** alone find more and are less precise, where they train at all: the ResUNet's recall rises from 0.78 to 0.82, and
-#   its precision falls from 0.80 to 0.59 (Tversky) and 0.68 (soft IoU). As the curves of section 4 had it, a groove in the wrong place
-#   costs them no more than none. Lovász does the same.
-# - And they **collapse**. A U-Net or Attention U-Net that had found most grooves suddenly calls nothing a groove, and stays there: with
-#   soft IoU in two runs of three each, with Tversky once. Where everything is missed the overlap losses are flat (section 4),
-#   so nothing leads back. No run with BCE in its loss did that, and no ResUNet, whose batch normalisation keeps its logits
-#   small. The mean of a collapsed and a sound run is what the wide "±" of those rows is.
-# - We keep **BCE** for the baseline: nothing beats it visibly, and it is the simplest.
-#
 # ### Padding
 
 # %%
-paddings = curves[(curves["model"] == "unet") & (curves["loss"] == "bce")]
-summary(at_epoch(paddings, EPOCHS), ["padding"], SCORES)
+paddings = ends[(ends["model"] == "unet") & (ends["loss"] == "bce")]
+summary(paddings, ["padding"], SCORES)
 
 # %%
-study_plots.show_study(
-    at_epoch(paddings, EPOCHS),
-    "padding",
-    {"test_dice": "test: Dice", "val_dice": "validation: Dice"},
-)
+paired_differences(paddings, "padding", "dice", than="zeros").round(3)
 
 # %% [markdown]
-# Circular padding changes what a network says at the border (section 2), but not its score: the three rows lie within their spread.
-# At this size of network one column of zeros is soon learned to be ignored. We keep zeros, the plain convolution, for patches;
-# where whole wells are rolled around the azimuth, exactness may be worth more than it is here.
-#
 # ### On the real images
 #
 # `CORROSEG_DATA=… python experiments/compare.py --models unet attention_unet resunet --losses bce --epochs 1 --seconds 0`, and for the

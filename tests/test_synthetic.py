@@ -37,6 +37,7 @@ def test_each_well_has_a_tenth_of_the_real_patches(simulated):
 
 
 def test_patches_of_wide_wells_come_in_pairs():
+    assert {well for well, recipe in RECIPES.items() if recipe.columns == 72} == WIDE_WELLS
     assert all(RECIPES[well].patches % 2 == 0 for well in WIDE_WELLS)
 
 

@@ -74,15 +74,15 @@ def show_twins(even: np.ndarray, odd: np.ndarray, titles: Sequence[str]) -> None
 def show_leak(results: pd.DataFrame) -> None:
     """What a split promises and what is true, from the rows of experiments/leak.py.
 
-    The counts of the groups of wells are pooled, so that each patch counts once; a dot is a seed.
+    A bar is the mean over folds of wells, a dot a fold.
     """
-    pooled = leak_summary(results)
+    summary = leak_summary(results)
     figure, axis = plt.subplots(figsize=(7, 3.6))
     for offset, (kind, colour, label) in enumerate(
         (("promise", ORANGE, "own validation patches (promise)"), ("truth", BLUE, "unseen wells (truth)"))
     ):
         for place, by in enumerate(("patch", "pair", "wells")):
-            dice = pooled.loc[by, kind]
+            dice = summary.loc[by, kind]
             x = place + 0.3 * (offset - 0.5)
             axis.bar(x, dice.mean(), 0.28, color=colour, label=label if place == 0 else None)
             axis.plot(np.full(len(dice), x), dice, "o", color="black", markersize=4)
@@ -93,23 +93,16 @@ def show_leak(results: pd.DataFrame) -> None:
 
 
 def leak_summary(results: pd.DataFrame) -> pd.DataFrame:
-    """Dice of promise and truth per seed, indexed by (by, seed), from the rows of experiments/leak.py."""
-    sums = results.groupby(["by", "seed"]).sum(numeric_only=True)
-    columns = {}
-    for name, part in (("promise", "validation"), ("truth", "unseen")):
-        tp, fp, fn = (sums[f"{part}_{count}"] for count in ("tp", "fp", "fn"))
-        columns[name] = 2 * tp / (2 * tp + fp + fn)
-    table = pd.DataFrame(columns)
-    table["gap"] = table["promise"] - table["truth"]
-    return table
+    """Dice of promise and truth by (by, fold), from the rows of experiments/leak.py."""
+    table = results.set_index(["by", "fold"])[["validation_dice", "unseen_dice"]]
+    table.columns = ["promise", "truth"]
+    return table.assign(gap=table["promise"] - table["truth"])
 
 
 def show_difficulty(results: pd.DataFrame) -> None:
-    """Dice of each well for a model that has not seen it; a bar is the mean, a dot a seed."""
+    """Dice of each well for a model that has not seen it; from the rows of experiments/difficulty.py."""
     figure, axis = plt.subplots(figsize=(8, 3.2))
-    per_well = results.groupby("well")["dice"]
-    axis.bar([str(well) for well in per_well.groups], per_well.mean(), color=BLUE)
-    axis.plot(results["well"].astype(str), results["dice"], "o", color="black", markersize=4)
+    axis.bar(results["well"].astype(str), results["dice"], color=BLUE)
     axis.set(xlabel="well that was left out", ylabel="Dice, all pixels", ylim=(0, 1))
     axis.set_title("How hard a well is for a model that has not seen it")
     plt.show()
@@ -146,14 +139,15 @@ def show_clusters(features: pd.DataFrame, title: str) -> None:
 
 
 def show_split_ranking(ranking: pd.DataFrame) -> None:
-    """All splits by imbalance and by gap in difficulty, the chosen one marked; from `rank_splits`."""
+    """Every choice of validation wells by imbalance and by gap in difficulty; from `rank_splits`."""
     figure, axis = plt.subplots(figsize=(7, 4))
-    shown = ranking[ranking["imbalance"] < 1.5]
-    axis.plot(shown["imbalance"], shown["gap"], ".", color=BLUE, markersize=2, alpha=0.3, rasterized=True)
-    chosen = ranking[ranking["chosen"]]
-    axis.plot(chosen["imbalance"], chosen["gap"], "D", color=ORANGE, markersize=9, label="the reviewer's")
+    chosen = ranking["chosen"]
+    axis.plot(ranking["imbalance"], ranking["gap"], "o", color=BLUE, markersize=5)
+    axis.plot(
+        *ranking.loc[chosen, ["imbalance", "gap"]].to_numpy().T, "D", color=ORANGE, markersize=9, label="3, 9"
+    )
     axis.set_xlabel("imbalance (largest relative deviation in size or corroded share)")
-    axis.set_ylabel("gap in Dice between the parts")
-    axis.set_title("Every split of the wells into 9, 2 and 4")
-    axis.legend()
+    axis.set_ylabel("gap in Dice, validation and training wells")
+    axis.set_title("Every choice of two validation wells")
+    axis.legend(title="the reviewer's")
     plt.show()

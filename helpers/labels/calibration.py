@@ -36,7 +36,7 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     Source: Naeini, Cooper and Hauskrecht 2015, https://doi.org/10.1609/aaai.v29i1.9602, equation 3.
     """
     gap = (table["predicted"] - table["observed"]).abs()
-    return float((gap * table["pixels"]).sum() / table["pixels"].sum())
+    return float(np.average(gap, weights=table["pixels"]))
 
 
 def calibration_per_well(
@@ -60,8 +60,8 @@ def calibration_per_well(
     """
     wells, rows = wells_of(truth), {}
     for well in sorted(set(wells.tolist())):
-        p = probability.to_numpy(np.float64)[wells == well].ravel()
-        t = truth.to_numpy()[wells == well].ravel()
+        p = probability[wells == well].to_numpy(np.float64).ravel()
+        t = truth[wells == well].to_numpy().ravel()
         open_ = (p >= unsure) & (p <= 1 - unsure)
         rows[well] = {
             "groove, %": 100 * t.mean(),
@@ -77,16 +77,11 @@ def calibration_per_well(
     return pd.DataFrame(rows).T.rename_axis("well")
 
 
-def thresholds_per_well(probability: pd.DataFrame, truth: pd.DataFrame, score: str = "dice") -> pd.DataFrame:
-    """A score of each well (columns) at each threshold (rows), see `helpers.inference.threshold_curve`.
-
-    Parameters
-    ----------
-    score : "dice" or "mean_iou".
-    """
+def thresholds_per_well(probability: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Dice of each well (columns) at each threshold (rows), see `helpers.inference.threshold_curve`."""
     wells = wells_of(truth)
     curves = {
-        well: threshold_curve(as_images(probability[wells == well]), as_images(truth[wells == well]))[score]
+        well: threshold_curve(as_images(probability[wells == well]), as_images(truth[wells == well]))["dice"]
         for well in sorted(set(wells.tolist()))
     }
     return pd.DataFrame(curves).rename_axis(columns="well")

@@ -27,7 +27,7 @@ from helpers.labels.places import (
 from helpers.preprocess import PreprocessData
 from helpers.synthetic import RECIPES, _collar_rows
 from helpers.transforms import to_tensors
-from helpers.wells import WIDE_WELLS, cut_well, patch_name, well_from_frame
+from helpers.wells import cut_well, patch_name, well_from_frame
 
 # ---------------------------------------------------------------- what became of a groove
 
@@ -223,7 +223,7 @@ def test_nearly_all_collars_of_the_simulated_wells_are_found(simulated):
     labels, images = PreprocessData().transform(labels, images)
     hits = found = true = 0
     for well, recipe in RECIPES.items():
-        rows = recipe.patches * 36 // (2 if well in WIDE_WELLS else 1)
+        rows = recipe.patches * 36 // recipe.scale
         known = _collar_rows(rows, recipe.joint_rows, np.random.default_rng([0, well]))
         starts = [first for first, _ in find_collars(well_from_frame(images, well))]
         hits += sum(any(abs(start - row) <= 2 for start in starts) for row in known)
