@@ -14,7 +14,6 @@ from helpers.config import Config
 from helpers.data import COLUMNS, read_images, warn_of_other_units
 from helpers.dataset import as_images
 from helpers.files import DataError, reason_of, sorted_names
-from helpers.metrics import count_pixels, summarise
 from helpers.preprocess import repair_pixels
 
 
@@ -58,24 +57,6 @@ def _predict(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
     device = next(model.parameters()).device
     batches = (images.to(device, non_blocking=True) for images in batches)
     return torch.cat([model(images).sigmoid().float().cpu() for images in batches])
-
-
-def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:
-    """Dice and mean IoU at the thresholds 0.05, 0.10 ... 0.95, which index the frame.
-
-    Parameters
-    ----------
-    probabilities, masks : (N, 1, H, W) of patches that the model was not trained on. To choose a threshold
-        take validation patches; chosen on test patches it would flatter the test score.
-
-    >>> threshold_curve(probabilities, masks)["dice"].idxmax()  # doctest: +SKIP
-    0.4
-    """
-    rows = {
-        round(0.05 * step, 2): summarise(count_pixels(probabilities >= 0.05 * step, masks.bool()))
-        for step in range(1, 20)
-    }
-    return pd.DataFrame(rows).T.rename_axis("threshold")
 
 
 def as_patches(tensor: Tensor) -> np.ndarray:

@@ -88,13 +88,13 @@ from helpers import plots
 from helpers.config import Config
 from helpers.data import load_data, read_labels
 from helpers.dataset import as_images
-from helpers.inference import threshold_curve
 from helpers.labels import plots as label_plots
 from helpers.labels.annotators import annotator_styles, style_of_patches
 from helpers.labels.calibration import (
     calibration_per_well,
     expected_calibration_error,
     reliability,
+    threshold_curve,
     thresholds_per_well,
 )
 from helpers.labels.defects import defects_per_patch, defects_per_well

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 from sklearn.calibration import calibration_curve
+from torch import Tensor
 
 from helpers.dataset import as_images
-from helpers.inference import threshold_curve
+from helpers.metrics import count_pixels, summarise
 from helpers.wells import wells_of
 
 
@@ -77,8 +78,26 @@ def calibration_per_well(
     return pd.DataFrame(rows).T.rename_axis("well")
 
 
+def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:
+    """Dice and mean IoU at the thresholds 0.05, 0.10 ... 0.95, which index the frame.
+
+    Parameters
+    ----------
+    probabilities, masks : (N, 1, H, W) of patches that the model was not trained on. To choose a threshold
+        take validation patches; chosen on test patches it would flatter the test score.
+
+    >>> threshold_curve(probabilities, masks)["dice"].idxmax()  # doctest: +SKIP
+    0.4
+    """
+    rows = {
+        round(0.05 * step, 2): summarise(count_pixels(probabilities >= 0.05 * step, masks.bool()))
+        for step in range(1, 20)
+    }
+    return pd.DataFrame(rows).T.rename_axis("threshold")
+
+
 def thresholds_per_well(probability: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Dice of each well (columns) at each threshold (rows), see `helpers.inference.threshold_curve`."""
+    """Dice of each well (columns) at each threshold (rows), see `threshold_curve`."""
     wells = wells_of(truth)
     curves = {
         well: threshold_curve(as_images(probability[wells == well]), as_images(truth[wells == well]))["dice"]
