@@ -14,6 +14,8 @@ from helpers.metrics import count_pixels, summarise
 from helpers.preprocess import PreprocessData
 from helpers.studies.folds import predict_masks, train_on
 
+DETECTORS = ("none", "SPE/DmodX", "Q residual", "isolation forest", "random")
+
 
 def main() -> None:
     arguments = parse_arguments(__doc__)
@@ -23,7 +25,7 @@ def main() -> None:
         y, images = PreprocessData().transform(fold.y, fold.images)  # repaired: nothing dropped yet but ruins
         flags = compare_detectors(images.to_numpy(), Config())
         flags.insert(0, "none", False)
-        for name in flags:
+        for name in DETECTORS:
             key = {"fold": fold.number, "detector": name, "epochs": arguments.epochs}
             if results.has(**key):
                 continue

@@ -37,7 +37,7 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
     axes[0, 0].set_yticks(range(len(order)), order)
     axes[0, 0].set_ylabel(by)
     axes[0, 0].invert_yaxis()
-    figure.supxlabel("dots: one run a fold of wells · bars: their means", fontsize=9)
+    figure.supxlabel("dots: runs · bars: their means", fontsize=9)
     plt.show()
 
 
