@@ -26,7 +26,8 @@ from helpers.studies.folds import predict_masks, score, summary
 from helpers.studies.tuning import default_params, read_study, train_with
 from helpers.training import train
 from helpers.transforms import well_transform
-from helpers.wells import patches_of_wells, well_from_frame, wells_of
+from helpers.wells import well_from_frame, wells_of
+from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well
 from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
 
