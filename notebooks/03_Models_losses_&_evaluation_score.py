@@ -69,7 +69,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.notebook import open_notebook
+from helpers.notebook import open_notebook, print_versions
 
 data = open_notebook(DATA)
 
@@ -81,17 +81,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers import metrics, plots
+from helpers import inference, metrics, plots
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
-from helpers.inference import as_patches
 from helpers.losses import LOSSES, bce
 from helpers.metrics import count_pixels, dice, iou, summarise
 from helpers.models import ARCHITECTURES, build_model
-from helpers.notebook import print_versions
+from helpers.studies import folds, learning_curves
 from helpers.studies import plots as study_plots
-from helpers.studies.folds import summary
-from helpers.studies.learning_curves import count_work, trace_shapes
 
 print_versions()
 
@@ -124,7 +121,7 @@ models = {}
 for name in ARCHITECTURES:
     torch.manual_seed(config.seed)
     models[name] = build_model(name).eval()
-work = pd.DataFrame({name: count_work(model) for name, model in models.items()}).T
+work = pd.DataFrame({name: learning_curves.count_work(model) for name, model in models.items()}).T
 work.round(2)
 
 # %% [markdown]
@@ -137,7 +134,7 @@ titles = [
     f"{name}: {row.iloc[0]:.2f} M weights, {row.iloc[1]:,.0f} M multiply-adds"
     for name, row in work.iterrows()
 ]
-traces = [trace_shapes(model) for model in models.values()]
+traces = [learning_curves.trace_shapes(model) for model in models.values()]
 study_plots.show_architectures(dict(zip(titles, traces, strict=True)))
 
 # %% [markdown]
@@ -428,10 +425,10 @@ for name, score_batch in (("reviewed way", reviewed_way), ("count_pixels", count
 # %%
 chosen = torch.arange(0, len(masks), len(masks) // 12)[:12]
 plots.show_patches(
-    as_patches(dataset.images[chosen]),
+    inference.as_patches(dataset.images[chosen]),
     [f"IoU {score:.2f}" for score in iou(guess[chosen], masks[chosen])],
-    as_patches(masks[chosen]),
-    as_patches(guess[chosen]),
+    inference.as_patches(masks[chosen]),
+    inference.as_patches(guess[chosen]),
 )
 
 # %% [markdown]
@@ -461,7 +458,7 @@ SCORES = ["test_dice", "test_mean_iou", "test_boundary_f1", "val_dice"]
 plain = ends[(ends["padding"] == "zeros") & (ends["loss"] == "bce")]
 rates = plain.groupby("model")[["train_rate", "inference_rate"]].median().round(0).astype(int)
 rates.columns = ["training, patches/s", "inference, patches/s"]
-summary(plain, ["model"], SCORES).join(work.round(2)).join(rates)
+folds.summary(plain, ["model"], SCORES).join(work.round(2)).join(rates)
 
 # %% [markdown]
 # The way there. Lines are means of three seeds, bands go from the worst to the best:
@@ -498,7 +495,7 @@ three = ends[
     (ends["padding"] == "zeros") & ends["model"].isin(["unet", "attention_unet", "resunet"])
 ]
 columns = ["test_dice", "test_mean_iou", "test_precision", "test_recall", "val_dice"]
-summary(three, ["loss", "model"], columns)
+folds.summary(three, ["loss", "model"], columns)
 
 # %%
 study_plots.show_learning_curves(
@@ -523,7 +520,7 @@ study_plots.show_learning_curves(
 
 # %%
 paddings = ends[(ends["model"] == "unet") & (ends["loss"] == "bce")]
-summary(paddings, ["padding"], SCORES)
+folds.summary(paddings, ["padding"], SCORES)
 
 # %%
 study_plots.show_study(

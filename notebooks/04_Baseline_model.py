@@ -71,7 +71,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.notebook import open_notebook
+from helpers.notebook import open_notebook, print_versions
 
 data = open_notebook(DATA)
 
@@ -79,19 +79,11 @@ data = open_notebook(DATA)
 import pandas as pd
 import torch
 
-from helpers import metrics, plots
-from helpers.board import read_scalars
-from helpers.checkpoint import load_model
+from helpers import board, checkpoint, inference, metrics, plots, runs, training, wells
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
 from helpers.dataset import as_images, data_preparation_pipeline
-from helpers.inference import as_patches, predict_probabilities
-from helpers.notebook import print_versions
-from helpers.runs import resume_run, start_run
-from helpers.studies.folds import paired_differences, summary
-from helpers.studies.uncertainty import bootstrap
-from helpers.training import fit
-from helpers.wells import well_from_frame
+from helpers.studies import folds, uncertainty
 
 print_versions()
 
@@ -120,7 +112,7 @@ for part, cleaning in prepared.cleaning.items():
 # on, run only the cells below it.
 
 # %%
-run = start_run("unet", config, loss="bce", dropout=config.dropout)
+run = runs.start_run("unet", config, loss="bce", dropout=config.dropout)
 print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
 
 # %% [markdown]
@@ -132,7 +124,7 @@ print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
 # the same.
 
 # %% tags=["nbval-ignore-output"]
-history = fit(run, prepared.train, prepared.val, epochs)
+history = training.fit(run, prepared.train, prepared.val, epochs)
 history.tail().round(4)
 
 # %% [markdown]
@@ -148,7 +140,7 @@ history.tail().round(4)
 # A page has no TensorBoard, so here are the same curves, read back from the same event files:
 
 # %%
-plots.show_history(read_scalars(run.folder))
+plots.show_history(board.read_scalars(run.folder))
 
 # %% [markdown]
 # ## 5 More epochs
@@ -157,11 +149,11 @@ plots.show_history(read_scalars(run.folder))
 # baseline as it is, this and the next section use a run of their own, which learns from the validation wells alone.
 
 # %% tags=["nbval-ignore-output"]
-other = start_run("unet", config, loss="bce", dropout=config.dropout)
-fit(other, prepared.val, prepared.val, epochs=1).round(4)
+other = runs.start_run("unet", config, loss="bce", dropout=config.dropout)
+training.fit(other, prepared.val, prepared.val, epochs=1).round(4)
 
 # %% tags=["nbval-ignore-output"]
-fit(other, prepared.val, prepared.val, epochs=1).round(4)
+training.fit(other, prepared.val, prepared.val, epochs=1).round(4)
 
 # %% [markdown]
 # ## 6 A run that was cut off
@@ -191,13 +183,13 @@ class Interrupted:
 
 
 try:
-    fit(other, Interrupted(prepared.val), prepared.val, epochs=2)
+    training.fit(other, Interrupted(prepared.val), prepared.val, epochs=2)
 except KeyboardInterrupt:
     print(f"interrupted after {len(other.history)} whole epochs")
 
 # %% tags=["nbval-ignore-output"]
-other = resume_run(other.folder)
-fit(other, prepared.val, prepared.val).round(4)
+other = runs.resume_run(other.folder)
+training.fit(other, prepared.val, prepared.val).round(4)
 
 # %% [markdown]
 # On a CPU it ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to see
@@ -219,17 +211,17 @@ print(
 chosen = (
     (stopping["epochs"] == 10) & (stopping["batch_size"] == 8) & (stopping["learning_rate"] == 2e-3)
 )
-summary(stopping[chosen], ["rule"], ["dice", "mean_iou"])
+folds.summary(stopping[chosen], ["rule"], ["dice", "mean_iou"])
 
 # %%
-paired_differences(stopping[chosen], "rule", "dice", than="last epoch").round(3)
+folds.paired_differences(stopping[chosen], "rule", "dice", than="last epoch").round(3)
 
 # %% [markdown]
 # How long, and in which steps? The last epoch of each:
 
 # %%
 last = stopping[stopping["rule"] == "last epoch"]
-summary(last, ["epochs", "batch_size", "learning_rate"], ["dice", "mean_iou"])
+folds.summary(last, ["epochs", "batch_size", "learning_rate"], ["dice", "mean_iou"])
 
 # %% [markdown]
 # ## 8 Scores
@@ -238,9 +230,9 @@ summary(last, ["epochs", "batch_size", "learning_rate"], ["dice", "mean_iou"])
 # wells of the reviewer's split. The test wells wait for the end ([notebook 07](07_Error_and_label_analysis.ipynb)).
 
 # %% tags=["nbval-ignore-output"]
-model, trained_with = load_model(run.last_path, device)
+model, trained_with = checkpoint.load_model(run.last_path, device)
 val = prepared.val.dataset
-probability = predict_probabilities(model, prepared.val)
+probability = inference.predict_probabilities(model, prepared.val)
 found = probability >= trained_with.threshold
 judges = {data.labels: val.masks}
 if data.simulated:
@@ -270,7 +262,7 @@ metrics.scores_per_well(counts, val.names).round(3)
 
 # %% tags=["nbval-ignore-output"]
 print(f"judged by {data.labels}; {len(history)} epochs, seed {config.seed}")
-bootstrap(counts, val.names, seed=config.seed).round(3)
+uncertainty.bootstrap(counts, val.names, seed=config.seed).round(3)
 
 # %% [markdown]
 # These intervals are about depth. They do not know how much a new *well* would differ: the
@@ -289,10 +281,10 @@ best_first = best_first[val.masks.bool().flatten(1).any(dim=1)[best_first]]  # p
 middle = len(best_first) // 2
 chosen = torch.cat([best_first[:6], best_first[middle - 3 : middle + 3], best_first[-6:]])
 plots.show_patches(
-    as_patches(val.images[chosen]),
+    inference.as_patches(val.images[chosen]),
     [f"{val.names[i].replace('_patch_', ', ')[5:]}: IoU {scores[i]:.2f}" for i in chosen],
-    as_patches(val.masks[chosen]),
-    as_patches(found[chosen]),
+    inference.as_patches(val.masks[chosen]),
+    inference.as_patches(found[chosen]),
 )
 
 # %% [markdown]
@@ -302,7 +294,7 @@ plots.show_patches(
 # %%
 def strips(pixels: torch.Tensor) -> dict[str, pd.DataFrame]:
     frame = pd.DataFrame(pixels.flatten(1).numpy(), val.names, COLUMNS)
-    return {f"well {well}": well_from_frame(frame, well) for well in config.val_wells}
+    return {f"well {well}": wells.well_from_frame(frame, well) for well in config.val_wells}
 
 
 plots.show_well_strips(strips(val.images), strips(val.masks), strips(found))
