@@ -20,7 +20,7 @@ from helpers.data import load_data
 from helpers.patch_files import read_images, read_labels
 from helpers.preprocess import PreprocessData, repair_pixels
 from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
-from helpers.transforms import EachSample, Scale, eval_transform, flip_transform, to_tensors
+from helpers.transforms import EachSample, eval_transform, flip_transform, network_scale, to_tensors
 
 # Of a batch of tensors, or a function of one patch's numpy arrays
 Transform = v2.Transform | Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -216,8 +216,7 @@ def data_preparation_pipeline(
     >>> images, masks = next(iter(data.train))  # doctest: +SKIP
     """
     if train_transform is not None and not isinstance(train_transform, v2.Transform):
-        scale = Scale(config.value_mean, config.value_std)
-        train_transform = v2.Compose([EachSample(train_transform), scale])
+        train_transform = v2.Compose([EachSample(train_transform), network_scale(config)])
     transforms = {
         "train": train_transform or flip_transform(config),
         "val": eval_transform(config),

@@ -1,13 +1,14 @@
 """Joint transforms of image and mask, a batch at a time (review points R2.4 and R2.5).
 
 They are `torchvision.transforms.v2` transforms, and take (image, mask) as `tv_tensors.Image` and
-`tv_tensors.Mask`, both (N, 1, H, W) or (1, H, W), and return the two. v2's own draw one set of parameters a
-call, so one for a whole batch; these draw one for each sample. Image and mask share their geometry, and the
-mask takes its nearest neighbour, so it stays 0 or 1. Values act on the data's own scale, thickness
-deviations around 0: nothing is clipped to 0 ... 1.
+`tv_tensors.Mask`, both (N, 1, H, W) or (1, H, W), and return the two. v2's own draw one set of parameters
+for a whole batch; these draw one for each sample. Image and mask share their geometry, and the mask takes
+its nearest neighbour, so it stays 0 or 1. Values act on the data's own scale, thickness deviations around
+0: nothing is clipped to 0 ... 1.
 
 Parameters are drawn on the CPU, from torch's global generator, then moved to the batch's device: a seed
-means the same on every device. A sample that a transform leaves alone gets parameters that change nothing.
+means the same on every device. Each sample meets a change with the probability `p`; where it does not, its
+parameters change nothing, such as an angle of 0.
 """
 
 from collections.abc import Callable
@@ -27,15 +28,19 @@ def to_tensors(image: Tensor, mask: Tensor) -> tuple[tv_tensors.Image, tv_tensor
     return image.as_subclass(tv_tensors.Image), mask.as_subclass(tv_tensors.Mask)
 
 
+def network_scale(config: Config = Config()) -> v2.Normalize:
+    """(value - mean) / std, the same for all: thickness deviations come to the order of 1."""
+    return v2.Normalize([config.value_mean], [config.value_std])
+
+
 def eval_transform(config: Config = Config()) -> v2.Compose:
     """For validation, test and use: nothing random, only the network's scale."""
-    return v2.Compose([Scale(config.value_mean, config.value_std)])
+    return v2.Compose([network_scale(config)])
 
 
 def flip_transform(config: Config = Config()) -> v2.Compose:
     """The baseline's training transform: flips, then the network's scale."""
-    flips = FlipRoll(left_right=config.p_flip, up_down=config.p_flip)
-    return v2.Compose([flips, Scale(config.value_mean, config.value_std)])
+    return v2.Compose([FlipRoll(config.p_flip, config.p_flip), network_scale(config)])
 
 
 def well_transform(config: Config = Config()) -> v2.Compose:
@@ -45,7 +50,7 @@ def well_transform(config: Config = Config()) -> v2.Compose:
             FlipRoll(config.p_flip, config.p_flip, config.p_roll),
             Twist(config.twist, config.p_twist),
             Brightness(config.brightness),  # always: wells differ in contrast by more than this
-            Scale(config.value_mean, config.value_std),
+            network_scale(config),
         ]
     )
 
@@ -59,13 +64,17 @@ def augment_transform(config: Config = Config()) -> v2.Compose:
             Blur(config.blur_sigma, config.p_blur),
             PixelNoise(config.noisy_share, config.p_noise),
             Brightness(config.brightness, config.p_brightness),
-            Scale(config.value_mean, config.value_std),
+            network_scale(config),
         ]
     )
 
 
 class BatchTransform(v2.Transform):
-    """What the transforms below share: `draw` makes the parameters of N samples, `apply` uses them."""
+    """What the transforms below share: `draw` makes the parameters of n samples, `apply` uses them.
+
+    `apply` gets plain (N, 1, H, W) tensors: on tv_tensors every operation takes twice the time. So does v2's
+    own `forward`, which walks through any nest of inputs.
+    """
 
     def forward(self, image: tv_tensors.Image, mask: tv_tensors.Mask) -> tuple[Tensor, Tensor]:
         """Return (image, mask), transformed; shapes, dtypes and types stay.
@@ -77,12 +86,10 @@ class BatchTransform(v2.Transform):
         if not (isinstance(image, tv_tensors.Image) and isinstance(mask, tv_tensors.Mask)):
             found = f"{type(image).__name__} and {type(mask).__name__}"
             raise TypeError(f"Expected a tv_tensors.Image and a tv_tensors.Mask, found {found}.")
-        # Plain tensors inside: on tv_tensors every operation costs twice the time. For the same reason
-        # v2's own `forward`, which walks through any nest of inputs, is not used.
-        size = image.shape[-2:]
-        pixels = image.as_subclass(Tensor).reshape(-1, 1, *size)
-        marks = mask.as_subclass(Tensor).reshape(-1, 1, *size)
-        params = {name: value.to(pixels.device) for name, value in self.draw(len(pixels), *size).items()}
+        height, width = image.shape[-2:]
+        pixels, marks = (part.as_subclass(Tensor).reshape(-1, 1, height, width) for part in (image, mask))
+        params = self.draw(len(pixels), height, width)
+        params = {name: value.to(pixels.device) for name, value in params.items()}
         pixels, marks = self.apply(pixels, marks, **params)
         return to_tensors(pixels.view(image.shape), marks.view(mask.shape))
 
@@ -107,22 +114,21 @@ class EachSample(BatchTransform):
         self.function = function
 
     def apply(self, image, mask):
+        samples = zip(image[:, 0].cpu().numpy(), mask[:, 0].cpu().numpy(), strict=True)
         state = np.random.get_state()  # noqa: NPY002 - the function draws from the global one
         np.random.seed(int(torch.randint(2**32, ())))  # noqa: NPY002
         try:
-            samples = zip(image[:, 0].cpu().numpy(), mask[:, 0].cpu().numpy(), strict=True)
             pairs = [self.function(*sample) for sample in samples]
         finally:
             np.random.set_state(state)  # noqa: NPY002
         size = tuple(image.shape[-2:])
         for pair in pairs:
-            if [np.shape(part) for part in pair] != [size, size]:
-                found = " and ".join(str(np.shape(part)) for part in pair)
+            found = [np.shape(part) for part in pair]
+            if found != [size, size]:
+                found = " and ".join(map(str, found))
                 raise ValueError(f"Expected image and mask of {size} from {self.function}, found {found}.")
-        return tuple(
-            torch.from_numpy(np.stack(parts).astype(np.float32))[:, None].to(image.device)
-            for parts in zip(*pairs, strict=True)
-        )
+        images, masks = (np.stack(parts).astype(np.float32) for parts in zip(*pairs, strict=True))
+        return tuple(torch.from_numpy(part)[:, None].to(image.device) for part in (images, masks))
 
 
 class FlipRoll(BatchTransform):
@@ -199,37 +205,39 @@ class RotateCrop(BatchTransform):
 
     def draw(self, n, height, width):
         rotated, cropped, angle, area, ratio, top, left = torch.rand(7, n)
+        degrees = self.degrees * (2 * angle - 1) * (rotated < self.p_rotation)  # counter-clockwise
         side = (self.scale[0] + (self.scale[1] - self.scale[0]) * area).sqrt()
         ratio = 1.25 ** (ratio - 0.5)  # square root of width / height
         heights = torch.where(cropped < self.p_crop, (side / ratio).clamp(max=1), 1.0) * height
         widths = torch.where(cropped < self.p_crop, (side * ratio).clamp(max=1), 1.0) * width
-        return {
-            "degrees": self.degrees * (2 * angle - 1) * (rotated < self.p_rotation),  # counter-clockwise
-            "box": torch.stack([top * (height - heights), left * (width - widths), heights, widths]),
-        }
+        box = torch.stack([top * (height - heights), left * (width - widths), heights, widths])  # (4, n)
+        return {"degrees": degrees, "box": box}
 
     def apply(self, image, mask, degrees, box):
+        # Where each pixel of the result lies in the image, from the image's centre, in pixels
         height, width = image.shape[-2:]
-        top, left, heights, widths = box[..., None]  # (N, 1) each
-        # Rows and columns of the result, in pixels of the part. Like torchvision's crop, it does not look
-        # beyond the part's own border.
-        y = (torch.arange(height, device=image.device) + 0.5) * heights / height - 0.5  # (N, H)
-        x = (torch.arange(width, device=image.device) + 0.5) * widths / width - 0.5  # (N, W)
-        y = y.clamp(min=0).minimum(heights - 1)
-        x = x.clamp(min=0).minimum(widths - 1)
-        # The same in pixels from the image's centre, about which it is turned
-        y = (y + top - (height - 1) / 2)[:, :, None]
-        x = (x + left - (width - 1) / 2)[:, None, :]
-        angle = degrees[:, None, None].deg2rad()
+        top, left, heights, widths = box[:, :, None]  # (N, 1) each
+        y = _stretched(heights, height) + top - (height - 1) / 2  # (N, H)
+        x = _stretched(widths, width) + left - (width - 1) / 2  # (N, W)
+        y, x, angle = y[:, :, None], x[:, None, :], degrees[:, None, None].deg2rad()
         turned_x = x * angle.cos() - y * angle.sin()  # (N, H, W)
         turned_y = x * angle.sin() + y * angle.cos()
-        # grid_sample counts from -1 to 1, from border to border
-        grid = torch.stack([turned_x / (width / 2), turned_y / (height / 2)], dim=1)
-        grid = grid.movedim(1, -1)  # (N, H, W, 2); stacked there at once takes as long as the sampling
+        # grid_sample counts from -1 to 1, from border to border. It wants (N, H, W, 2); to stack along the
+        # last axis takes as long as the sampling.
+        grid = torch.stack([turned_x / (width / 2), turned_y / (height / 2)], dim=1).movedim(1, -1)
         return (
             F.grid_sample(image, grid, mode="bilinear", align_corners=False),
             F.grid_sample(mask, grid, mode="nearest", align_corners=False),
         )
+
+
+def _stretched(length: Tensor, size: int) -> Tensor:
+    """(N, size): where the pixels lie, counted from 0, of a part of `length` pixels (N, 1) stretched to size.
+
+    Like torchvision's resize, none lies beyond the centres of the part's first and last pixel.
+    """
+    places = (torch.arange(size, device=length.device) + 0.5) * length / size - 0.5
+    return places.clamp(min=0).minimum(length - 1)
 
 
 class Blur(BatchTransform):
@@ -264,7 +272,7 @@ class PixelNoise(BatchTransform):
 
     Values of the image itself keep the noise on the data's scale, whatever that is.
 
-    max_share : largest probability with which a sample's pixels are replaced. p : probability for each sample.
+    max_share : a pixel's largest probability to be replaced. p : probability for each sample.
     """
 
     def __init__(self, max_share: float = 0.10, p: float = 1.0):
@@ -272,13 +280,10 @@ class PixelNoise(BatchTransform):
         self.max_share, self.p = max_share, p
 
     def draw(self, n, height, width):
-        chosen = (torch.rand(n) < self.p).nonzero()[:, 0]
+        chosen = (torch.rand(n) < self.p).nonzero()[:, 0]  # a random number a pixel for these alone
         share = self.max_share * torch.rand(len(chosen), 1)
-        return {
-            "chosen": chosen,  # the others need no random number a pixel
-            "noisy": torch.rand(len(chosen), height * width) < share,
-            "sources": torch.randperm(height * width),  # of each pixel's value; the same for all samples
-        }
+        noisy = torch.rand(len(chosen), height * width) < share
+        return {"chosen": chosen, "noisy": noisy, "sources": torch.randperm(height * width)}
 
     def apply(self, image, mask, chosen, noisy, sources):
         pixels = image[chosen].flatten(1)
@@ -307,14 +312,3 @@ class Brightness(BatchTransform):
 
     def apply(self, image, mask, factor):
         return image * factor[:, None, None, None], mask
-
-
-class Scale(BatchTransform):
-    """(value - mean) / std, the same for all: thickness deviations come to the order of 1."""
-
-    def __init__(self, mean: float, std: float):
-        super().__init__()
-        self.mean, self.std = mean, std
-
-    def apply(self, image, mask):
-        return (image - self.mean if self.mean else image) / self.std, mask
