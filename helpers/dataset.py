@@ -20,7 +20,7 @@ from helpers.data import find_data, load_data
 from helpers.patch_files import read_images, read_labels
 from helpers.preprocess import PreprocessData, repair_pixels
 from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
-from helpers.transforms import EachSample, eval_transform, flip_transform, network_scale, to_tensors
+from helpers.transforms import EachSample, Scale, eval_transform, flip_transform, to_tensors
 
 # Of a batch of tensors, or a function of one patch's numpy arrays
 Transform = v2.Transform | Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -214,7 +214,8 @@ def data_preparation_pipeline(
     if train_transform is None:
         train_transform = flip_transform(config)
     elif not isinstance(train_transform, v2.Transform):
-        train_transform = v2.Compose([EachSample(train_transform), network_scale(config)])
+        scale = Scale(config.value_mean, config.value_std)
+        train_transform = v2.Compose([EachSample(train_transform), scale])
     y, images = load_data(folder or find_data(config).folder, config.unpacked_dir)
     cleaning, kept, loaders = {}, [], {}
     for part, y_part in zip(PARTS, split_by_wells(y, config), strict=True):

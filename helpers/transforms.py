@@ -28,19 +28,15 @@ def to_tensors(image: Tensor, mask: Tensor) -> tuple[tv_tensors.Image, tv_tensor
     return image.as_subclass(tv_tensors.Image), mask.as_subclass(tv_tensors.Mask)
 
 
-def network_scale(config: Config = Config()) -> v2.Normalize:
-    """(value - mean) / std, the same for all: thickness deviations come to the order of 1."""
-    return v2.Normalize([config.value_mean], [config.value_std])
-
-
 def eval_transform(config: Config = Config()) -> v2.Compose:
     """For validation, test and use: nothing random, only the network's scale."""
-    return v2.Compose([network_scale(config)])
+    return v2.Compose([Scale(config.value_mean, config.value_std)])
 
 
 def flip_transform(config: Config = Config()) -> v2.Compose:
     """The baseline's training transform: flips, then the network's scale."""
-    return v2.Compose([FlipRoll(config.p_flip, config.p_flip), network_scale(config)])
+    flips = FlipRoll(left_right=config.p_flip, up_down=config.p_flip)
+    return v2.Compose([flips, Scale(config.value_mean, config.value_std)])
 
 
 def well_transform(config: Config = Config()) -> v2.Compose:
@@ -50,7 +46,7 @@ def well_transform(config: Config = Config()) -> v2.Compose:
             FlipRoll(config.p_flip, config.p_flip, config.p_roll),
             Twist(config.twist, config.p_twist),
             Brightness(config.brightness),  # always: wells differ in contrast by more than this
-            network_scale(config),
+            Scale(config.value_mean, config.value_std),
         ]
     )
 
@@ -64,7 +60,7 @@ def augment_transform(config: Config = Config()) -> v2.Compose:
             Blur(config.blur_sigma, config.p_blur),
             PixelNoise(config.noisy_share, config.p_noise),
             Brightness(config.brightness, config.p_brightness),
-            network_scale(config),
+            Scale(config.value_mean, config.value_std),
         ]
     )
 
@@ -312,3 +308,17 @@ class Brightness(BatchTransform):
 
     def apply(self, image, mask, factor):
         return image * factor[:, None, None, None], mask
+
+
+class Scale(BatchTransform):
+    """(value - mean) / std, the same for all: thickness deviations come to the order of 1.
+
+    As `v2.Normalize`, which takes twice the time.
+    """
+
+    def __init__(self, mean: float, std: float):
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def apply(self, image, mask):
+        return (image - self.mean) / self.std, mask

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +11,7 @@ from helpers.transforms import (
     FlipRoll,
     PixelNoise,
     RotateCrop,
+    Scale,
     Twist,
     augment_transform,
     eval_transform,
@@ -266,7 +265,7 @@ def test_the_eval_transform_only_scales(batch):
 
 
 def test_the_scale_subtracts_the_mean(batch):
-    image, _ = eval_transform(replace(CONFIG, value_mean=0.01, value_std=0.5))(*batch)
+    image, _ = Scale(0.01, 0.5)(*batch)
     torch.testing.assert_close(image.as_subclass(Tensor), (batch[0].as_subclass(Tensor) - 0.01) / 0.5)
 
 
