@@ -217,12 +217,14 @@ def data_preparation_pipeline(
         scale = Scale(config.value_mean, config.value_std)
         train_transform = v2.Compose([EachSample(train_transform), scale])
     y, images = load_data(folder or find_data(config).folder, config.unpacked_dir)
+    patches = [(y_part, images.loc[y_part.index]) for y_part in split_by_wells(y, config)]
+    del y, images  # the parts are copies
     cleaning, kept, loaders = {}, [], {}
-    for part, y_part in zip(PARTS, split_by_wells(y, config), strict=True):
+    for part in PARTS:
         training = part == "train"
         cleaning[part] = PreprocessData(config)
         clean = cleaning[part].fit_transform if training else cleaning[part].transform
-        cleaned = clean(y_part, images.loc[y_part.index])
+        cleaned = clean(*patches.pop(0))
         transform = train_transform if training else eval_transform(config)
         dataset = SegmentationDataset.from_frames(*cleaned, transform, config.seed)
         loaders[part] = BatchLoader(dataset, config.batch_size, shuffle=training, seed=config.seed)

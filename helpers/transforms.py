@@ -283,7 +283,7 @@ class PixelNoise(BatchTransform):
 
     def apply(self, image, mask, chosen, noisy, sources):
         pixels = image[chosen].flatten(1)
-        pixels = torch.where(noisy, pixels[:, sources], pixels)
+        pixels = torch.where(noisy, pixels.index_select(1, sources), pixels)
         image = image.clone()
         image[chosen] = pixels.view(-1, *image.shape[1:])
         return image, mask
