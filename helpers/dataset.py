@@ -218,7 +218,7 @@ def data_preparation_pipeline(
         train_transform = v2.Compose([EachSample(train_transform), scale])
     y, images = load_data(folder or find_data(config).folder, config.unpacked_dir)
     patches = [(y_part, images.loc[y_part.index]) for y_part in split_by_wells(y, config)]
-    del y, images  # the parts are copies
+    del y, images  # the parts are copies; each goes as soon as it is cleaned
     cleaning, kept, loaders = {}, [], {}
     for part in PARTS:
         training = part == "train"

@@ -216,11 +216,12 @@ class RotateCrop(BatchTransform):
         y = _stretched(heights, height) + top - (height - 1) / 2  # (N, H)
         x = _stretched(widths, width) + left - (width - 1) / 2  # (N, W)
         y, x, angle = y[:, :, None], x[:, None, :], degrees[:, None, None].deg2rad()
-        turned_x = x * angle.cos() - y * angle.sin()  # (N, H, W)
-        turned_y = x * angle.sin() + y * angle.cos()
-        # grid_sample counts from -1 to 1, from border to border. It wants (N, H, W, 2); to stack along the
-        # last axis takes as long as the sampling.
-        grid = torch.stack([turned_x / (width / 2), turned_y / (height / 2)], dim=1).movedim(1, -1)
+        cos, sin = angle.cos(), angle.sin()
+        # Turned, and counted as grid_sample does, from -1 to 1, from border to border
+        grid_x = x * cos / (width / 2) - y * sin / (width / 2)  # (N, H, W)
+        grid_y = x * sin / (height / 2) + y * cos / (height / 2)
+        # It wants (N, H, W, 2); to stack along the last axis takes as long as the sampling
+        grid = torch.stack([grid_x, grid_y], dim=1).movedim(1, -1)
         return (
             F.grid_sample(image, grid, mode="bilinear", align_corners=False),
             F.grid_sample(mask, grid, mode="nearest", align_corners=False),
