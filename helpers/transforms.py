@@ -322,4 +322,4 @@ class Scale(BatchTransform):
         self.mean, self.std = mean, std
 
     def apply(self, image, mask):
-        return (image - self.mean) / self.std, mask
+        return (image - self.mean).div_(self.std), mask
