@@ -39,9 +39,8 @@ from torchvision.transforms import v2
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import find_images, find_labels, load_data
 from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
-from helpers.patch_files import find_images, find_labels
 from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
 from helpers.synthetic import ensure_simulated
 from helpers.transforms import augment_transform, flip_transform

@@ -1,4 +1,8 @@
-"""What the scripts here share: where the data are, how a row is written with its provenance."""
+"""What the studies here share: data, folds, and how a row is written with its provenance.
+
+Run k of a study leaves out fold k of the training and validation wells, with seed k. No test well is looked
+at, but by the final evaluation of tune.py.
+"""
 
 import argparse
 import csv
@@ -13,37 +17,33 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from helpers.config import Config
-from helpers.data import DataSource, find_data, load_data
+from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
 from helpers.files import check_output
-from helpers.patch_files import read_labels
-from helpers.preprocess import PreprocessData
+from helpers.studies.folds import Fold, make_folds
+from helpers.wells import parse_name, wells_of
 
 HERE = Path(__file__).parent
 
-HELP = {
-    "budget": "patches shown to each model",
-    "seeds": "runs with the seeds 0 ... N-1",
-    "epochs": "epochs of each run, at least",
-    "seconds": "seconds of training of each run",
-}
+EPOCHS = 10  # of a training, in every study; stopping.py says what longer and shorter ones are worth
 
 
 def parse_arguments(
-    description: str, choices: dict[str, Sequence[str]] | None = None, **defaults: int
+    description: str, choices: dict[str, Sequence[str]] | None = None, seconds: int | None = None
 ) -> argparse.Namespace:
-    """Read the command line: `--output`, whole numbers with these defaults, named as in HELP, and, for each
-    of `choices`, which of them, by default all."""
+    """Read the command line: `--output`, for each of `choices` which of them (by default all), and
+    `--epochs`, or `--seconds` where a default for it is given."""
     parser = argparse.ArgumentParser(description=description)
     for name, values in (choices or {}).items():
         parser.add_argument(f"--{name}", nargs="+", choices=values, default=values, help="only these")
-    for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"{HELP[name]} (default {default})")
+    unit, budget = ("epochs", EPOCHS) if seconds is None else ("seconds", seconds)
+    parser.add_argument(f"--{unit}", type=int, default=budget, help=f"of each training (default {budget})")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser.parse_args()
 
@@ -56,15 +56,14 @@ def run_from_command_line(main: Callable[[], None]) -> None:
         sys.exit(str(error))
 
 
-def load_repaired() -> tuple[DataSource, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return (source, labels, images, judge) of all wells, repaired, ruined patches dropped.
+def load_folds() -> tuple[DataSource, list[Fold]]:
+    """The data that `find_data` finds, and the folds of their training and validation wells.
 
-    The judge is the clean truth on simulated wells, and the labels themselves on real ones.
+    Torch gets one thread, so that a study's rows do not depend on how many cores the machine has.
     """
+    torch.set_num_threads(1)
     source = find_data()
-    y, images = PreprocessData().transform(*load_data(source.folder, Config().unpacked_dir))
-    judge = read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else y
-    return source, y, images, judge
+    return source, make_folds(*load_data(source.folder, Config().unpacked_dir))
 
 
 def judge_of(source: DataSource, dataset: SegmentationDataset) -> Tensor:
@@ -72,6 +71,36 @@ def judge_of(source: DataSource, dataset: SegmentationDataset) -> Tensor:
     if not source.simulated:
         return dataset.masks
     return as_images(read_labels(source.folder / "y_clean.csv").loc[dataset.names], np.uint8)
+
+
+def hold_out(y: pd.DataFrame, by: str, seed: int, share: float = 0.2) -> np.ndarray:
+    """Choose about `share` of the patches for validation; return (n,) True for each that is chosen.
+
+    Parameters
+    ----------
+    by : "patch": patches at random, as in the notebook under review; "pair": likewise, but patches 2k and
+        2k+1 stay together, so no twin is torn apart; "wells": whole wells, with a groove among them.
+
+    Raises
+    ------
+    ValueError : no choice of wells has about that share of the patches.
+    """
+    pairs = [(well, patch // 2) for well, patch in map(parse_name, y.index)]
+    groups = {
+        "patch": np.arange(len(y)),
+        "pair": pd.factorize(pd.Index(pairs))[0],
+        "wells": wells_of(y),
+    }
+    names, group = np.unique(groups[by], return_inverse=True)
+    corroded = y.to_numpy().any(axis=1)
+    rng = np.random.default_rng(seed)
+    for _ in range(1000):  # wells differ in size, so some draws of wells are far from the share
+        chosen = (rng.random(len(names)) < share)[group]
+        if abs(chosen.mean() - share) <= 0.07 and corroded[chosen].any():
+            return chosen
+    raise ValueError(
+        f"No choice of wells {sorted(set(wells_of(y).tolist()))} has {share:.0%} of the patches."
+    )
 
 
 class Results:

@@ -1,34 +1,33 @@
-"""How hard is each well for a model that has not seen it?
+"""How hard is each well for a model that has not seen it? Notebook 01, section 9.
 
-Each well is left out in turn; the U-Net is trained on all the others with the same budget and scored on the
-one left out, against the clean truth where it is known.
+Each training and validation well is left out in turn; the U-Net is trained on the others and scored on the
+one left out, against the clean truth where it is known. A well's number is also the seed.
 """
 
-import numpy as np
-from common import Results, load_repaired, parse_arguments, run_from_command_line
+from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
-from helpers.metrics import summarise
-from helpers.studies.held_out import counts_on, train_on
-from helpers.wells import ALL_WELLS, wells_of
+from helpers.config import Config
+from helpers.data import load_data
+from helpers.metrics import count_pixels, summarise
+from helpers.studies.folds import leave_out, predict_masks, train_on
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, budget=6_000, seeds=2)
-    source, y, images, judge = load_repaired()
+    arguments = parse_arguments(__doc__)
+    source, _ = load_folds()
+    y, images = load_data(source.folder, Config().unpacked_dir)
     results = Results(arguments.output, __file__, source)
-    wells = wells_of(y)
-    runs = [(seed, well) for seed in range(arguments.seeds) for well in ALL_WELLS]
-    for seed, well in tqdm(runs, unit="run"):
-        if results.has(seed=seed, well=well, budget=arguments.budget):
+    for well in tqdm(sorted(Config().train_wells + Config().val_wells), unit="run"):
+        key = {"well": well, "epochs": arguments.epochs}
+        if results.has(**key):
             continue
-        model = train_on(y[wells != well], images, arguments.budget, seed)
-        counts = counts_on(model, judge[wells == well], images)
+        fold = leave_out(well, (well,), y, images)
+        model = train_on(*fold.cleaned(), arguments.epochs, fold.number)
+        counts = count_pixels(predict_masks(model, fold.unseen), judge_of(source, fold.unseen))
         scores = {name: round(score, 4) for name, score in summarise(counts).items()}
-        found = int(np.asarray(counts[:, :2]).sum())
-        results.add(
-            seed=seed, well=well, budget=arguments.budget, patches=len(counts), found_pixels=found, **scores
-        )
+        found = int(counts[:, :2].sum())
+        results.add(**key, patches=len(counts), found_pixels=found, **scores)
 
 
 if __name__ == "__main__":

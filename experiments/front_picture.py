@@ -18,12 +18,11 @@ from torch.utils.data import DataLoader
 from helpers import plots
 from helpers.checkpoint import load_model
 from helpers.config import PROJECT_ROOT, Config
-from helpers.data import find_data
+from helpers.data import COLUMNS, find_data, read_labels
 from helpers.dataset import data_preparation_pipeline
 from helpers.files import check_output, replace_atomically
 from helpers.inference import predict_probabilities
 from helpers.metrics import count_pixels, summarise
-from helpers.patch_files import COLUMNS, read_labels
 from helpers.wells import well_from_frame
 
 

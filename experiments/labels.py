@@ -1,30 +1,28 @@
 """Does it help to correct suspicious labels, to leave them out, or to train with a robust loss?
 
-The reviewer's split. Labels of the training wells are ranked by models of other training wells (three folds,
-seed 0); the tenth that cleanlab finds most suspicious is dropped, corrected by these models, or, on simulated
-wells, redrawn as the truth is. Then the U-Net is trained with the same budget and scored on validation and
-test wells.
+Notebook 06, section 13. Each fold of wells is left out in turn. Labels of the others are ranked by models
+that have not seen their wells; the tenth that cleanlab finds most suspicious is dropped, corrected by these
+models, or, on simulated wells, redrawn as the truth is. Then the U-Net is trained and scored on the wells
+left out.
 """
 
 import numpy as np
 import pandas as pd
-from common import Results, load_repaired, parse_arguments, run_from_command_line
+from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.config import Config
+from helpers.data import read_labels
 from helpers.labels.quality import (
-    correct_by_model,
     known_defects,
     label_issues,
     most_suspicious,
     rank_labels,
     unseen_probabilities,
 )
-from helpers.losses import bce
-from helpers.metrics import summarise
-from helpers.studies.held_out import counts_on, train_on
-from helpers.wells import wells_of
+from helpers.losses import LOSSES, bce
+from helpers.metrics import count_pixels, summarise
+from helpers.studies.folds import predict_masks, train_on
 
 SHARE = 0.1  # of the training patches that are suspected
 RANKING = "cleanlab, pixels flagged"
@@ -39,16 +37,18 @@ def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tenso
     return bce(logits, trust * masks + (1 - trust) * answer)
 
 
-CASES = {
-    "labels as drawn": bce,
-    "suspects dropped": bce,
-    "suspects corrected by model": bce,
-    "bootstrapped BCE": bootstrapped_bce,
+LOSSES["bootstrapped"] = bootstrapped_bce  # for this study alone
+
+CASES = {  # -> loss
+    "labels as drawn": "bce",
+    "suspects dropped": "bce",
+    "suspects corrected by model": "bce",
+    "bootstrapped BCE": "bootstrapped",
 }
-WITH_TRUTH = {"suspects redrawn": bce, "all redrawn": bce}
+WITH_TRUTH = {"suspects redrawn": "bce", "all redrawn": "bce"}
 
 
-def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame, issues, suspects):
+def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame | None, issues, suspects):
     if case == "suspects dropped":
         return y.drop(suspects)
     if case == "suspects corrected by model":
@@ -60,35 +60,46 @@ def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame, issues, sus
     return labels
 
 
+def correct_by_model(y: pd.DataFrame, issues: pd.DataFrame, suspects: pd.Index) -> pd.DataFrame:
+    """Turn the flagged pixels of the suspected patches over, a copy of `y`; all other labels stay.
+
+    Parameters
+    ----------
+    issues : from `label_issues`.
+    suspects : names of patches.
+    """
+    corrected = y.copy()
+    corrected.loc[suspects] = np.where(issues.loc[suspects], 1 - y.loc[suspects], y.loc[suspects])
+    return corrected
+
+
 def main() -> None:
-    arguments = parse_arguments(__doc__, budget=6_000, seeds=3)
-    config, budget = Config(), arguments.budget
-    source, y, images, judge = load_repaired()
+    arguments = parse_arguments(__doc__)
+    source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
-    wells = wells_of(y)
-    train = np.isin(wells, config.train_wells)
     cases = CASES | (WITH_TRUTH if source.simulated else {})
-    runs = [(seed, case) for seed in range(arguments.seeds) for case in cases]
-    runs = [run for run in runs if not results.has(seed=run[0], case=run[1], budget=budget)]
-    if not runs:
-        return
-    probability = unseen_probabilities(y[train], images, budget, config.seed, config=config)
-    issues = label_issues(y[train], probability)
-    suspects = most_suspicious(rank_labels(y[train], probability, issues)[RANKING], SHARE)
-    precision = np.nan
-    if source.simulated:
-        precision = round((known_defects(y[train], judge[train])["iou"][suspects] < 0.7).mean(), 4)
-    for seed, case in tqdm(runs, unit="run"):
-        labels = training_labels(case, y[train], judge[train], issues, suspects)
-        model = train_on(labels, images, budget, seed, config, cases[case])
-        row = {"seed": seed, "case": case, "budget": budget, "train_patches": len(labels)}
-        kept_labels = y.loc[labels.index].to_numpy()
-        row["pixels_changed"] = int((labels.to_numpy() != kept_labels).sum())
-        row["suspects_spoiled"] = precision
-        for part, part_wells in (("val", config.val_wells), ("test", config.test_wells)):
-            scores = summarise(counts_on(model, judge[np.isin(wells, part_wells)], images, config))
-            row |= {f"{part}_{score}": round(value, 4) for score, value in scores.items()}
-        results.add(**row)
+    for fold in tqdm(folds, unit="fold"):
+        keys = [{"fold": fold.number, "case": case, "epochs": arguments.epochs} for case in cases]
+        if all(results.has(**key) for key in keys):
+            continue
+        y, images = fold.cleaned()
+        truth = read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else None
+        probability = unseen_probabilities(y, images, arguments.epochs, fold.number)
+        issues = label_issues(y, probability)
+        suspects = most_suspicious(rank_labels(y, probability, issues)[RANKING], SHARE)
+        precision = np.nan
+        if source.simulated:
+            precision = round((known_defects(y, truth)["iou"][suspects] < 0.7).mean(), 4)
+        for key in keys:
+            if results.has(**key):
+                continue
+            labels = training_labels(key["case"], y, truth, issues, suspects)
+            model = train_on(labels, images, arguments.epochs, fold.number, loss=cases[key["case"]])
+            row = key | {"train_patches": len(labels)}
+            row["pixels_changed"] = int((labels.to_numpy() != y.loc[labels.index].to_numpy()).sum())
+            row["suspects_spoiled"] = precision
+            counts = count_pixels(predict_masks(model, fold.unseen), judge_of(source, fold.unseen))
+            results.add(**row, **{score: round(value, 4) for score, value in summarise(counts).items()})
 
 
 if __name__ == "__main__":

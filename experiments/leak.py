@@ -1,45 +1,38 @@
-"""How much does a split of patches promise that it cannot keep?
+"""How much does a split of patches promise that it cannot keep? Notebook 01, section 8.
 
-Three groups of wells are left out in turn. Of the other wells' patches a fifth is held out for validation:
-at random by patch, by twin pair, or by wells. The same U-Net is trained with the same budget on as many of
-the remaining patches in each case, and scored on its own validation patches (what it promises) and on the
-wells left out (what is true).
+Each fold of wells is left out in turn. Of the other wells' patches a fifth is held out for validation: at
+random by patch, by twin pair, or by wells. The U-Net is trained on as many of the remaining patches in each
+case, and scored on its own validation patches (what it promises) and on the wells left out (what is true),
+both by the labels.
 """
 
-import numpy as np
-from common import Results, load_repaired, parse_arguments, run_from_command_line
+from common import Results, hold_out, load_folds, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
-from helpers.studies.held_out import WELL_FOLDS, counts_on, hold_out, train_on
-from helpers.wells import wells_of
+from helpers.metrics import count_pixels, summarise
+from helpers.studies.folds import counts_on, predict_masks, train_on
 
 TRAIN_SHARE = 0.7  # of the seen patches, in all three cases; the held-out share varies by 0.07 around 0.2
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, budget=10_000, seeds=3)
-    source, y, images, _ = load_repaired()
+    arguments = parse_arguments(__doc__)
+    source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
-    runs = [
-        (seed, fold, by)
-        for seed in range(arguments.seeds)
-        for fold in range(len(WELL_FOLDS))
-        for by in ("patch", "pair", "wells")
-    ]
-    for seed, fold, by in tqdm(runs, unit="run"):
-        if results.has(seed=seed, fold=fold, by=by, budget=arguments.budget):
+    runs = [(fold, by) for fold in folds for by in ("patch", "pair", "wells")]
+    for fold, by in tqdm(runs, unit="run"):
+        key = {"fold": fold.number, "by": by, "epochs": arguments.epochs}
+        if results.has(**key):
             continue
-        unseen = np.isin(wells_of(y), WELL_FOLDS[fold])
-        seen = y[~unseen]
-        validation = hold_out(seen, by, seed)
-        train = seen[~validation].sample(int(TRAIN_SHARE * len(seen)), random_state=seed)
-        model = train_on(train, images, arguments.budget, seed)
-        row = {"seed": seed, "fold": fold, "by": by, "budget": arguments.budget, "train_patches": len(train)}
-        for name, part in (("validation", seen[validation]), ("unseen", y[unseen])):
-            tp, fp, fn = counts_on(model, part, images).sum(dim=0).tolist()
-            row |= {f"{name}_tp": tp, f"{name}_fp": fp, f"{name}_fn": fn}
-            row[f"{name}_dice"] = round(2 * tp / (2 * tp + fp + fn), 4)
-        results.add(**row)
+        y, images = fold.cleaned()
+        held_out = hold_out(y, by, fold.number)
+        train = y[~held_out].sample(int(TRAIN_SHARE * len(y)), random_state=fold.number)
+        model = train_on(train, images, arguments.epochs, fold.number)
+        own = counts_on(model, y[held_out], images)
+        unseen = count_pixels(predict_masks(model, fold.unseen), fold.unseen.masks)
+        dices = {"validation": own, "unseen": unseen}
+        dices = {f"{part}_dice": round(summarise(counts)["dice"], 4) for part, counts in dices.items()}
+        results.add(**key, train_patches=len(train), **dices)
 
 
 if __name__ == "__main__":

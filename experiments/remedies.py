@@ -1,29 +1,25 @@
 """Two failures and their remedies: faint grooves that are missed, and grooves at the azimuth's wrap.
 
-The reviewer's split. Each remedy is trained with the same budget, and its cases on the validation and test
-wells are counted by what became of each groove, see helpers/labels/errors.py. Nothing is chosen by either
-part.
+Notebook 06, section 8. Each fold of wells is left out in turn; the U-Net is trained on the others with each
+remedy, and on the wells left out it is counted what became of each groove, see helpers/labels/errors.py.
 """
 
-import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
-from common import Results, load_repaired, parse_arguments, run_from_command_line
-from torch import nn
+from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
+from torch import Tensor, nn
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from helpers.config import Config
-from helpers.dataset import BatchLoader, SegmentationDataset
+from helpers.data import COLUMNS, DataSource
+from helpers.dataset import SegmentationDataset
 from helpers.labels.errors import count_kinds, groove_cases
 from helpers.labels.places import score_zones, zones_of_well
-from helpers.losses import bce
 from helpers.metrics import count_pixels, summarise
-from helpers.models import build_model
-from helpers.studies.held_out import probabilities_on
-from helpers.training import train_one_epoch
+from helpers.studies.folds import Fold, predict_masks, train_on
 from helpers.transforms import BatchTransform, Brightness, flip_transform
-from helpers.wells import well_from_frame, wells_of
+from helpers.wells import well_from_frame
 
 
 class FadeGrooves(BatchTransform):
@@ -56,45 +52,37 @@ REMEDIES = {
 }
 
 
-def train(y, images, remedy: str, budget: int, seed: int, config: Config) -> nn.Module:
-    transform, options = REMEDIES[remedy]
-    steps = [transform] if transform else []
-    dataset = SegmentationDataset.from_frames(y, images, v2.Compose([*steps, flip_transform(config)]), seed)
-    loader = BatchLoader(dataset, config.batch_size, shuffle=True, seed=seed)
-    torch.manual_seed(seed)  # weights and dropout
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = build_model("unet", dropout=config.dropout, **options)
-    model = model.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    for _ in range(max(1, round(budget / len(y)))):
-        train_one_epoch(model, loader, bce, optimizer)
-    return model
-
-
 def main() -> None:
-    arguments = parse_arguments(__doc__, budget=6_000, seeds=3)
-    config = Config()
-    source, y, images, judge = load_repaired()
+    arguments = parse_arguments(__doc__)
+    source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
-    wells = wells_of(y)
-    y_train = y[np.isin(wells, config.train_wells)]
-    for seed, remedy in tqdm([(s, r) for s in range(arguments.seeds) for r in REMEDIES], unit="run"):
-        if results.has(seed=seed, remedy=remedy, budget=arguments.budget):
+    runs = [(fold, remedy) for fold in folds for remedy in REMEDIES]
+    for fold, remedy in tqdm(runs, unit="run"):
+        key = {"fold": fold.number, "remedy": remedy, "epochs": arguments.epochs}
+        if results.has(**key):
             continue
-        model = train(y_train, images, remedy, arguments.budget, seed, config)
-        row = {"seed": seed, "remedy": remedy, "budget": arguments.budget}
-        for part, part_wells in (("val", config.val_wells), ("test", config.test_wells)):
-            truth = judge[np.isin(wells, part_wells)]
-            seen = images.loc[truth.index]
-            found = (probabilities_on(model, seen, config) >= config.threshold).astype(np.uint8)
-            kinds = count_kinds(groove_cases(truth, found, seen).assign(part=part), "part").loc[part]
-            wrap = {well: zones_of_well(well_from_frame(seen, well))["azimuth wrap"] for well in part_wells}
-            counts = count_pixels(*(torch.from_numpy(frame.to_numpy(bool)) for frame in (found, truth)))
-            scores = summarise(counts)
-            scores |= {kind: kinds[kind] for kind in ("grooves", "missed", "broken", "false per 100")}
-            scores["dice at wrap"] = score_zones(truth, found, {"wrap": wrap}).loc["wrap", "dice inside"]
-            row |= {f"{part}_{name}": round(float(value), 4) for name, value in scores.items()}
-        results.add(**row)
+        change, options = REMEDIES[remedy]
+        transform = v2.Compose([*([change] if change else []), flip_transform()])
+        model = train_on(*fold.cleaned(), arguments.epochs, fold.number, transform=transform, **options)
+        results.add(**key, **judge(model, source, fold))
+
+
+def judge(model: nn.Module, source: DataSource, fold: Fold) -> dict[str, float]:
+    """Scores of the wells left out, and what became of their grooves."""
+    unseen = fold.unseen
+    truth, seen = frame_of(judge_of(source, unseen), unseen), frame_of(unseen.images, unseen)
+    masks = predict_masks(model, unseen)
+    found = frame_of(masks.byte(), unseen)
+    kinds = count_kinds(groove_cases(truth, found, seen).assign(all="all"), "all").loc["all"]
+    wrap = {well: zones_of_well(well_from_frame(seen, well))["azimuth wrap"] for well in fold.wells}
+    scores = summarise(count_pixels(masks, judge_of(source, unseen)))
+    scores |= {kind: kinds[kind] for kind in ("grooves", "missed", "broken", "false per 100")}
+    scores["dice at wrap"] = score_zones(truth, found, {"wrap": wrap}).loc["wrap", "dice inside"]
+    return {name: round(float(value), 4) for name, value in scores.items()}
+
+
+def frame_of(pixels: Tensor, dataset: SegmentationDataset) -> pd.DataFrame:
+    return pd.DataFrame(pixels.flatten(1).numpy(), dataset.names, COLUMNS)
 
 
 if __name__ == "__main__":

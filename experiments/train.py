@@ -8,23 +8,26 @@ A run that was killed goes on with `--resume FOLDER`, a finished one gets more e
 """
 
 import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch.distributed as dist
-from common import run_from_command_line
+from common import EPOCHS, run_from_command_line
 
 from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import find_data
 from helpers.dataset import data_preparation_pipeline
-from helpers.devices import best_device, first_goes_ahead, join_processes, process_rank
+from helpers.devices import best_device, join_processes, process_count, process_rank
 from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.models import ARCHITECTURES
 from helpers.runs import Run, resume_run, start_run
 from helpers.training import evaluate, fit
 
-DEFAULTS = {"epochs": 20, "patience": None, "seed": Config().seed, "model": "unet", "loss": "bce"}
+DEFAULTS = {"epochs": EPOCHS, "patience": None, "seed": Config().seed, "model": "unet", "loss": "bce"}
 
 
 def main() -> None:
@@ -49,12 +52,22 @@ def main() -> None:
         print(f"Data: {source.description}")
         for name, path in (("lowest validation loss", run.best_path), ("last epoch", run.last_path)):
             model, config = load_model(path, best_device())
-            for part in ("val", "test"):
-                _, counts = evaluate(model, getattr(data, part), run.loss_fn, config.threshold)
-                print(f"{name}, {part}: {summarise(counts)}")
+            _, counts = evaluate(model, data.val, run.loss_fn, config.threshold)
+            print(f"{name}, validation wells: {summarise(counts)}")  # test wells: see final_test.py
         print(f"Saved in {run.folder}")
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+@contextmanager
+def first_goes_ahead() -> Iterator[None]:
+    """The first process of each machine goes through the block, then the others, which find what it made."""
+    follows = process_count() > 1 and int(os.environ["LOCAL_RANK"]) > 0
+    if follows:
+        dist.barrier()
+    yield
+    if process_count() > 1 and not follows:
+        dist.barrier()
 
 
 def read_arguments() -> argparse.Namespace:

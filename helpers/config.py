@@ -47,7 +47,7 @@ class Config:
     rotation_degrees: float = 15.0
     crop_scale: tuple[float, float] = (0.7, 1.0)  # share of the patch's area that is kept
     blur_sigma: tuple[float, float] = (0.1, 1.75)  # pixels
-    noisy_share: float = 0.10  # at most this share of a patch's pixels gets noise
+    noisy_share: float = 0.10  # the most probable that noise is for a pixel of a noisy patch
     brightness: float = 0.5  # +-50 %
     twist: float = 0.05  # columns a row: what the grooves of the wells that drift most do
     # How likely each change is for a patch in training
@@ -61,8 +61,9 @@ class Config:
     p_twist: float = 0.5
 
     # Training
-    batch_size: int = 16
-    learning_rate: float = 1e-3
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.0  # decoupled from the gradient, as in AdamW; 0 is plain Adam
     dropout: float = 0.1
     threshold: float = 0.5  # a pixel is a groove from this probability on
     schedule: str = "cosine"  # of the learning rate within a call of fit, or "constant"

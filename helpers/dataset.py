@@ -16,8 +16,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import load_data
-from helpers.patch_files import read_images, read_labels
+from helpers.data import find_data, load_data, read_images, read_labels
 from helpers.preprocess import PreprocessData, repair_pixels
 from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
 from helpers.transforms import EachSample, Scale, eval_transform, flip_transform, to_tensors
@@ -30,9 +29,9 @@ class SegmentationDataset(Dataset):
     """Patches and masks, read once and kept in memory as two tensors.
 
     A DataLoader gets whole batches from `__getitems__`, transformed at once, and hands them on with
-    `keep_batch`. What is random in a batch follows from the seed and from the patches in it, so it does not
-    matter how many workers there are, or what else draws random numbers. Each epoch shuffles the patches
-    into other batches, which therefore get other draws; without shuffling every epoch gets the same.
+    `keep_batch`. What is random in a batch follows from the seed and from the patches in it, so neither the
+    number of workers matters nor what else draws random numbers. Each epoch shuffles the patches into other
+    batches, which get other draws; without shuffling every epoch gets the same.
 
     Parameters
     ----------
@@ -74,12 +73,10 @@ class SegmentationDataset(Dataset):
         return dataset
 
     def _keep(self, y: pd.DataFrame, pixels, transform: Transform | None, seed: int) -> None:
-        self.names = list(y.index)
-        self.images = as_images(pixels)
-        self.masks = as_images(y, np.uint8)
-        whole_batches = transform is None or isinstance(transform, v2.Transform)
-        self.transform = transform if whole_batches else EachSample(transform)
-        self.seed = seed
+        if transform is not None and not isinstance(transform, v2.Transform):
+            transform = EachSample(transform)
+        self.names, self.transform, self.seed = list(y.index), transform, seed
+        self.images, self.masks = as_images(pixels), as_images(y, np.uint8)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -103,15 +100,12 @@ class SegmentationDataset(Dataset):
 
 @contextmanager
 def draw_from(seed: int, indices: Sequence[int]) -> Iterator[None]:
-    """Inside, what is random follows from the seed and from a batch's indices; afterwards torch's generator
-    is as before."""
-    generator = torch.default_generator
-    state = generator.get_state()
-    generator.manual_seed(crc32(np.array([seed, *indices], np.int64)))
-    try:
+    """Inside, what is random on the CPU follows from the seed and from a batch's indices; afterwards torch's
+    generator is as before."""
+    with torch.random.fork_rng(devices=[]):
+        # not torch.manual_seed, which would reset the GPU's generator as well
+        torch.default_generator.manual_seed(crc32(np.array([seed, *indices], np.int64)))
         yield
-    finally:
-        generator.set_state(state)
 
 
 def keep_batch(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -128,10 +122,11 @@ class _RememberedOrder(RandomSampler):
 
 
 class BatchLoader(DataLoader):
-    """A DataLoader that makes several batches at once and hands them out one by one.
+    """A DataLoader that fetches eight batches at once and hands them out one by one.
 
-    A small batch costs more in calls than in work, so eight are fetched and transformed together. To its user
-    it is a DataLoader of batches of `size`; only its attribute `batch_size` says how many are fetched.
+    A batch of 16 patches costs more in calls than in work: fetched by itself it takes thrice the time. What
+    is random in a batch therefore follows from the patches of all eight. Only the attribute `batch_size`
+    says how many are fetched.
 
     Parameters
     ----------
@@ -215,29 +210,23 @@ def data_preparation_pipeline(
     >>> data = data_preparation_pipeline(folder)  # doctest: +SKIP
     >>> images, masks = next(iter(data.train))  # doctest: +SKIP
     """
-    if train_transform is not None and not isinstance(train_transform, v2.Transform):
+    if train_transform is None:
+        train_transform = flip_transform(config)
+    elif not isinstance(train_transform, v2.Transform):
         scale = Scale(config.value_mean, config.value_std)
         train_transform = v2.Compose([EachSample(train_transform), scale])
-    transforms = {
-        "train": train_transform or flip_transform(config),
-        "val": eval_transform(config),
-        "test": eval_transform(config),
-    }
-    if folder is None:
-        from helpers.data import find_data  # here, since a dataset of a known folder does not need it
-
-        folder = find_data(config).folder
-    y, images = load_data(folder, config.unpacked_dir)
-    parts = [(y_part, images.loc[y_part.index]) for y_part in split_by_wells(y, config)]
-    del y, images  # the parts are copies; a part goes as soon as it is cleaned
-    cleaning, masks, loaders = {}, [], {}
+    y, images = load_data(folder or find_data(config).folder, config.unpacked_dir)
+    patches = [(y_part, images.loc[y_part.index]) for y_part in split_by_wells(y, config)]
+    del y, images  # the parts are copies; each goes as soon as it is cleaned
+    cleaning, kept, loaders = {}, [], {}
     for part in PARTS:
+        training = part == "train"
         cleaning[part] = PreprocessData(config)
-        clean = cleaning[part].fit_transform if part == "train" else cleaning[part].transform
-        cleaned = clean(*parts.pop(0))
-        masks.append(cleaned[0])
-        dataset = SegmentationDataset.from_frames(*cleaned, transforms[part], config.seed)
-        loaders[part] = BatchLoader(dataset, config.batch_size, shuffle=part == "train", seed=config.seed)
-        del cleaned  # its images, which the dataset has copied, before the next part needs memory
-    split_y_to_train_val_test(pd.concat(masks), config)
+        clean = cleaning[part].fit_transform if training else cleaning[part].transform
+        cleaned = clean(*patches.pop(0))
+        transform = train_transform if training else eval_transform(config)
+        dataset = SegmentationDataset.from_frames(*cleaned, transform, config.seed)
+        loaders[part] = BatchLoader(dataset, config.batch_size, shuffle=training, seed=config.seed)
+        kept.append(cleaned[0])
+    split_y_to_train_val_test(pd.concat(kept), config)
     return PreparedData(**loaders, cleaning=cleaning)

@@ -5,8 +5,6 @@ experiments/train.py`. Each has its own copy of the model, and torch.distributed
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
@@ -79,17 +77,6 @@ def from_first(value: object) -> object:
     if process_count() > 1:
         dist.broadcast_object_list(values)
     return values[0]
-
-
-@contextmanager
-def first_goes_ahead() -> Iterator[None]:
-    """The first process of each machine goes through the block, then the others, which find what it made."""
-    follows = process_count() > 1 and int(os.environ["LOCAL_RANK"]) > 0
-    if follows:
-        dist.barrier()
-    yield
-    if process_count() > 1 and not follows:
-        dist.barrier()
 
 
 def share_among_processes(model: nn.Module) -> nn.Module:

@@ -1,21 +1,26 @@
-"""What every reader and writer of files needs: one kind of error, safe writing, names in order."""
+"""Files: one kind of error, outputs written whole or not at all, and zips that stay in their folder."""
 
 import errno
 import os
-import platform
-import re
 import shutil
+import stat
 import sys
 import tempfile
+import time
 import uuid
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 
-import psutil
 from tqdm import tqdm
 
 from helpers.wells import parse_name
+
+UNFINISHED = ".part-"  # how the names of unfinished files begin: hidden, so that nothing takes them for data
+LARGEST_ENTRY = 2**20  # bytes in a zip; a patch has 5,312, so anything near this is not one
+LARGEST_TOTAL = 2**30  # bytes; the challenge's 9,674 patches have 51 million
 
 
 class DataError(ValueError):
@@ -42,7 +47,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     """
     target = _target(path)
     # The name's end stays, since numpy and pandas look at it
-    temporary = target.with_name(f"{part_prefix()}{uuid.uuid4().hex[:8]}-{target.name}")
+    temporary = target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:8]}-{target.name}")
     with disk_errors(path, "written", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(target.parent)
@@ -64,7 +69,7 @@ def check_output(path: Path) -> None:
     target = _target(path)
     with disk_errors(path, "written", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(prefix=part_prefix(), dir=target.parent):
+        with tempfile.NamedTemporaryFile(prefix=UNFINISHED, dir=target.parent):
             pass
 
 
@@ -77,23 +82,15 @@ def _target(path: Path) -> Path:
     return target
 
 
-def part_prefix() -> str:
-    """How the name of an unfinished file or folder of this process begins.
+def remove_leftovers(folder: Path, pattern: str = f"{UNFINISHED}*") -> None:
+    """Remove the unfinished files and folders that killed processes left in a folder.
 
-    It is hidden, so that nothing takes it for data, and says whose it is, for `remove_leftovers`.
-    """
-    return f".part-{os.getpid()}-{platform.node()}-"
-
-
-def remove_leftovers(folder: Path, pattern: str = ".part-*") -> None:
-    """Remove the unfinished files and folders that killed processes of this machine left in a folder.
-
-    What belongs to a running process, or to one on another machine that shares the disk, stays.
+    Those are a day old or more: a younger one may belong to a process, here or on another machine that
+    shares the disk, which is still writing it.
     """
     for path in Path(folder).glob(pattern):
-        owner = re.match(rf"\.part-(\d+)-{re.escape(platform.node())}-", path.name)
-        if owner and not psutil.pid_exists(int(owner[1])):
-            with suppress(OSError):  # another process may be removing it as well
+        with suppress(OSError):  # another process may be removing it as well
+            if time.time() - path.stat().st_mtime > 24 * 60 * 60:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
@@ -108,6 +105,83 @@ def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
             there = next(folder for folder in (disk, *disk.absolute().parents) if folder.exists())
             reason = f"the disk is full, with {shutil.disk_usage(there).free / 1e6:.1f} MB free; make room"
         raise DataError(f"{path}: could not be {what}: {reason}.") from error
+
+
+def unpack_images(archive_path: Path, unpacked_dir: Path) -> Path:
+    """Return the folder under `unpacked_dir` with the patches of a zip, under their bare file names.
+
+    A zip is unpacked once, and again when it has moved or changed. The folder gets its name only when it is
+    complete: what a killed process leaves has a hidden name that nothing reads.
+
+    Raises
+    ------
+    DataError : the zip is damaged, has anything in it that is not harmless, or there is no room for it.
+    """
+    archive_path, unpacked_dir = Path(archive_path), Path(unpacked_dir)
+    with disk_errors(archive_path, f"unpacked into {unpacked_dir}", unpacked_dir):
+        status = archive_path.stat()
+        key = f"{archive_path.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+        target = unpacked_dir / f"{archive_path.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
+        remove_leftovers(unpacked_dir)
+        if target.is_dir():
+            return target
+        unpacked_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=unpacked_dir) as scratch:
+            part = Path(scratch) / "images"  # unlike the scratch folder, it is not closed to other users
+            part.mkdir()
+            _extract(archive_path, part)
+            try:
+                part.rename(target)
+            except OSError:
+                if not target.is_dir():  # else another process was first, with the same files
+                    raise
+    return target
+
+
+def _extract(archive_path: Path, part: Path) -> None:
+    try:
+        with zipfile.ZipFile(archive_path) as archive:
+            entries = _patch_entries(archive, archive_path)
+            for name in progress(entries, "Unpacking images"):
+                with archive.open(entries[name]) as source:
+                    (part / f"{name}.npy").write_bytes(source.read(LARGEST_ENTRY))
+    except (DataError, OSError):
+        raise
+    except Exception as error:  # a damaged archive makes zipfile raise a dozen kinds
+        raise DataError(f"{archive_path}: damaged zip ({reason_of(error)}). Download it again.") from error
+
+
+def _patch_entries(archive: zipfile.ZipFile, archive_path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the entries to unpack by patch name; raise DataError if any entry of the zip is not harmless."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        path, problem = info.orig_filename, None  # zipfile rewrites `filename`, differently on each system
+        *folders, file_name = path.split("/")
+        wanted = is_image(file_name) and "__MACOSX" not in folders
+        if "\\" in path or path.startswith("/") or ".." in path.split("/") or path[1:2] == ":":
+            problem = "has a path that may leave the folder"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            problem = "is a symbolic link"
+        elif info.flag_bits & 1:
+            problem = "is encrypted"
+        elif wanted and info.file_size > LARGEST_ENTRY:
+            problem = f"has {info.file_size:,} bytes, where a patch has 5,312"
+        elif wanted and file_name.removesuffix(".npy") in entries:
+            problem = "has the file name of another entry"
+        if problem:
+            raise DataError(f"{archive_path}: nothing was unpacked, because entry {path!r} {problem}.")
+        if wanted:
+            entries[file_name.removesuffix(".npy")] = info
+    if not entries:
+        raise DataError(f"{archive_path}: expected well_<w>_patch_<p>.npy files in it, found none.")
+    total = sum(info.file_size for info in entries.values())  # more than this zipfile does not unpack
+    if total > LARGEST_TOTAL:
+        raise DataError(
+            f"{archive_path}: nothing was unpacked, because its {len(entries):,} images have {total:,} bytes "
+            f"together, where the challenge's 9,674 have 51 million. At most {LARGEST_TOTAL:,} are unpacked."
+        )
+    sorted_names(entries, archive_path)
+    return entries
 
 
 def is_image(file_name: str) -> bool:

@@ -1,12 +1,7 @@
-"""From images to probabilities, masks, and the challenge's submission.
+"""From images to probabilities, and to masks for the challenge."""
 
-python -m helpers.inference runs/.../last_<timestamp>.pt path/to/X_test/images y_test.csv
-"""
-
-import argparse
 import re
-import sys
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from helpers.checkpoint import load_model
 from helpers.config import Config
-from helpers.data import warn_of_other_units
+from helpers.data import COLUMNS, read_images, warn_of_other_units
 from helpers.dataset import as_images
-from helpers.files import DataError, check_output, reason_of, sorted_names
-from helpers.metrics import count_pixels, summarise
-from helpers.patch_files import COLUMNS, read_images, write_csv
+from helpers.files import DataError, reason_of, sorted_names
 from helpers.preprocess import repair_pixels
 
 
-@torch.inference_mode()
 def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
     """Return the groove probability of every pixel, in the loader's order.
 
@@ -46,13 +37,9 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
         raise ValueError(
             "This loader shuffles or drops patches; predict with shuffle=False, drop_last=False."
         )
-    model.eval()
-    device = next(model.parameters()).device
-    batches = (images.to(device, non_blocking=True) for images, _ in loader)
-    return torch.cat([model(images).sigmoid().float().cpu() for images in batches])
+    return _predict(model, (images for images, _ in loader))
 
 
-@torch.inference_mode()
 def predict_pixels(model: nn.Module, pixels: np.ndarray | pd.DataFrame, config: Config = Config()) -> Tensor:
     """Return the groove probability of every pixel of repaired patches, (n, 1296) thickness row by row.
 
@@ -60,28 +47,16 @@ def predict_pixels(model: nn.Module, pixels: np.ndarray | pd.DataFrame, config: 
     -------
     (n, 1, 36, 36) float32 on the CPU, in the order of the patches.
     """
+    scaled = (as_images(pixels) - config.value_mean) / config.value_std
+    return _predict(model, scaled.split(64))
+
+
+@torch.inference_mode()
+def _predict(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
     model.eval()
     device = next(model.parameters()).device
-    scaled = (as_images(pixels) - config.value_mean) / config.value_std
-    return torch.cat([model(images.to(device)).sigmoid().float().cpu() for images in scaled.split(64)])
-
-
-def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:
-    """Dice and mean IoU at the thresholds 0.05, 0.10 ... 0.95, which index the frame.
-
-    Parameters
-    ----------
-    probabilities, masks : (N, 1, H, W) of patches that the model was not trained on. To choose a threshold
-        take validation patches; chosen on test patches it would flatter the test score.
-
-    >>> threshold_curve(probabilities, masks)["dice"].idxmax()  # doctest: +SKIP
-    0.4
-    """
-    rows = {
-        round(0.05 * step, 2): summarise(count_pixels(probabilities >= 0.05 * step, masks.bool()))
-        for step in range(1, 20)
-    }
-    return pd.DataFrame(rows).T.rename_axis("threshold")
+    batches = (images.to(device, non_blocking=True) for images in batches)
+    return torch.cat([model(images).sigmoid().float().cpu() for images in batches])
 
 
 def as_patches(tensor: Tensor) -> np.ndarray:
@@ -154,40 +129,3 @@ def _names_of(example: Path) -> list[str]:
     if len(doubled):
         raise DataError(f"{example}: expected one row a patch, found {doubled[0]} twice.")
     return names
-
-
-def _probability(text: str) -> float:
-    try:
-        if 0 <= (number := float(text)) <= 1:
-            return number
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="a model that helpers.training.fit saved")
-    parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy")
-    parser.add_argument("csv", type=Path, help="CSV to write")
-    parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
-    parser.add_argument("--threshold", type=_probability, help="of probability, instead of the model's own")
-    arguments = parser.parse_args()
-    try:
-        check_output(arguments.csv)
-        model, config = load_model(arguments.model, "cuda" if torch.cuda.is_available() else "cpu")
-        if arguments.threshold is not None:
-            config = replace(config, threshold=arguments.threshold)
-        masks, report = predict_folder(model, config, arguments.images, arguments.example)
-        write_csv(masks, arguments.csv)
-    except DataError as error:
-        sys.exit(str(error))
-    corroded = (masks.sum(axis=1) > 0).sum()
-    print(f"{arguments.csv}: {len(masks)} patches, {corroded} with a groove.")
-    if len(report):
-        print("Patches with unusable pixels:")
-        print(report.to_string())
-
-
-if __name__ == "__main__":
-    main()

@@ -29,25 +29,23 @@ def dice_bce(logits: Tensor, masks: Tensor) -> Tensor:
     return bce(logits, masks) + (1 - overlap / ((p * p + t * t).sum(1) + SMOOTH)).mean()
 
 
-def focal(logits: Tensor, masks: Tensor, gamma: float = 2.0) -> Tensor:
-    """Focal loss: each pixel's BCE times (1 - probability of its true class)^gamma, the mean over pixels.
+def focal(logits: Tensor, masks: Tensor) -> Tensor:
+    """Focal loss: each pixel's BCE times (1 - probability of its true class)^2, the mean over pixels.
 
     Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002, equation 4, without class weights. The
     notebook under review took the factor of the batch's mean BCE, one for all pixels: nothing is focused.
     """
-    return sigmoid_focal_loss(logits, masks, alpha=-1, gamma=gamma, reduction="mean")
+    return sigmoid_focal_loss(logits, masks, alpha=-1, gamma=2.0, reduction="mean")
 
 
-def tversky(
-    logits: Tensor, masks: Tensor, false_positives: float = 0.3, false_negatives: float = 0.7
-) -> Tensor:
+def tversky(logits: Tensor, masks: Tensor) -> Tensor:
     """Tversky loss: 1 - tp / (tp + 0.3 fp + 0.7 fn) of soft counts, so missed pixels cost more than false.
 
     Source: Salehi, Erdogmus and Gholipour 2017, https://arxiv.org/abs/1706.05721, equation 3.
     """
     p, t = logits.sigmoid().flatten(1), masks.flatten(1)
     tp, fp, fn = (p * t).sum(1), (p * (1 - t)).sum(1), ((1 - p) * t).sum(1)
-    return (1 - (tp + SMOOTH) / (tp + false_positives * fp + false_negatives * fn + SMOOTH)).mean()
+    return (1 - (tp + SMOOTH) / (tp + 0.3 * fp + 0.7 * fn + SMOOTH)).mean()
 
 
 def lovasz_hinge(logits: Tensor, masks: Tensor) -> Tensor:

@@ -144,10 +144,8 @@ def scores_per_well(counts: Tensor, names: Sequence[str]) -> pd.DataFrame:
     if len(counts) != len(names):
         raise ValueError(f"Expected one name a patch, found {len(names)} names and {len(counts)} counts.")
     wells = torch.tensor([parse_name(name)[0] for name in names])
-    rows = []
-    for well in wells.unique().tolist():
-        of_well = counts[wells == well]
-        rows.append({"well": well, "patches": len(of_well), **summarise(of_well)})
+    parts = {well: counts[wells == well] for well in wells.unique().tolist()}
+    rows = [{"well": well, "patches": len(part), **summarise(part)} for well, part in parts.items()]
     return pd.DataFrame(rows).set_index("well")
 
 
@@ -163,8 +161,8 @@ def recall_from_counts(counts: Tensor) -> Tensor:
     return _ratio_or_one(tp, tp + fn)
 
 
-def count_boundary(prediction: Tensor, target: Tensor, tolerance: int = 1) -> Tensor:
-    """Count the boundary pixels of two masks that meet within a tolerance.
+def count_boundary(prediction: Tensor, target: Tensor) -> Tensor:
+    """Count the boundary pixels of two masks that meet within a row or column.
 
     Labels are drawn by hand, a pixel off here or there; this forgives that much and no more. A boundary
     pixel is a pixel of the mask with a neighbour, of eight, outside it; beyond the image's border nothing is
@@ -173,7 +171,6 @@ def count_boundary(prediction: Tensor, target: Tensor, tolerance: int = 1) -> Te
     Parameters
     ----------
     prediction, target : (N, 1, H, W) masks of 0 and 1.
-    tolerance : rows or columns that two boundaries may be apart.
 
     Returns
     -------
@@ -190,16 +187,13 @@ def count_boundary(prediction: Tensor, target: Tensor, tolerance: int = 1) -> Te
             f"found {tuple(prediction.shape)} and {tuple(target.shape)}."
         )
     counts = []
-    boundaries = [_boundary(mask.float()) for mask in (prediction, target)]
+    masks = prediction.float(), target.float()
+    # A mask less what erosion leaves of it; the padding of max_pool2d is ignored, not taken for 0
+    boundaries = [mask + F.max_pool2d(-mask, 3, stride=1, padding=1) for mask in masks]
     for ours, theirs in (boundaries, boundaries[::-1]):
-        near = F.max_pool2d(theirs, 2 * tolerance + 1, stride=1, padding=tolerance)
+        near = F.max_pool2d(theirs, 3, stride=1, padding=1)
         counts += [(ours * near).flatten(1).sum(1), ours.flatten(1).sum(1)]
     return torch.stack(counts, dim=1).long()
-
-
-def _boundary(mask: Tensor) -> Tensor:
-    eroded = -F.max_pool2d(-mask, 3, stride=1, padding=1)  # its padding is ignored, not taken for 0
-    return mask - eroded
 
 
 def boundary_f1_from_counts(counts: Tensor) -> Tensor:

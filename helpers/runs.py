@@ -1,4 +1,4 @@
-"""A run: what `helpers.training.fit` works on, and how it is started, saved and resumed."""
+"""A run: a model with all that its training needs, and how it is started, saved and resumed."""
 
 import hashlib
 import platform
@@ -35,11 +35,14 @@ PREFIX = "corrosion_segmentation_trainer_"
 
 @dataclass
 class Run:
-    """A training run and all its state. Make one with `start_run`, or with `resume_run` from its folder.
+    """A training run and all its state, which `helpers.training` moves on.
+
+    Make one with `start_run`, take it up with `resume_run` from its folder, or make one that leaves nothing
+    on the disk with `unsaved_run`.
 
     Attributes
     ----------
-    folder : runs/corrosion_segmentation_trainer_<timestamp>, with event files and models.
+    folder : runs/corrosion_segmentation_trainer_<timestamp>, with event files and models; None if unsaved.
     scaler : keeps float16 gradients from vanishing; does nothing in other precisions.
     history : a dict an epoch, see `history_frame`.
     best_path, best_val_loss : the model of the lowest validation loss.
@@ -52,8 +55,8 @@ class Run:
     model: nn.Module
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
-    folder: Path
     config: Config
+    folder: Path | None = None
     history: list[dict[str, float]] = field(default_factory=list)
     best_val_loss: float = float("inf")
     best_path: Path | None = None
@@ -145,7 +148,22 @@ class Run:
 
 
 def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **options) -> Run:
-    """Make a new model with its optimizer (Adam), and a folder for its run.
+    """`unsaved_run`, with a folder to be saved in.
+
+    Raises
+    ------
+    ValueError : there is no such model, option, loss or precision.
+    DataError : the folder `<config.runs_dir>/corrosion_segmentation_trainer_<timestamp>` cannot be made.
+
+    >>> run = start_run("unet", Config(), dropout=0.1)  # doctest: +SKIP
+    """
+    run = unsaved_run(model_name, config, loss, **options)
+    run.folder = from_first(_make_folder(config) if process_rank() == 0 else None)
+    return run
+
+
+def unsaved_run(model_name: str, config: Config = Config(), loss: str = "bce", **options) -> Run:
+    """A new model with its optimizer (Adam), for a training that leaves nothing on the disk.
 
     Parameters
     ----------
@@ -155,16 +173,11 @@ def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **o
     Raises
     ------
     ValueError : there is no such model, option, loss or precision.
-    DataError : the folder `<config.runs_dir>/corrosion_segmentation_trainer_<timestamp>` cannot be made.
-
-    >>> run = start_run("unet", Config(), dropout=0.1)  # doctest: +SKIP
     """
     if loss not in LOSSES:
         raise ValueError(f"No loss is called {loss!r}; choose one of {sorted(LOSSES)}.")
     torch.manual_seed(config.seed)
-    model = build_model(model_name, **options)
-    folder = from_first(_make_folder(config) if process_rank() == 0 else None)
-    run = _prepare(model_name, options, loss, model, folder, config)
+    run = _prepare(model_name, options, loss, build_model(model_name, **options), config)
     if process_rank():  # each process its own dropout; weights are those of the first
         torch.manual_seed(config.seed + process_rank())
     run.keep_random_state()
@@ -172,7 +185,6 @@ def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **o
 
 
 def _make_folder(config: Config) -> Path:
-    precision_on(best_device(), config.precision)  # a wrong one is told before there is a folder
     remove_leftovers(config.runs_dir, "*/.part-*")  # of runs that were killed while they were saved
     while True:
         folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
@@ -189,18 +201,16 @@ def _make_folder(config: Config) -> Path:
             return folder
 
 
-def _prepare(
-    model_name: str, options: dict, loss: str, model: nn.Module, folder: Path, config: Config
-) -> Run:
+def _prepare(model_name: str, options: dict, loss: str, model: nn.Module, config: Config) -> Run:
     """Bring a model to its device, and give it an optimizer and a gradient scaler of its own."""
     device = best_device()
     if process_count() > 1 and device.type == "cuda":  # statistics of the batch, not of a process's share
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     model = model.to(device, memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     enabled = precision_on(device, config.precision) == torch.float16
     scaler = torch.amp.GradScaler(device.type, enabled=enabled)
-    return Run(model_name, options, loss, model, optimizer, scaler, folder, config)
+    return Run(model_name, options, loss, model, optimizer, scaler, config)
 
 
 def resume_run(folder: Path) -> Run:
@@ -222,7 +232,8 @@ def resume_run(folder: Path) -> Run:
     with names_file(path):
         config = replace(config_from(state["config"]), runs_dir=folder.parent)
         model = build_trained(state)
-        run = _prepare(state["model_name"], state["options"], state["loss"], model, folder, config)
+        run = _prepare(state["model_name"], state["options"], state["loss"], model, config)
+        run.folder = folder
         run.optimizer.load_state_dict(state["optimizer"])
         if run.scaler.is_enabled() and state["scaler"]:
             run.scaler.load_state_dict(state["scaler"])

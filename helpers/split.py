@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
+from helpers.data import write_csv
 from helpers.files import DataError
-from helpers.patch_files import write_csv
 from helpers.wells import wells_of
 
 PARTS = ("train", "val", "test")
@@ -72,24 +72,3 @@ def split_by_wells(
                 f"but y has patches of wells {sorted(set(wells))} only."
             )
     return tuple(y[part == name].copy() for name in PARTS)
-
-
-def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of the parts: wells, patches and their share, ratios of corroded pixels and patches.
-
-    The ratios are percentages of all pixels, or patches, of the part. A patch is corroded if any of its
-    pixels is.
-    """
-    parts = (y_train, y_val, y_test)
-    total = sum(len(part) for part in parts)
-    rows = [
-        {
-            "wells": ", ".join(map(str, sorted(set(wells_of(part))))),
-            "patches": len(part),
-            "share of patches, %": 100 * len(part) / total,
-            "corroded pixel ratio, %": 100 * part.to_numpy().mean(),
-            "corroded patch ratio, %": 100 * part.to_numpy().any(axis=1).mean(),
-        }
-        for part in parts
-    ]
-    return pd.DataFrame(rows, index=pd.Index(PARTS, name="part"))

@@ -3,8 +3,8 @@
 The challenge's licence lets nobody ship its images, so a fresh clone has none. These wells have
 what the real ones have, at a tenth of their size: joints of pipe with a manufacturing pattern each,
 collars between them, grooves worn by drill pipe that cross patches and wrap around the azimuth,
-telemetry sentinels, missing values, and hand-drawn labels with slips. `RECIPES` holds what was
-measured on each real well. Beside the noisy labels the clean truth is known.
+telemetry sentinels, missing values, and hand-drawn labels with slips. `RECIPES` holds all that makes one
+well different from another, as measured on the real ones. Beside the noisy labels the clean truth is known.
 """
 
 import hashlib
@@ -21,45 +21,66 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
 from helpers.files import DataError, disk_errors, listed, remove_leftovers, replace_atomically
-from helpers.wells import WIDE_WELLS, cut_well, patch_name
+from helpers.wells import cut_well, patch_name
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
+_RANGE = (-0.2499, 0.47)  # of thickness deviation, that the tool records
 _RESOLUTION = 1e-4  # thickness is rounded to this, so that a last-bit difference of a CPU cannot show
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one well is made of. Columns are counted in units of 10 degrees, 36 around the pipe."""
+    """What one well is made of. Widths and moves are in units of 10 degrees, 36 around the pipe."""
 
     patches: int  # a tenth of the real well's
+    columns: int  # around the pipe: 36, or 72 in wells that are cut into twins
     joint_rows: int  # length of one pipe between two collars
     noise: float  # standard deviation of the measurement, from pixel to pixel
     pattern: float  # standard deviation of the manufacturing pattern
-    contrast: float  # metal loss in the middle of a groove, typical
-    groove_width: float  # columns
-    groove_share: float  # share of the rows that the groove takes up
-    drift: float = 0.0  # columns that the groove moves sideways in 100 rows
-    wander: float = 1.0  # columns that it strays from its course
+    # The groove; by default there is none
+    contrast: float = 0.0  # metal loss in its middle, typical
+    groove_width: float = 0.0
+    groove_share: float = 0.0  # share of the rows that it takes up
+    drift: float = 0.0  # how far it moves sideways in 100 rows
+    wander: float = 1.0  # how far it strays from its course
+    # What the tool and the telemetry do
     spikes: float = 0.0  # share of pixels with a false echo: the two odd wells
+    blind_rows: int = 0  # at the top, without data: the tool was switched on late
+    frozen: tuple[slice, int] | None = None  # rows while the tool stood still, and the row that it repeated
+    lost_pixels: int = 0  # single pixels with a sentinel
+    lost_areas: int = 0  # parts of a few rows with a sentinel
+    missing: tuple = ()  # places, as one indexes an array, that are NaN in the file
+
+    @property
+    def scale(self) -> int:
+        """Columns of this well in 10 degrees."""
+        return self.columns // PATCH_SIZE
 
 
+# fmt: off
 RECIPES: dict[int, Recipe] = {
-    1: Recipe(16, 165, 0.0032, 0.0120, 0.034, 2.5, 0.74),
-    2: Recipe(62, 150, 0.0036, 0.0130, 0.036, 2.5, 0.91),
-    3: Recipe(178, 330, 0.0024, 0.0120, 0.020, 4.4, 0.84, wander=0.7),
-    4: Recipe(6, 200, 0.0026, 0.0120, 0.020, 3.2, 0.76),
-    5: Recipe(10, 80, 0.0013, 0.0115, 0.020, 2.7, 0.21, drift=1.2),
-    6: Recipe(96, 300, 0.0018, 0.0125, 0.026, 3.6, 0.56, drift=2.4, wander=2.0),
-    7: Recipe(166, 150, 0.0030, 0.0105, 0.033, 2.3, 0.77, wander=2.0),
-    8: Recipe(8, 165, 0.0022, 0.0095, 0.016, 2.8, 0.21, drift=4.0),
-    9: Recipe(16, 165, 0.0024, 0.0095, 0.0, 0.0, 0.0),
-    10: Recipe(8, 165, 0.0028, 0.0095, 0.0, 0.0, 0.0),
-    11: Recipe(152, 330, 0.0075, 0.0100, 0.024, 3.0, 0.67, spikes=0.004),
-    12: Recipe(4, 330, 0.0095, 0.0100, 0.024, 3.0, 0.86, spikes=0.006),
-    13: Recipe(190, 330, 0.0038, 0.0120, 0.058, 4.0, 0.92, wander=1.5),
-    14: Recipe(36, 330, 0.0031, 0.0095, 0.062, 4.0, 0.73, drift=5.0, wander=3.0),
-    15: Recipe(20, 330, 0.0031, 0.0105, 0.070, 4.3, 0.61, drift=2.5, wander=4.0),
+    #   patches, columns, joint_rows, noise, pattern, contrast, groove_width, groove_share
+    1: Recipe(16, 72, 165, 0.0032, 0.0120, 0.034, 2.5, 0.74),
+    2: Recipe(62, 72, 150, 0.0036, 0.0130, 0.036, 2.5, 0.91, lost_pixels=1),
+    3: Recipe(178, 36, 330, 0.0024, 0.0120, 0.020, 4.4, 0.84, wander=0.7,
+              frozen=(np.s_[:40], 40), lost_pixels=1),
+    4: Recipe(6, 36, 200, 0.0026, 0.0120, 0.020, 3.2, 0.76),
+    5: Recipe(10, 72, 80, 0.0013, 0.0115, 0.020, 2.7, 0.21, drift=1.2, blind_rows=36),
+    6: Recipe(96, 72, 300, 0.0018, 0.0125, 0.026, 3.6, 0.56, drift=2.4, wander=2.0,
+              blind_rows=16, lost_pixels=4, lost_areas=5),
+    7: Recipe(166, 72, 150, 0.0030, 0.0105, 0.033, 2.3, 0.77, wander=2.0, lost_pixels=1),
+    8: Recipe(8, 72, 165, 0.0022, 0.0095, 0.016, 2.8, 0.21, drift=4.0, frozen=(np.s_[-24:], -24)),
+    9: Recipe(16, 72, 165, 0.0024, 0.0095, blind_rows=24),
+    10: Recipe(8, 72, 165, 0.0028, 0.0095, lost_areas=1),
+    11: Recipe(152, 36, 330, 0.0075, 0.0100, 0.024, 3.0, 0.67, spikes=0.004, lost_pixels=5),
+    12: Recipe(4, 36, 330, 0.0095, 0.0100, 0.024, 3.0, 0.86, spikes=0.006, lost_pixels=1),
+    13: Recipe(190, 36, 330, 0.0038, 0.0120, 0.058, 4.0, 0.92, wander=1.5, lost_pixels=1),
+    14: Recipe(36, 36, 330, 0.0031, 0.0095, 0.062, 4.0, 0.73, drift=5.0, wander=3.0),
+    # missing: 11 pixels of the last patch but one, 683 of the last one
+    15: Recipe(20, 36, 330, 0.0031, 0.0105, 0.070, 4.3, 0.61, drift=2.5, wander=4.0,
+               missing=(np.s_[-52, 10:21], np.s_[-19, 1:], np.s_[-18:])),
 }
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -73,45 +94,42 @@ class SimulatedWell:
 
 def simulate_well(well: int, seed: int = 0) -> SimulatedWell:
     """Simulate one well of `RECIPES`; the same well and seed give the same arrays everywhere."""
-    rng = np.random.default_rng([seed, well])
     recipe = RECIPES[well]
-    scale = 2 if well in WIDE_WELLS else 1  # columns of this well in 10 degrees
-    rows = recipe.patches * PATCH_SIZE // scale
-    shape = (rows, PATCH_SIZE * scale)
-    collars = _collar_rows(rows, recipe.joint_rows, rng)
-    blind = _blind_rows(well, rows)
-
-    thickness = _manufacturing_pattern(shape, scale, collars, recipe.pattern, rng)
-    labels = truth = np.zeros(shape, np.uint8)
-    if recipe.groove_share:
-        centre, present = _groove_path(rows, scale, recipe, blind, rng)
-        thickness -= _metal_loss(shape, scale, recipe, centre, present, rng)
-        truth = _ribbon(shape, np.rint(centre), np.full(rows, round(recipe.groove_width * scale)), present)
-        labels = _annotate(shape, scale, recipe, centre, present, rng)
-    thickness += rng.normal(0.0, recipe.noise, shape)
-    _freeze_tool(thickness, well)
-    _add_collars(thickness, scale, collars, rng)
-    thickness -= thickness.mean(axis=1, keepdims=True)  # the tool reports deviations from each row's mean
-    _add_false_echoes(thickness, recipe.spikes, rng)
-    thickness = _as_recorded(thickness)
-    _spoil(thickness, well, blind, rng)
-    return SimulatedWell(thickness.astype(np.float32), labels, truth)
+    rows = recipe.patches * PATCH_SIZE // recipe.scale
+    return _simulate(recipe, rows, np.random.default_rng([seed, well]))
 
 
 def simulate_sound_wall(rows: int, well: int = 9, seed: int = 0) -> np.ndarray:
     """Simulate a wall without any groove, made as `well` is, as long as one likes: (rows, 36 or 72) float32.
 
-    It is another pipe than the well itself, whatever the seed.
+    It is another pipe than the well itself, whatever the seed, and the tool and the telemetry spoil nothing.
     """
-    rng = np.random.default_rng([seed, well, rows])
-    recipe = RECIPES[well]
-    scale = 2 if well in WIDE_WELLS else 1
+    like = RECIPES[well]
+    sound = Recipe(like.patches, like.columns, like.joint_rows, like.noise, like.pattern)
+    return _simulate(sound, rows, np.random.default_rng([seed, well, rows])).thickness
+
+
+def _simulate(recipe: Recipe, rows: int, rng: np.random.Generator) -> SimulatedWell:
+    shape = (rows, recipe.columns)
     collars = _collar_rows(rows, recipe.joint_rows, rng)
-    thickness = _manufacturing_pattern((rows, PATCH_SIZE * scale), scale, collars, recipe.pattern, rng)
-    thickness += rng.normal(0.0, recipe.noise, thickness.shape)
-    _add_collars(thickness, scale, collars, rng)
-    thickness -= thickness.mean(axis=1, keepdims=True)
-    return _as_recorded(thickness).astype(np.float32)
+    thickness = _manufacturing_pattern(shape, recipe, collars, rng)
+    labels = truth = np.zeros(shape, np.uint8)
+    if recipe.groove_share:
+        centre, present = _groove_path(rows, recipe, rng)
+        thickness -= _metal_loss(recipe, centre, present, rng)
+        width = np.full(rows, round(recipe.groove_width * recipe.scale))
+        truth = _ribbon(recipe.columns, np.rint(centre), width, present)
+        labels = _annotate(recipe, centre, present, rng)
+    thickness += rng.normal(0.0, recipe.noise, shape)
+    if recipe.frozen:
+        still, repeated = recipe.frozen
+        thickness[still] = thickness[repeated]
+    _add_collars(thickness, recipe.scale, collars, rng)
+    thickness -= thickness.mean(axis=1, keepdims=True)  # the tool reports deviations from each row's mean
+    _add_false_echoes(thickness, recipe.spikes, rng)
+    thickness = np.rint(np.clip(thickness, *_RANGE) / _RESOLUTION) * _RESOLUTION
+    _spoil(thickness, recipe, rng)
+    return SimulatedWell(thickness.astype(np.float32), labels, truth)
 
 
 def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -233,7 +251,7 @@ def _collar_rows(rows: int, joint_rows: int, rng: np.random.Generator) -> np.nda
 
 
 def _manufacturing_pattern(
-    shape: tuple[int, int], scale: int, collars: np.ndarray, std: float, rng: np.random.Generator
+    shape: tuple[int, int], recipe: Recipe, collars: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Each joint has its own mixture of helical waves, blotches and lengthwise stripes."""
     pattern = np.empty(shape)
@@ -244,11 +262,11 @@ def _manufacturing_pattern(
         for _ in range(2):
             waves, pitch = rng.integers(1, 5), rng.uniform(12, 60) * rng.choice([-1, 1])
             helix += np.cos(waves * azimuth + 2 * np.pi * depth / pitch + rng.uniform(0, 2 * np.pi))
-        blotches = _smooth(rng, helix.shape, rng.uniform(3, 12), rng.uniform(1.6, 3.6) * scale)
-        stripes = _smooth(rng, helix.shape, rng.uniform(30, 90), rng.uniform(1.4, 3.0) * scale)
+        blotches = _smooth(rng, helix.shape, rng.uniform(3, 12), rng.uniform(1.6, 3.6) * recipe.scale)
+        stripes = _smooth(rng, helix.shape, rng.uniform(30, 90), rng.uniform(1.4, 3.0) * recipe.scale)
         weights = rng.dirichlet([1.0, 1.5, 1.0])
         mixture = weights[0] * helix + weights[1] * blotches + weights[2] * stripes
-        pattern[joint] = mixture * (std * rng.lognormal(-0.03, 0.25) / mixture.std())
+        pattern[joint] = mixture * (recipe.pattern * rng.lognormal(-0.03, 0.25) / mixture.std())
     return pattern
 
 
@@ -269,92 +287,73 @@ def _add_collars(thickness: np.ndarray, scale: int, collars: np.ndarray, rng: np
         thickness[start : start + height] += swing
 
 
-def _add_false_echoes(thickness: np.ndarray, share: float, rng: np.random.Generator) -> None:
-    hit = rng.random(thickness.shape) < share
-    thickness[hit] += rng.uniform(0.1, 0.4, hit.sum())
-
-
 # ---------------------------------------------------------------- grooves
 
 
-def _groove_path(
-    rows: int, scale: int, recipe: Recipe, blind: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _groove_path(rows: int, recipe: Recipe, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the groove's centre (columns, not wrapped) and where it is present, both (rows,)."""
     wander = gaussian_filter1d(rng.standard_normal(rows), 70, mode="reflect")
     wander *= recipe.wander / max(wander.std(), 1e-9)
     drift = recipe.drift * rng.choice([-1, 1]) / 100 * np.arange(rows)
-    centre = (rng.uniform(0, PATCH_SIZE) + drift + wander) * scale
+    centre = (rng.uniform(0, PATCH_SIZE) + drift + wander) * recipe.scale
 
     # So many pieces, of such lengths and with such gaps that the share of rows is exactly the recipe's.
-    seeing = rows - int(blind.sum())
+    seeing = rows - recipe.blind_rows
     in_groove = min(round(recipe.groove_share * rows), seeing)
     pieces = max(1, in_groove // 300)
     lengths = rng.dirichlet(np.full(pieces, 4.0)) * in_groove
     gaps = rng.dirichlet(np.full(pieces + 1, 1.5)) * (seeing - in_groove)
-    edges = rows - seeing + np.rint(np.cumsum(np.stack([gaps[:-1], lengths], axis=1).ravel())).astype(int)
+    ends = np.cumsum(np.stack([gaps[:-1], lengths], axis=1).ravel())  # of gap, piece, gap, piece ...
+    edges = recipe.blind_rows + np.rint(ends).astype(int)
     present = np.zeros(rows, bool)
     for start, end in edges.reshape(-1, 2):
         present[start:end] = True
     return centre, present
 
 
-def _distance(shape: tuple[int, int], centre: np.ndarray) -> np.ndarray:
-    """Columns between each pixel and the groove's centre in its row, the short way around the pipe."""
-    half = shape[1] / 2
-    return np.abs((np.arange(shape[1]) - centre[:, None] + half) % shape[1] - half)
-
-
 def _metal_loss(
-    shape: tuple[int, int],
-    scale: int,
-    recipe: Recipe,
-    centre: np.ndarray,
-    present: np.ndarray,
-    rng: np.random.Generator,
+    recipe: Recipe, centre: np.ndarray, present: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Depth of the groove: rounded across, uneven along the pipe, fading in at its ends."""
-    rows = shape[0]
+    rows, columns = len(centre), recipe.columns
     uneven = gaussian_filter1d(rng.standard_normal(rows), 25, mode="reflect")
     uneven += 0.5 * gaussian_filter1d(rng.standard_normal(rows), 4, mode="reflect")
     depth = recipe.contrast * np.exp(0.4 * uneven / uneven.std())
     depth *= gaussian_filter1d(present.astype(float), 2.0)
-    across = _distance(shape, centre) / (0.42 * recipe.groove_width * scale)
+    half = columns / 2
+    distance = (np.arange(columns) - centre[:, None] + half) % columns - half  # the short way around
+    across = distance / (0.42 * recipe.groove_width * recipe.scale)
     return depth[:, None] * np.exp(-0.5 * across**2)
 
 
-def _ribbon(shape: tuple[int, int], centre: np.ndarray, width: np.ndarray, present: np.ndarray) -> np.ndarray:
+def _ribbon(columns: int, centre: np.ndarray, width: np.ndarray, present: np.ndarray) -> np.ndarray:
     """A mask `width` columns wide around whole-pixel centres: the staircases that people draw."""
-    offset = (np.arange(shape[1]) - centre[:, None] + width[:, None] // 2) % shape[1]
-    return ((offset < width[:, None]) & present[:, None]).astype(np.uint8)
+    first = centre - width // 2  # column of the ribbon in each row
+    from_first = (np.arange(columns) - first[:, None]) % columns
+    return ((from_first < width[:, None]) & present[:, None]).astype(np.uint8)
 
 
 def _annotate(
-    shape: tuple[int, int],
-    scale: int,
-    recipe: Recipe,
-    centre: np.ndarray,
-    present: np.ndarray,
-    rng: np.random.Generator,
+    recipe: Recipe, centre: np.ndarray, present: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw the groove as an annotator does, stretch by stretch, with what goes wrong on the way."""
-    rows = shape[0]
+    rows, width = len(centre), round(recipe.groove_width * recipe.scale)
     drawn_centre, drawn_width, drawn = np.rint(centre), np.zeros(rows, int), present.copy()
     holes = []
     start = 0
     while start < rows:
         end = min(rows, start + int(rng.integers(40, 160)))
         stretch = slice(start, end)
-        drawn_width[stretch] = max(2, round(recipe.groove_width * scale) + rng.choice([-1, 0, 0, 0, 1]))
+        drawn_width[stretch] = max(2, width + rng.choice([-1, 0, 0, 0, 1]))
         if rng.random() < 0.15:  # the whole stretch slips sideways
             drawn_centre[stretch] += rng.choice([-1, 1])
         if rng.random() < 0.04 and present.sum() > 3 * (end - start):  # overlooked, unless it is all there is
             drawn[stretch] = False
         if rng.random() < 0.30:  # a hole in the filled outline
             row, height = rng.integers(start, end), rng.integers(2, 7)
-            holes.append((slice(row, row + height), int(drawn_centre[row]) % shape[1]))
+            holes.append((slice(row, row + height), int(drawn_centre[row]) % recipe.columns))
         start = end
-    mask = _ribbon(shape, drawn_centre, drawn_width, drawn)
+    mask = _ribbon(recipe.columns, drawn_centre, drawn_width, drawn)
     for hole_rows, column in holes:
         mask[hole_rows, column] = 0
     return mask
@@ -363,38 +362,20 @@ def _annotate(
 # ---------------------------------------------------------------- what the tool and the telemetry do
 
 
-def _blind_rows(well: int, rows: int) -> np.ndarray:
-    """Rows that came back without data: the tool was switched on late in wells 5, 6 and 9."""
-    blind = np.zeros(rows, bool)
-    blind[: {5: 36, 6: 16, 9: 24}.get(well, 0)] = True
-    return blind
+def _add_false_echoes(thickness: np.ndarray, share: float, rng: np.random.Generator) -> None:
+    hit = rng.random(thickness.shape) < share
+    thickness[hit] += rng.uniform(0.1, 0.4, hit.sum())
 
 
-def _as_recorded(thickness: np.ndarray) -> np.ndarray:
-    """The tool's range and resolution."""
-    return np.rint(np.clip(thickness, -0.2499, 0.47) / _RESOLUTION) * _RESOLUTION
-
-
-def _freeze_tool(thickness: np.ndarray, well: int) -> None:
-    """In wells 3 and 8 the tool stood still for a while and repeated one row."""
-    if well == 3:
-        thickness[:40] = thickness[40]
-    if well == 8:
-        thickness[-24:] = thickness[-24]
-
-
-def _spoil(thickness: np.ndarray, well: int, blind: np.ndarray, rng: np.random.Generator) -> None:
+def _spoil(thickness: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> None:
     """Write sentinels and NaN, in place, as often as the real files have them."""
     rows, columns = thickness.shape
-    thickness[blind] = SENTINELS[0]
-    lone_pixels = {2: 1, 3: 1, 6: 4, 7: 1, 11: 5, 12: 1, 13: 1}.get(well, 0)
-    for _ in range(lone_pixels):
+    thickness[: recipe.blind_rows] = SENTINELS[0]
+    for _ in range(recipe.lost_pixels):
         thickness[rng.integers(rows), rng.integers(columns)] = rng.choice(SENTINELS)
-    for _ in range({6: 5, 10: 1}.get(well, 0)):  # part of a few rows
+    for _ in range(recipe.lost_areas):
         row, column = rng.integers(rows - 4), rng.integers(columns // 2)
         height, width = rng.integers(1, 5), rng.integers(8, columns // 2)
         thickness[row : row + height, column : column + width] = rng.choice(SENTINELS)
-    if well == 15:  # the last two patches of this well are the only ones with missing values
-        thickness[-52, 10:21] = np.nan  # 11 pixels of the last patch but one
-        thickness[-18:] = np.nan  # 683 pixels of the last one
-        thickness[-19, 1:] = np.nan
+    for place in recipe.missing:
+        thickness[place] = np.nan

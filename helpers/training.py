@@ -1,4 +1,8 @@
-"""Training: one epoch, its evaluation, and `fit`, which can be called again for more epochs."""
+"""Training: one epoch, its evaluation, and the recipe that every network of the project is trained by.
+
+`fit` follows the recipe with validation, TensorBoard and saved models; `train` is the same without them, for
+studies.
+"""
 
 import math
 import sys
@@ -44,8 +48,7 @@ def train_one_epoch(
         Mask R-CNN does, has `own_loss(images, masks)`, which is taken instead.
     clip_norm : gradients longer than this are shortened to it.
     threshold : masks of the counts are the pixels of at least this probability.
-    precision : of the forward pass, by torch's autocast; the loss is taken in float32. Only `fit` asks for
-        the precision that its device is fastest in, all other trainings are in float32.
+    precision : of the forward pass, by torch's autocast; the loss is taken in float32.
     scaler : for float16, whose smallest gradients would vanish: it scales the loss, and leaves a step out
         where a gradient is infinite.
     bar : moved on by one after each batch.
@@ -169,6 +172,26 @@ def evaluate(
     return (losses @ sizes.float() / sizes.sum()).item(), counts.all()
 
 
+def train(run: Run, loader: DataLoader, epochs: int) -> Iterator[dict[str, float]]:
+    """Train for `epochs` epochs by the recipe of `fit`, but without validation, and save nothing.
+
+    Yields
+    ------
+    A row after each epoch: epoch, learning_rate, train_loss, train_dice, train_mean_iou, seconds,
+    patches_per_second. Between two epochs `run.model` may be evaluated.
+
+    Raises
+    ------
+    ValueError : `epochs` is below 1.
+    FloatingPointError : the loss is no longer finite.
+    """
+    _begin_call(run, epochs)
+    while run.unfinished:
+        row = _train_once(run, run.model, loader)
+        run.history.append(row)
+        yield row
+
+
 def fit(
     run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int | None = None
 ) -> pd.DataFrame:
@@ -209,15 +232,16 @@ def fit(
     _begin_call(run, epochs)
     run.check_data(train_loader.dataset, val_loader.dataset)
     network = _shared_network(run)
-    run.restore_random_state(train_loader)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    run.restore_random_state(train_loader)  # says at once if it cannot
     first_process = process_rank() == 0
     if first_process:
         save_last(run)
     with _progress(run, len(train_loader)) as bar, Board(run) if first_process else nullcontext() as board:
         while run.unfinished:
-            row = _one_epoch(run, network, train_loader, val_loader, bar)
+            bar.set_description(f"epoch {len(run.history) + 1} of {run.last_epoch}", refresh=False)
+            row = _train_once(run, network, train_loader, bar) | _validate(run, val_loader)
             run.history.append(row)
+            bar.set_postfix(train=f"{row['train_loss']:.4f}", val=f"{row['val_loss']:.4f}", refresh=False)
             improved = row["val_loss"] < run.best_val_loss
             if _out_of_patience(run):
                 run.last_epoch = row["epoch"]
@@ -259,19 +283,20 @@ def _progress(run: Run, batches: int) -> Iterator[tqdm]:
         yield bar
 
 
-def _one_epoch(
-    run: Run, network: nn.Module, train_loader: DataLoader, val_loader: DataLoader, bar: tqdm
+def _train_once(
+    run: Run, network: nn.Module, loader: DataLoader, bar: tqdm | None = None
 ) -> dict[str, float]:
-    """Train and evaluate once; return the history's row."""
+    """One epoch of the recipe: the schedule's learning rate, the config's clipping and precision."""
     epoch = len(run.history) + 1
-    bar.set_description(f"epoch {epoch} of {run.last_epoch}", refresh=False)
     rate = learning_rate_at(run, epoch)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
+    run.restore_random_state(loader)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     start = time.perf_counter()
-    train_loss, train_counts = train_one_epoch(
+    loss, counts = train_one_epoch(
         network,
-        train_loader,
+        loader,
         run.loss_fn,
         run.optimizer,
         clip_norm=run.config.clip_norm,
@@ -281,16 +306,19 @@ def _one_epoch(
         bar=bar,
     )
     seconds = time.perf_counter() - start
-    run.keep_random_state(train_loader)
+    run.keep_random_state(loader)
+    row = {"epoch": epoch, "learning_rate": rate, "train_loss": loss}
+    row |= {f"train_{name}": score for name, score in _scores(torch.cat(gather(counts))).items()}
+    return row | {"seconds": seconds, "patches_per_second": len(loader.dataset) / seconds}
+
+
+def _validate(run: Run, loader: DataLoader) -> dict[str, float]:
+    """Evaluate in the first process, and tell the others."""
     evaluated = None
     if process_rank() == 0:
-        evaluated = evaluate(run.model, val_loader, run.loss_fn, run.config.threshold)
-    val_loss, val_counts = from_first(evaluated)
-    bar.set_postfix(train=f"{train_loss:.4f}", val=f"{val_loss:.4f}", refresh=False)
-    scores = {"train": _scores(torch.cat(gather(train_counts))), "val": _scores(val_counts)}
-    row = {"epoch": epoch, "learning_rate": rate, "train_loss": train_loss, "val_loss": val_loss}
-    row |= {f"{part}_{name}": value for part, both in scores.items() for name, value in both.items()}
-    return row | {"seconds": seconds, "patches_per_second": len(train_loader.dataset) / seconds}
+        evaluated = evaluate(run.model, loader, run.loss_fn, run.config.threshold)
+    loss, counts = from_first(evaluated)
+    return {"val_loss": loss} | {f"val_{name}": score for name, score in _scores(counts).items()}
 
 
 def _scores(counts: Tensor) -> dict[str, float]:

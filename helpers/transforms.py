@@ -1,17 +1,17 @@
 """Joint transforms of image and mask, a batch at a time (review points R2.4 and R2.5).
 
 They are `torchvision.transforms.v2` transforms, and take (image, mask) as `tv_tensors.Image` and
-`tv_tensors.Mask`, both (N, 1, H, W) or (1, H, W), and return the two. v2's own draw one set of parameters a
-call, so one for a whole batch; these draw one for each sample. Image and mask share their geometry, and the
-mask takes its nearest neighbour, so it stays 0 or 1. Values act on the data's own scale, thickness
-deviations around 0: nothing is clipped to 0 ... 1.
+`tv_tensors.Mask`, both (N, 1, H, W) or (1, H, W), and return the two. v2's own draw one set of parameters
+for a whole batch; these draw one for each sample. Image and mask share their geometry, and the mask takes
+its nearest neighbour, so it stays 0 or 1. Values act on the data's own scale, thickness deviations around
+0: nothing is clipped to 0 ... 1.
 
 Parameters are drawn on the CPU, from torch's global generator, then moved to the batch's device: a seed
-means the same on every device. A sample that a transform leaves alone gets parameters that change nothing.
+means the same on every device. Each sample meets a change with the probability `p`; where it does not, its
+parameters change nothing, such as an angle of 0.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from helpers.config import PATCH_SIZE, Config
+from helpers.config import Config
 
 
 def to_tensors(image: Tensor, mask: Tensor) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
@@ -66,7 +66,11 @@ def augment_transform(config: Config = Config()) -> v2.Compose:
 
 
 class BatchTransform(v2.Transform):
-    """What the transforms below share: `draw` makes the parameters of N samples, `apply` uses them."""
+    """What the transforms below share: `draw` makes the parameters of n samples, `apply` uses them.
+
+    `apply` gets plain (N, 1, H, W) tensors: on tv_tensors every operation takes twice the time. So does v2's
+    own `forward`, which walks through any nest of inputs.
+    """
 
     def forward(self, image: tv_tensors.Image, mask: tv_tensors.Mask) -> tuple[Tensor, Tensor]:
         """Return (image, mask), transformed; shapes, dtypes and types stay.
@@ -78,12 +82,10 @@ class BatchTransform(v2.Transform):
         if not (isinstance(image, tv_tensors.Image) and isinstance(mask, tv_tensors.Mask)):
             found = f"{type(image).__name__} and {type(mask).__name__}"
             raise TypeError(f"Expected a tv_tensors.Image and a tv_tensors.Mask, found {found}.")
-        # Plain tensors inside: on tv_tensors every operation costs twice the time. For the same reason
-        # v2's own `forward`, which walks through any nest of inputs, is not used.
-        size = image.shape[-2:]
-        pixels = image.as_subclass(Tensor).reshape(-1, 1, *size)
-        marks = mask.as_subclass(Tensor).reshape(-1, 1, *size)
-        params = {name: value.to(pixels.device) for name, value in self.draw(len(pixels), *size).items()}
+        height, width = image.shape[-2:]
+        pixels, marks = (part.as_subclass(Tensor).reshape(-1, 1, height, width) for part in (image, mask))
+        params = self.draw(len(pixels), height, width)
+        params = {name: value.to(pixels.device) for name, value in params.items()}
         pixels, marks = self.apply(pixels, marks, **params)
         return to_tensors(pixels.view(image.shape), marks.view(mask.shape))
 
@@ -108,26 +110,25 @@ class EachSample(BatchTransform):
         self.function = function
 
     def apply(self, image, mask):
+        samples = zip(image[:, 0].cpu().numpy(), mask[:, 0].cpu().numpy(), strict=True)
         state = np.random.get_state()  # noqa: NPY002 - the function draws from the global one
         np.random.seed(int(torch.randint(2**32, ())))  # noqa: NPY002
         try:
-            samples = zip(image[:, 0].cpu().numpy(), mask[:, 0].cpu().numpy(), strict=True)
             pairs = [self.function(*sample) for sample in samples]
         finally:
             np.random.set_state(state)  # noqa: NPY002
         size = tuple(image.shape[-2:])
         for pair in pairs:
-            if [np.shape(part) for part in pair] != [size, size]:
-                found = " and ".join(str(np.shape(part)) for part in pair)
+            found = [np.shape(part) for part in pair]
+            if found != [size, size]:
+                found = " and ".join(map(str, found))
                 raise ValueError(f"Expected image and mask of {size} from {self.function}, found {found}.")
-        return tuple(
-            torch.from_numpy(np.stack(parts).astype(np.float32))[:, None].to(image.device)
-            for parts in zip(*pairs, strict=True)
-        )
+        images, masks = (np.stack(parts).astype(np.float32) for parts in zip(*pairs, strict=True))
+        return tuple(torch.from_numpy(part)[:, None].to(image.device) for part in (images, masks))
 
 
 class FlipRoll(BatchTransform):
-    """Exact moves of whole pixels: flips, and a circular roll in azimuth.
+    """Exact moves of whole pixels: flips, then a circular roll in azimuth.
 
     A left-right flip mirrors the pipe's handedness, an up-down flip turns the logging direction; a groove
     stays a groove in both. The roll moves columns by 0 ... W - 1 to the right, and what leaves on one side
@@ -143,35 +144,18 @@ class FlipRoll(BatchTransform):
         self.probabilities = torch.tensor([[left_right], [up_down], [roll]])
 
     def draw(self, n, height, width):
-        left_right, up_down, roll = (torch.rand(3, n) < self.probabilities).long()
-        return {"left_right": left_right, "up_down": up_down, "roll": roll * torch.randint(width, (n,))}
+        left_right, up_down, rolled = torch.rand(3, n) < self.probabilities
+        return {"left_right": left_right, "up_down": up_down, "roll": rolled * torch.randint(width, (n,))}
 
     def apply(self, image, mask, left_right, up_down, roll):
         height, width = image.shape[-2:]
-        if height * width > PATCH_SIZE**2:  # all moves of large images would fill too large a table
-            index = _moves(height, width, left_right, up_down, roll)
-        else:
-            index = _all_moves(height, width, image.device).index_select(
-                0, (2 * left_right + up_down) * width + roll
-            )
-        return tuple(part.flatten(1).gather(1, index).view(part.shape) for part in (image, mask))
-
-
-def _moves(height: int, width: int, left_right: Tensor, up_down: Tensor, roll: Tensor) -> Tensor:
-    """(N, H * W): which pixel of its image each pixel takes."""
-    rows = torch.arange(height, device=roll.device)
-    columns = torch.arange(width, device=roll.device) - roll[:, None]
-    # |i - last| counts backwards, |i - 0| forwards
-    rows = (rows - (height - 1) * up_down[:, None]).abs()
-    columns = (columns % width - (width - 1) * left_right[:, None]).abs()
-    return (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
-
-
-@lru_cache
-def _all_moves(height: int, width: int, device: torch.device) -> Tensor:
-    """(4 W, H * W): `_moves` of each combination; looking it up takes a quarter of the time."""
-    every = torch.arange(4 * width, device=device)
-    return _moves(height, width, every // (2 * width), every // width % 2, every % width)
+        rows = torch.arange(height, device=image.device)
+        columns = (torch.arange(width, device=image.device) - roll[:, None]) % width
+        # Which row and column of its image each row (N, H) and column (N, W) of the result takes
+        rows = torch.where(up_down[:, None], height - 1 - rows, rows)
+        columns = torch.where(left_right[:, None], width - 1 - columns, columns)
+        pixels = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)  # counted row by row
+        return tuple(part.flatten(1).gather(1, pixels).view(part.shape) for part in (image, mask))
 
 
 class Twist(BatchTransform):
@@ -192,9 +176,9 @@ class Twist(BatchTransform):
 
     def apply(self, image, mask, slope):
         height, width = image.shape[-2:]
-        rows = torch.arange(height, device=image.device) - (height - 1) / 2
+        rows = torch.arange(height, device=image.device) - (height - 1) / 2  # from the middle
         moves = (slope[:, None] * rows).round().long()  # (N, H)
-        columns = (torch.arange(width, device=image.device) - moves[..., None]) % width  # (N, H, W)
+        columns = (torch.arange(width, device=image.device) - moves[:, :, None]) % width  # (N, H, W)
         return tuple(part.gather(3, columns[:, None]) for part in (image, mask))
 
 
@@ -217,38 +201,40 @@ class RotateCrop(BatchTransform):
 
     def draw(self, n, height, width):
         rotated, cropped, angle, area, ratio, top, left = torch.rand(7, n)
+        degrees = self.degrees * (2 * angle - 1) * (rotated < self.p_rotation)  # counter-clockwise
         side = (self.scale[0] + (self.scale[1] - self.scale[0]) * area).sqrt()
         ratio = 1.25 ** (ratio - 0.5)  # square root of width / height
         heights = torch.where(cropped < self.p_crop, (side / ratio).clamp(max=1), 1.0) * height
         widths = torch.where(cropped < self.p_crop, (side * ratio).clamp(max=1), 1.0) * width
-        return {
-            "degrees": self.degrees * (2 * angle - 1) * (rotated < self.p_rotation),  # counter-clockwise
-            "box": torch.stack([top * (height - heights), left * (width - widths), heights, widths]),
-        }
+        box = torch.stack([top * (height - heights), left * (width - widths), heights, widths])  # (4, n)
+        return {"degrees": degrees, "box": box}
 
     def apply(self, image, mask, degrees, box):
+        # Where each pixel of the result lies in the image, from the image's centre, in pixels
         height, width = image.shape[-2:]
-        changed = ((degrees != 0) | (box[2] < height) | (box[3] < width)).nonzero()[:, 0]
-        degrees, (top, left, heights, widths) = degrees[changed], box[:, changed, None]
-        # Where the cropped rows and columns lie in the rotated image, from its centre, in pixels; like
-        # torchvision's crop, the part does not look beyond its own border.
-        y = (torch.arange(height, device=image.device) + 0.5) * heights / height - 0.5
-        x = (torch.arange(width, device=image.device) + 0.5) * widths / width - 0.5
-        y = y.clamp(min=0).minimum(heights - 1) + top - (height - 1) / 2
-        x = x.clamp(min=0).minimum(widths - 1) + left - (width - 1) / 2
-        # The rotation, in grid_sample's coordinates: -1 ... 1 from border to border
-        angle = degrees[:, None].deg2rad()
-        sin, cos = angle.sin(), angle.cos()
-        # Pairs of x and y are added thrice as fast when torch takes them for complex numbers
-        from_x = torch.complex(x * cos / (width / 2), x * sin / (height / 2))  # (N, W)
-        from_y = torch.complex(-y * sin / (width / 2), y * cos / (height / 2))  # (N, H)
-        grid = torch.view_as_real(from_x[:, None] + from_y[:, :, None])  # (N, H, W, 2)
-        return tuple(
-            part.index_copy(
-                0, changed, F.grid_sample(part.index_select(0, changed), grid, mode, align_corners=False)
-            )
-            for part, mode in ((image, "bilinear"), (mask, "nearest"))
+        top, left, heights, widths = box[:, :, None]  # (N, 1) each
+        y = _stretched(heights, height) + top - (height - 1) / 2  # (N, H)
+        x = _stretched(widths, width) + left - (width - 1) / 2  # (N, W)
+        y, x, angle = y[:, :, None], x[:, None, :], degrees[:, None, None].deg2rad()
+        cos, sin = angle.cos(), angle.sin()
+        # Turned, and counted as grid_sample does, from -1 to 1, from border to border
+        grid_x = x * cos / (width / 2) - y * sin / (width / 2)  # (N, H, W)
+        grid_y = x * sin / (height / 2) + y * cos / (height / 2)
+        # It wants (N, H, W, 2); to stack along the last axis takes as long as the sampling
+        grid = torch.stack([grid_x, grid_y], dim=1).movedim(1, -1)
+        return (
+            F.grid_sample(image, grid, mode="bilinear", align_corners=False),
+            F.grid_sample(mask, grid, mode="nearest", align_corners=False),
         )
+
+
+def _stretched(length: Tensor, size: int) -> Tensor:
+    """(N, size): where the pixels lie, counted from 0, of a part of `length` pixels (N, 1) stretched to size.
+
+    Like torchvision's resize, none lies beyond the centres of the part's first and last pixel.
+    """
+    places = (torch.arange(size, device=length.device) + 0.5) * length / size - 0.5
+    return places.clamp(min=0).minimum(length - 1)
 
 
 class Blur(BatchTransform):
@@ -267,31 +253,23 @@ class Blur(BatchTransform):
         return {"sigma": sigma * (chosen < self.p)}
 
     def apply(self, image, mask, sigma):
-        blurred = sigma.nonzero()[:, 0]
         offsets = torch.arange(-4, 5, device=image.device)
-        weights = (-0.5 * (offsets / sigma[blurred, None]) ** 2).softmax(dim=1)  # (n, 9)
-        # A blur along one axis is a matrix product, for which each sample may have its own matrix
-        height, width = image.shape[-2:]
-        matrices = {
-            size: (weights @ _taps(size, image.device)).view(-1, size, size) for size in {height, width}
-        }
-        result = matrices[height] @ image.index_select(0, blurred)[:, 0] @ matrices[width].mT
-        return image.index_copy(0, blurred, result[:, None]), mask
-
-
-@lru_cache
-def _taps(size: int, device: torch.device) -> Tensor:
-    """(9, size * size) of 0 and 1: tap k of pixel i reads pixel j; beyond the border it is mirrored."""
-    sources = F.pad(torch.arange(float(size))[None], (4, 4), mode="reflect")[0].long().unfold(0, 9, 1)
-    return F.one_hot(sources, size).transpose(0, 1).flatten(1).float().to(device)
+        sigma = sigma.clamp(min=0.01)  # so narrow that the pixel itself has all the weight
+        weights = (-0.5 * (offsets / sigma[:, None]) ** 2).softmax(dim=1)  # (N, 9)
+        # Down, then across. Each sample has its own weights, so samples go as channels of one image.
+        n = len(image)
+        samples = F.pad(image, (4, 4, 4, 4), mode="reflect").transpose(0, 1)  # (1, N, H + 8, W + 8)
+        samples = F.conv2d(samples, weights.view(n, 1, 9, 1), groups=n)
+        samples = F.conv2d(samples, weights.view(n, 1, 1, 9), groups=n)
+        return samples.transpose(0, 1), mask
 
 
 class PixelNoise(BatchTransform):
-    """Replace a random share of the pixels by values drawn from the same image.
+    """Replace a random share of the pixels by values from elsewhere in the same image.
 
     Values of the image itself keep the noise on the data's scale, whatever that is.
 
-    max_share : largest share of the pixels. p : probability for each sample.
+    max_share : a pixel's largest probability to be replaced. p : probability for each sample.
     """
 
     def __init__(self, max_share: float = 0.10, p: float = 1.0):
@@ -299,21 +277,17 @@ class PixelNoise(BatchTransform):
         self.max_share, self.p = max_share, p
 
     def draw(self, n, height, width):
-        chosen, share = torch.rand(2, n)
-        most = int(self.max_share * height * width)
-        where = torch.randint(height * width, (n, most))
-        # One table for the batch: a pixel that comes up twice takes the same value twice
-        table = torch.randint(height * width, (height * width,))
-        noisy = (chosen < self.p).nonzero()[:, 0]
-        pixels = 1 + (share[noisy, None] * most).long()
-        # The first `pixels`, over and over: every sample has equally many indices
-        where = where.index_select(0, noisy).gather(1, torch.arange(most) % pixels)
-        return {"noisy": noisy, "where": where, "source": table[where]}
+        chosen = (torch.rand(n) < self.p).nonzero()[:, 0]  # a random number a pixel for these alone
+        share = self.max_share * torch.rand(len(chosen), 1)
+        noisy = torch.rand(len(chosen), height * width) < share
+        return {"chosen": chosen, "noisy": noisy, "sources": torch.randperm(height * width)}
 
-    def apply(self, image, mask, noisy, where, source):
-        flat = image.index_select(0, noisy).flatten(1)
-        flat = flat.scatter(1, where, flat.gather(1, source))
-        return image.index_copy(0, noisy, flat.view(-1, *image.shape[1:])), mask
+    def apply(self, image, mask, chosen, noisy, sources):
+        pixels = image[chosen].flatten(1)
+        pixels = torch.where(noisy, pixels.index_select(1, sources), pixels)
+        image = image.clone()
+        image[chosen] = pixels.view(-1, *image.shape[1:])
+        return image, mask
 
 
 class Brightness(BatchTransform):
@@ -338,11 +312,14 @@ class Brightness(BatchTransform):
 
 
 class Scale(BatchTransform):
-    """(value - mean) / std, the same for all: thickness deviations come to the order of 1."""
+    """(value - mean) / std, the same for all: thickness deviations come to the order of 1.
+
+    As `v2.Normalize`, which takes twice the time.
+    """
 
     def __init__(self, mean: float, std: float):
         super().__init__()
         self.mean, self.std = mean, std
 
     def apply(self, image, mask):
-        return (image - self.mean if self.mean else image) / self.std, mask
+        return (image - self.mean).div_(self.std), mask

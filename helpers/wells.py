@@ -5,7 +5,6 @@ columns of the same 36 rows; in the other seven wells patch p+1 continues patch 
 """
 
 import re
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -67,15 +66,6 @@ def column_azimuths(width: int) -> np.ndarray:
     array([ 45., 135., 225., 315.])
     """
     return (np.arange(width) + 0.5) * 360 / width
-
-
-def check_well(shape: Sequence[int]) -> None:
-    """Raise ValueError unless (H, W) can be a well: at least one row, and two columns around the pipe."""
-    if len(shape) != 2 or shape[0] < 1 or shape[1] < 2:
-        raise ValueError(
-            "Expected a well of rows and columns, at least 1 row and 2 columns around the pipe, "
-            f"found shape {tuple(shape)}."
-        )
 
 
 def assemble_well(patches: np.ndarray, well: int) -> np.ndarray:
@@ -145,38 +135,7 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
     ValueError : `frame` has no patch of this well, has one twice or one beyond `MOST_PATCHES`, or has not
         1,296 columns.
     """
-    rows, count = _patches_of(frame, well)
-    if not rows:
-        raise ValueError(f"There is no patch of well {well} among the {len(frame)} patches.")
-    if frame.shape[1] != PATCH_SIZE**2:
-        raise ValueError(f"Expected {PATCH_SIZE**2} columns, one a pixel, found {frame.shape[1]}.")
-    patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
-    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: no measurement either
-        pixels = frame.iloc[list(rows.values())].to_numpy(np.float32)
-    patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
-    return assemble_well(patches, well)
-
-
-def missing_patches(frame: pd.DataFrame, well: int) -> list[str]:
-    """Names of the patches that a well lacks, up to its last one: the gaps of `well_from_frame`.
-
-    A 72-column well whose last patch has no twin lacks that twin.
-
-    Parameters
-    ----------
-    frame : (n, 1296) pixels indexed by patch name, of any wells, in any order.
-
-    Raises
-    ------
-    ValueError : a patch of the well is there twice, or beyond `MOST_PATCHES`.
-    """
-    rows, count = _patches_of(frame, well)
-    return [patch_name(well, patch) for patch in range(count) if patch not in rows]
-
-
-def _patches_of(frame: pd.DataFrame, well: int) -> tuple[dict[int, int], int]:
-    """Patch number -> row of the frame, for one well; and how many patches the well has, gaps included."""
-    rows = {}
+    rows = {}  # patch number -> row of the frame
     for row, name in enumerate(frame.index):
         of_well, patch = parse_name(name)
         if of_well != well:
@@ -189,26 +148,17 @@ def _patches_of(frame: pd.DataFrame, well: int) -> tuple[dict[int, int], int]:
         if patch in rows:
             raise ValueError(f"Expected each patch once, found {name} twice.")
         rows[patch] = row
-    count = max(rows, default=-1) + 1
-    return rows, count + count % 2 if well in WIDE_WELLS else count
-
-
-def patches_of_wells(wells: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:
-    """Cut assembled wells, well -> (H, W); return the patches of these names, (n, 36, 36), in their order.
-
-    Raises
-    ------
-    ValueError : a well is missing, or too short for one of its patches.
-    """
-    cut = {well: cut_well(image, well) for well, image in wells.items()}
-    patches = []
-    for name in names:
-        well, patch = parse_name(name)
-        if well not in cut or patch >= len(cut[well]):
-            found = f"{len(cut[well])} patches of it" if well in cut else f"wells {sorted(cut)}"
-            raise ValueError(f"{name} is not among the wells given: found {found}.")
-        patches.append(cut[well][patch])
-    return np.stack(patches)
+    if not rows:
+        raise ValueError(f"There is no patch of well {well} among the {len(frame)} patches.")
+    if frame.shape[1] != PATCH_SIZE**2:
+        raise ValueError(f"Expected {PATCH_SIZE**2} columns, one a pixel, found {frame.shape[1]}.")
+    count = max(rows) + 1
+    count += count % 2 if well in WIDE_WELLS else 0  # a last patch without its twin
+    patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: no measurement either
+        pixels = frame.iloc[list(rows.values())].to_numpy(np.float32)
+    patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
+    return assemble_well(patches, well)
 
 
 def label_grooves(mask: np.ndarray) -> np.ndarray:

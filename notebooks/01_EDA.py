@@ -92,33 +92,15 @@ from sklearn.decomposition import PCA
 
 from helpers import plots
 from helpers.config import Config
-from helpers.data import get_patches_per_well, load_data
+from helpers.data import get_patches_per_well, load_data, read_labels
+from helpers.eda import enhancement, outliers, refinement, split_choice, tables
 from helpers.eda import plots as eda_plots
-from helpers.eda.enhancement import bilateral, clahe, compare_enhancements, naive_uint8, to_uint8
-from helpers.eda.outliers import compare_detectors, hotelling_t2_and_q, overlap, spe_counts
-from helpers.eda.refinement import agreement_with_truth, close_symmetric, dilate_2x2, fill_holes
-from helpers.eda.split_choice import rank_splits
-from helpers.eda.tables import (
-    corroded_ratios_per_well,
-    patch_statistics,
-    published_and_here,
-    thickness_per_well,
-    twin_correlations,
-    well_features,
-)
 from helpers.notebook import print_versions
-from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData, dbscan_outliers, spe_outliers, usable_pixels
-from helpers.split import split_balance, split_by_wells
+from helpers.split import split_by_wells
 from helpers.studies import plots as study_plots
-from helpers.wells import (
-    ALL_WELLS,
-    assemble_well,
-    cut_well,
-    patch_name,
-    well_from_frame,
-    wells_of,
-)
+from helpers.studies.folds import paired_differences
+from helpers.wells import ALL_WELLS, assemble_well, cut_well, patch_name, well_from_frame, wells_of
 
 print_versions()
 
@@ -160,7 +142,7 @@ corroded = y_train.to_numpy()
 pixel_ratio, patch_ratio = 100 * corroded.mean(), 100 * corroded.any(axis=1).mean()
 print(f"Ratio of corroded pixels : {pixel_ratio:6.3f} %")
 print(f"Ratio of corroded patches: {patch_ratio:6.3f} %")
-published_and_here(
+tables.published_and_here(
     {
         "patches": len(y_train),
         "corroded pixels, %": pixel_ratio,
@@ -173,11 +155,11 @@ published_and_here(
 # differ and ratios are close; on the real images counts agree, and ratios depend on whose labels they are.
 
 # %%
-ratios = corroded_ratios_per_well(y_train)
+ratios = tables.corroded_ratios_per_well(y_train)
 ratios.round(2)
 
 # %%
-plots.show_bars_per_well(ratios)
+eda_plots.show_bars_per_well(ratios)
 
 # %% [markdown]
 # Wells 9 and 10 have no groove at all. In the others a groove runs through most patches, yet covers at most a
@@ -200,14 +182,14 @@ for share, value in zip(config.quantiles, np.quantile(pixels, config.quantiles),
 # 0.01 of zero: the value is the *deviation* of the wall thickness from its mean, negative where metal is lost.
 
 # %%
-plots.show_histogram(pixels[usable_pixels(pixels, config)])
+eda_plots.show_histogram(pixels[usable_pixels(pixels, config)])
 
 # %% [markdown]
 # On a logarithmic scale both tails are long: grooves and collars to the left, collars and false echoes to the
 # right. Per well:
 
 # %%
-thickness_per_well(images_train, config).round(3)
+tables.thickness_per_well(images_train, config).round(3)
 
 # %% [markdown]
 # Medians are zero everywhere, spreads are alike. The lower tail tells where grooves are deep, wells 13 to 15 above all, the
@@ -220,7 +202,7 @@ thickness_per_well(images_train, config).round(3)
 # thousand. Statistics per patch can.
 
 # %%
-statistics = patch_statistics(images_train, config)
+statistics = tables.patch_statistics(images_train, config)
 statistics[statistics["missing"] > 0].round(3)
 
 # %% [markdown]
@@ -239,23 +221,23 @@ statistics[["min", "median", "max", "std"]].describe().round(3)
 # does any by more than 0.5: the real wells end at 0.47, and whatever lies above is treated alike.
 
 # %%
-outliers = statistics.loc[statistics["below"] > 0, "below"]
+below = statistics.loc[statistics["below"] > 0, "below"]
 print(
     f"Patches with values above {config.upper_outlier_threshold}: {(statistics['above'] > 0).sum()}"
 )
-published_and_here(
+tables.published_and_here(
     {
         "patches with missing values": (statistics["missing"] > 0).sum(),
-        "patches with outliers": len(outliers),
-        "... 1 or 2 of them": (outliers <= 2).sum(),
-        "... at most 15": (outliers <= 15).sum(),
-        "... at least 200": (outliers >= config.ruined_pixels).sum(),
-        "... all 1,296": (outliers == 1296).sum(),
+        "patches with outliers": len(below),
+        "... 1 or 2 of them": (below <= 2).sum(),
+        "... at most 15": (below <= 15).sum(),
+        "... at least 200": (below >= config.ruined_pixels).sum(),
+        "... all 1,296": (below == 1296).sum(),
     }
 )
 
 # %%
-plots.show_unusable_pixels(outliers.to_numpy(), config)
+eda_plots.show_unusable_pixels(below.to_numpy(), config)
 
 # %% [markdown]
 # The rule follows from the curve: patches with 200 unusable pixels or more are dropped, in the rest each unusable
@@ -287,7 +269,7 @@ repaired = images_repaired.to_numpy()
 outside_ellipse = spe_outliers(repaired, config)
 rest = images_repaired[~outside_ellipse]
 outside_cluster = dbscan_outliers(rest.to_numpy(), config)
-published_and_here(
+tables.published_and_here(
     {
         "left after repair": len(repaired),
         "components for 95 % of variance": PCA(0.95, svd_solver="full").fit(repaired).n_components_,
@@ -310,7 +292,7 @@ plots.show_patches(flagged.to_numpy().reshape(-1, 36, 36), flagged.index)
 # The ellipse spans three standard deviations by default, a habit rather than a finding:
 
 # %%
-spe_counts(repaired).T
+outliers.spe_counts(repaired).T
 
 # %% [markdown]
 # And what lies just inside and just outside is alike. Here are patches that three standard deviations just keep (2.8 would
@@ -337,15 +319,15 @@ plots.show_patches(
 # made to flag as many patches as SPE/DmodX, so that they compare at the same price; "random" flags any.
 
 # %%
-flags = compare_detectors(repaired, config)
-eda_plots.show_overlap(overlap(flags))
+flags = outliers.compare_detectors(repaired, config)
+eda_plots.show_overlap(outliers.overlap(flags))
 
 # %% [markdown]
 # They hardly agree. What is odd depends on the question: SPE/DmodX looks for size in two directions, the Q residual for
 # texture that no other patch has. These are the six patches of the largest Q residual, and the six of the largest T²:
 
 # %%
-t2, q = hotelling_t2_and_q(repaired)
+t2, q = outliers.hotelling_t2_and_q(repaired)
 oddest = [*np.argsort(-q)[:6], *np.argsort(-t2)[:6]]
 names = images_repaired.index[oddest].str.removeprefix("well_")
 plots.show_patches(
@@ -363,10 +345,11 @@ plots.show_patches(
 # %%
 ablation = pd.read_csv("experiments/outliers_simulated.csv")
 study_plots.show_study(
-    ablation, "detector", {"val_dice": "validation: Dice", "test_dice": "test: Dice"}
+    ablation, "detector", {"dice": "Dice, wells left out", "mean_iou": "mean IoU, wells left out"}
 )
-summary = ablation.groupby("detector", sort=False)[["dropped", "val_dice", "test_dice"]]
-summary.agg(["mean", "std"]).drop(columns=("dropped", "std")).round(3)
+
+# %%
+paired_differences(ablation, "detector", "dice", than="none").round(3)
 
 # %% [markdown]
 # Dots are seeds, bars their means. No detector beats dropping nothing by more than the seeds differ among themselves, and
@@ -383,7 +366,7 @@ summary.agg(["mean", "std"]).drop(columns=("dropped", "std")).round(3)
 # 2k and 2k+1 are nearly copies of each other:
 
 # %%
-twins = twin_correlations(images_train, config)
+twins = tables.twin_correlations(images_train, config)
 twins.groupby(["twins", "well"])["correlation"].median().round(3).reset_index()
 
 # %%
@@ -401,7 +384,7 @@ print(
 usable = images_train.where(usable_pixels(images_train, config))
 pair = [patch_name(7, 40), patch_name(7, 41)]
 even, odd = usable.loc[pair].to_numpy().reshape(2, 36, 36)
-plots.show_twins(even, odd, pair)
+eda_plots.show_twins(even, odd, pair)
 
 # %% [markdown]
 # In the other wells patch p+1 continues patch p downwards. `helpers.wells` puts them together, and cuts them again to the
@@ -472,7 +455,7 @@ eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 # *R1.17.* So a well belongs to one part only. Which wells are alike, and which are odd? By their image, and by their mask:
 
 # %%
-image_features, mask_features = well_features(y_repaired, images_repaired)
+image_features, mask_features = tables.well_features(y_repaired, images_repaired)
 eda_plots.show_clusters(image_features, "Wells by image")
 
 # %%
@@ -485,7 +468,7 @@ eda_plots.show_clusters(mask_features, "Wells by mask")
 # The reviewer's choice is balanced in size and in corroded share:
 
 # %%
-split_balance(*split_by_wells(y_repaired, config)).round(2)
+split_choice.split_balance(*split_by_wells(y_repaired, config)).round(2)
 
 # %% [markdown]
 # There are 75,075 ways to choose two wells for validation and four for test, few enough to try them all. Imbalance is the
@@ -497,11 +480,11 @@ split_balance(*split_by_wells(y_repaired, config)).round(2)
 
 # %%
 difficulty = pd.read_csv("experiments/difficulty_simulated.csv")
-eda_plots.show_difficulty(difficulty[~difficulty["well"].isin([9, 10])])
+grooved = difficulty[~difficulty["well"].isin([9, 10])]
+eda_plots.show_difficulty(grooved)
 
 # %%
-per_well = difficulty[~difficulty["well"].isin([9, 10])].groupby("well")["dice"].mean()
-ranking = rank_splits(y_repaired, per_well, config)
+ranking = split_choice.rank_splits(y_repaired, grooved.set_index("well")["dice"], config)
 eda_plots.show_split_ranking(ranking)
 ranking[ranking["chosen"]].round(3)
 
@@ -539,12 +522,12 @@ ranking.dropna().query("gap < 0.05").head(5).round(3)
 # %%
 drawn = y_repaired.to_numpy().reshape(-1, 36, 36)
 refinements = {
-    "holes filled": fill_holes,
-    "2 x 2 dilation": dilate_2x2,
-    "holes, then 2 x 2 dilation": lambda masks: dilate_2x2(fill_holes(masks)),
-    "symmetric closing, 3 x 3": close_symmetric,
+    "holes filled": refinement.fill_holes,
+    "2 x 2 dilation": refinement.dilate_2x2,
+    "holes, then 2 x 2 dilation": lambda masks: refinement.dilate_2x2(refinement.fill_holes(masks)),
+    "symmetric closing, 3 x 3": refinement.close_symmetric,
 }
-agreement_with_truth(drawn, drawn, refinements).round(4)
+refinement.agreement_with_truth(drawn, drawn, refinements).round(4)
 
 # %% [markdown]
 # Here each refinement is compared with the masks *as they were drawn*. The last four columns tell how much of the
@@ -555,10 +538,16 @@ agreement_with_truth(drawn, drawn, refinements).round(4)
 # Before and after, on the three patches that holes-filling and closing change most:
 
 # %%
-added = [(refine(drawn) - drawn).sum(axis=(1, 2)) for refine in (fill_holes, close_symmetric)]
+added = [
+    (refine(drawn) - drawn).sum(axis=(1, 2))
+    for refine in (refinement.fill_holes, refinement.close_symmetric)
+]
 most_changed = np.argsort(np.sum(added, axis=0), kind="stable")[-3:]
-shown = {"as drawn": drawn, "holes filled": fill_holes(drawn)}
-shown |= {"2 x 2 dilation": dilate_2x2(drawn), "closing, 3 x 3": close_symmetric(drawn)}
+shown = {"as drawn": drawn, "holes filled": refinement.fill_holes(drawn)}
+shown |= {
+    "2 x 2 dilation": refinement.dilate_2x2(drawn),
+    "closing, 3 x 3": refinement.close_symmetric(drawn),
+}
 thickness = images_repaired.to_numpy().reshape(-1, 36, 36)
 plots.show_patches(
     np.repeat(thickness[most_changed], len(shown), axis=0),
@@ -575,7 +564,9 @@ plots.show_patches(
 if data.simulated:
     truth = read_labels(data.folder / "y_clean.csv").loc[y_repaired.index]
     truth = truth.to_numpy().reshape(-1, 36, 36)
-    scores = agreement_with_truth(drawn, truth, refinements)[["dice", "mean_iou", "corroded, %"]]
+    scores = refinement.agreement_with_truth(drawn, truth, refinements)[
+        ["dice", "mean_iou", "corroded, %"]
+    ]
     print(scores.round(4).to_string())
 else:
     print("Real wells: no clean truth is known, so there is nothing to compare with.")
@@ -594,7 +585,10 @@ else:
 # %%
 low, high = -0.06, 0.06  # the same for every patch, as the colours of all figures here
 values = np.array([-0.06, -0.03, -0.005, 0.0, 0.005, 0.03, 0.06])
-grey_values = {"naive cast of 255 x": naive_uint8(values), "scaled": to_uint8(values, low, high)}
+grey_values = {
+    "naive cast of 255 x": enhancement.naive_uint8(values),
+    "scaled": enhancement.to_uint8(values, low, high),
+}
 pd.DataFrame(grey_values, index=pd.Index(values, name="thickness")).T
 
 # %% [markdown]
@@ -612,12 +606,12 @@ sample = np.sort(generator.choice(len(thickness), size, replace=False))
 pixels, grooves = thickness[sample], drawn[sample]
 own_scale = np.quantile(pixels, [0.01, 0.99], axis=(1, 2), keepdims=True)
 pictures = {
-    "8 bits, naive cast": naive_uint8(pixels),
-    "8 bits, own quantiles": to_uint8(pixels, *own_scale),
-    "8 bits, one scale": to_uint8(pixels, low, high),
-    "CLAHE": clahe(pixels, low, high),
-    "bilateral, weak": bilateral(pixels, low, high, sigma_thickness=0.005),
-    "bilateral, strong": bilateral(pixels, low, high, sigma_thickness=0.02),
+    "8 bits, naive cast": enhancement.naive_uint8(pixels),
+    "8 bits, own quantiles": enhancement.to_uint8(pixels, *own_scale),
+    "8 bits, one scale": enhancement.to_uint8(pixels, low, high),
+    "CLAHE": enhancement.clahe(pixels, low, high),
+    "bilateral, weak": enhancement.bilateral(pixels, low, high, sigma_thickness=0.005),
+    "bilateral, strong": enhancement.bilateral(pixels, low, high, sigma_thickness=0.02),
 }
 
 # %%
@@ -629,7 +623,7 @@ chosen = {
     "typical groove": by_depth[len(by_depth) // 2],
     "deepest groove": by_depth[0],
 }
-plots.show_grey_patches(
+eda_plots.show_grey_patches(
     np.stack([picture[patch] for patch in chosen.values() for picture in pictures.values()]),
     [f"{kind}\n{name}" for kind in chosen for name in pictures],
     columns=len(pictures),
@@ -643,7 +637,7 @@ plots.show_grey_patches(
 # "Depth kept" is the rank correlation, over patches, between the groove's grey value and its thickness.
 
 # %%
-compare_enhancements(pixels, pictures, grooves).round(2)
+enhancement.compare_enhancements(pixels, pictures, grooves).round(2)
 
 # %% [markdown]
 # Scaling alone changes no contrast, but a scale of each patch's own forgets how deep a groove is. The naive cast turns

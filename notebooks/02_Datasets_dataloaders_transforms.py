@@ -79,12 +79,11 @@ import torch
 
 from helpers import plots, transforms
 from helpers.config import Config
-from helpers.data import get_patches_per_well, load_data
+from helpers.data import find_images, get_patches_per_well, load_data
 from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
 from helpers.inference import as_patches
 from helpers.metrics import count_pixels, dice, summarise
 from helpers.notebook import print_versions, seed_everything
-from helpers.patch_files import find_images
 from helpers.preprocess import PreprocessData
 from helpers.split import split_by_wells, split_y_to_train_val_test
 from helpers.wells import parse_name
@@ -324,14 +323,10 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # |---|---|---|---|
 # | flips only, patches a second | 993 | 199,231 | 201 times as many |
 # | everything of R2.5, patches a second | 1,749 | 35,243 | 20 times as many |
-# | files on disk to ready loaders, the same patches kept | 16.2 s | 3.9 s | 0.24 of the time |
-# | highest memory on the way from files to loaders | 1,548 MB | 173 MB | 0.11 of it |
 #
-# (The first two ratios vary with what else the machine does: six calls gave 78 to 201, with a median of 150, and 19 to 24, with 21.) The U-Net trains on some 200 patches
+# (The ratios vary with what else the machine does: six calls gave 78 to 201, with a median of 150, and 19 to 24, with 21.) The U-Net trains on some 200 patches
 # a second on these two cores, so the loader is not what it waits for. The old way's row is slow because its table has names and
-# pixels in one frame: each row comes as 1,297 Python objects. The data themselves are 63 MB; the old way's memory is mostly
-# DBSCAN's, which lists each patch's neighbours, nearly all others. [`helpers/preprocess.py`](../helpers/preprocess.py) finds the same
-# clusters without that list.
+# pixels in one frame: each row comes as 1,297 Python objects.
 #
 # ## 6 Calls of the review
 #

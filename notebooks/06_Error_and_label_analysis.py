@@ -84,46 +84,24 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from helpers import plots
+from helpers import metrics, plots
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import load_data, read_labels
 from helpers.dataset import as_images
-from helpers.inference import threshold_curve
+from helpers.labels import annotators, calibration, defects, errors, places, quality
 from helpers.labels import plots as label_plots
-from helpers.labels.annotators import annotator_styles, style_of_patches
-from helpers.labels.calibration import (
-    calibration_per_well,
-    expected_calibration_error,
-    reliability,
-    thresholds_per_well,
-)
-from helpers.labels.defects import defects_per_patch, defects_per_well
-from helpers.labels.errors import count_kinds, drop_specks, groove_cases, kinds_by_size
-from helpers.labels.places import score_zones, scores_per_joint, unusable_pixels, zones_of_well
-from helpers.labels.quality import (
-    FLAWS,
-    known_defects,
-    label_issues,
-    most_suspicious,
-    precision_recall_at,
-    rank_labels,
-    unseen_probabilities,
-)
-from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.notebook import print_versions
-from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData
 from helpers.studies import plots as study_plots
-from helpers.studies.held_out import WELL_FOLDS, probabilities_on, train_on
-from helpers.studies.learning_curves import summary
+from helpers.studies.folds import probabilities_on, summary, train_on
 from helpers.wells import block_of, well_from_frame, wells_of
 
 print_versions()
 
 # %%
 config = Config()
-# Patches shown to the baseline, and to each of the three models that judge the training wells
-baseline_budget, fold_budget = 8_000, 4_000
+# Epochs of the baseline, as in notebook 04, and of each of the three models that judge the training wells
+baseline_epochs, fold_epochs = (10, 4) if data.simulated else (2, 1)
 
 # %% [markdown]
 # ## 1 Every well, unseen
@@ -146,11 +124,13 @@ y_train, y_unseen = y[part == "train"], y[part != "train"]
 part.value_counts()
 
 # %% tags=["nbval-ignore-output"]
-baseline = train_on(y_train, images, baseline_budget, config.seed)
+of_training = np.isin(wells_of(y_loaded), config.train_wells)
+cleaned = PreprocessData(config).fit_transform(y_loaded[of_training], images_loaded[of_training])
+baseline = train_on(*cleaned, baseline_epochs, config.seed)
 probability = pd.concat(
     [
         probabilities_on(baseline, images.loc[y_unseen.index]),
-        unseen_probabilities(y_train, images, fold_budget, config.seed, WELL_FOLDS),
+        quality.unseen_probabilities(y_train, images, fold_epochs, config.seed),
     ]
 ).loc[y.index]
 found = (probability >= config.threshold).astype(np.uint8)
@@ -163,8 +143,8 @@ found = (probability >= config.threshold).astype(np.uint8)
 truth, judge = y, data.labels
 if data.simulated:
     truth, judge = read_labels(data.folder / "y_clean.csv").loc[y.index], "clean truth"
-counts = count_pixels(as_images(found), as_images(truth))
-per_well = scores_per_well(counts, y.index)
+counts = metrics.count_pixels(as_images(found), as_images(truth))
+per_well = metrics.scores_per_well(counts, y.index)
 per_well.insert(0, "part", pd.Series(part_of_well))
 print(f"judged by {judge}, seed {config.seed}")
 per_well.round(3)
@@ -191,12 +171,12 @@ per_well.round(3)
 # | false | a predicted groove that touches no zone |
 
 # %% tags=["nbval-ignore-output"]
-cases = groove_cases(truth, found, images)
+cases = errors.groove_cases(truth, found, images)
 cases["part"] = cases["well"].map(part_of_well)
-count_kinds(cases, "part").round(0).astype(int)
+errors.count_kinds(cases, "part").round(0).astype(int)
 
 # %% tags=["nbval-ignore-output"]
-count_kinds(cases).dropna().round(0).astype(int)
+errors.count_kinds(cases).dropna().round(0).astype(int)
 
 # %% [markdown]
 # Shares are per cent of the true grooves. The model seldom gets a groove wrong in width or place. It *misses* it, or finds it in
@@ -217,11 +197,11 @@ lengths = pd.cut(false["rows"], [0, 2, 8, 20, 36], labels=["1–2 rows", "3–8"
 lengths.value_counts(sort=False).to_frame("false grooves").T
 
 # %% tags=["nbval-ignore-output"]
-kept = drop_specks(found, least=3)
+kept = errors.drop_specks(found, least=3)
 pd.DataFrame(
     {
-        (name, which): summarise(
-            count_pixels(as_images(masks[part == name]), as_images(truth[part == name]))
+        (name, which): metrics.summarise(
+            metrics.count_pixels(as_images(masks[part == name]), as_images(truth[part == name]))
         )
         for name in ("val", "test")
         for which, masks in (("as predicted", found), ("without specks", kept))
@@ -239,11 +219,11 @@ pd.DataFrame(
 
 # %% tags=["nbval-ignore-output"]
 groups = {
-    "contrast, x 0.001": kinds_by_size(
+    "contrast, x 0.001": errors.kinds_by_size(
         cases.assign(contrast=1000 * cases["contrast"]), "contrast", decimals=0
     ),
-    "width, columns of 36": kinds_by_size(cases, "width"),
-    "angle, °": kinds_by_size(cases, "angle"),
+    "width, columns of 36": errors.kinds_by_size(cases, "width"),
+    "angle, °": errors.kinds_by_size(cases, "angle"),
 }
 label_plots.show_kinds(groups)
 
@@ -257,7 +237,7 @@ label_plots.show_kinds(groups)
 # are rougher than those around them. Rank correlations over all joints:
 
 # %% tags=["nbval-ignore-output"]
-joints = scores_per_joint(truth, found, images)
+joints = places.scores_per_joint(truth, found, images)
 print(f"{len(joints)} joints with a groove")
 joints[["dice", "contrast", "pattern"]].corr("spearman").round(2)
 
@@ -274,13 +254,13 @@ joints[joints["groove pixels"] >= 200].nsmallest(6, "dice").round(3)
 # and beside pixels that were repaired. Each place is compared with the rest of the *same wells*.
 
 # %% tags=["nbval-ignore-output"]
-unusable = unusable_pixels(images_loaded.loc[y.index])
+unusable = places.unusable_pixels(images_loaded.loc[y.index])
 zones = {}
 for well in sorted(set(wells)):
     repaired = np.nan_to_num(well_from_frame(unusable, well)) > 0
-    for name, place in zones_of_well(well_from_frame(images, well), repaired).items():
+    for name, place in places.zones_of_well(well_from_frame(images, well), repaired).items():
         zones.setdefault(name, {})[well] = place
-score_zones(truth, found, zones).round(3)
+places.score_zones(truth, found, zones).round(3)
 
 # %% [markdown]
 # "Worse inside" counts the wells in which the place does worse. Collars do harm, in most wells: in their rows the echo swings
@@ -297,15 +277,15 @@ score_zones(truth, found, zones).round(3)
 # %% tags=["nbval-ignore-output"]
 titles = {"train": "training (by folds)", "val": "validation", "test": "test"}
 tables = {
-    title: reliability(probability[part == name], truth[part == name])
+    title: calibration.reliability(probability[part == name], truth[part == name])
     for name, title in titles.items()
 }
 label_plots.show_reliability(tables)
-errors = {title: expected_calibration_error(table) for title, table in tables.items()}
-pd.DataFrame(errors, index=["ECE"]).round(3)
+ece = {title: calibration.expected_calibration_error(table) for title, table in tables.items()}
+pd.DataFrame(ece, index=["ECE"]).round(3)
 
 # %% tags=["nbval-ignore-output"]
-calibration_per_well(probability, truth).round(3)
+calibration.calibration_per_well(probability, truth).round(3)
 
 # %% [markdown]
 # On the training wells (by folds) and on the test wells the curve is a flat S about the diagonal: below 0.5 the model promises a bit too
@@ -319,12 +299,14 @@ calibration_per_well(probability, truth).round(3)
 
 # %% tags=["nbval-ignore-output"]
 curves = {
-    name: threshold_curve(as_images(probability[part == name]), as_images(truth[part == name]))
+    name: calibration.threshold_curve(
+        as_images(probability[part == name]), as_images(truth[part == name])
+    )
     for name in ("train", "val", "test")
 }
 chosen = curves["val"]["dice"].idxmax()
 grooved = truth[~np.isin(wells, (9, 10))]  # wells 9 and 10 have no groove, so no curve
-per_well_curves = thresholds_per_well(probability.loc[grooved.index], grooved)
+per_well_curves = calibration.thresholds_per_well(probability.loc[grooved.index], grooved)
 label_plots.show_thresholds(per_well_curves, chosen, "Dice, all pixels")
 
 # %% tags=["nbval-ignore-output"]
@@ -412,8 +394,8 @@ summary(remedies, ["remedy"], shown)
 # wells are ranked, since only those may be corrected.
 
 # %% tags=["nbval-ignore-output"]
-issues = label_issues(y_train, probability.loc[y_train.index])
-suspicion = rank_labels(y_train, probability.loc[y_train.index], issues, config.seed)
+issues = quality.label_issues(y_train, probability.loc[y_train.index])
+suspicion = quality.rank_labels(y_train, probability.loc[y_train.index], issues, config.seed)
 print(f"pixels flagged: {issues.to_numpy().sum():,} of {issues.size:,}")
 
 # %% [markdown]
@@ -422,20 +404,22 @@ print(f"pixels flagged: {issues.to_numpy().sum():,} of {issues.size:,}")
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:
-    known = known_defects(y_train, truth.loc[y_train.index])
+    known = quality.known_defects(y_train, truth.loc[y_train.index])
     spoiled = (known["iou"] < 0.7).to_numpy()
     print(f"{spoiled.sum()} of {len(spoiled)} labels are spoiled ({spoiled.mean():.0%})")
     label_plots.show_ranking(suspicion, spoiled)
-    print(precision_recall_at(suspicion, spoiled).unstack("share").round(2).to_string())
+    print(quality.precision_recall_at(suspicion, spoiled).unstack("share").round(2).to_string())
 else:
     print("Real wells: which labels are wrong is not known, so a ranking cannot be judged.")
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:
-    flawed = pd.DataFrame({kind: known[kind] >= (1 if kind == "hole" else 6) for kind in FLAWS})
+    flawed = pd.DataFrame(
+        {kind: known[kind] >= (1 if kind == "hole" else 6) for kind in quality.FLAWS}
+    )
     auc = {
         kind: {ranking: roc_auc_score(flawed[kind], suspicion[ranking]) for ranking in suspicion}
-        for kind in FLAWS
+        for kind in quality.FLAWS
     }
     print(pd.DataFrame(auc).round(2).to_string())
 
@@ -450,7 +434,7 @@ if data.simulated:
 # error, so a ranking by a model finds them only weakly; they need detectors of their own.
 
 # %% tags=["nbval-ignore-output"]
-suspects = most_suspicious(suspicion["cleanlab, pixels flagged"], 0.1)
+suspects = quality.most_suspicious(suspicion["cleanlab, pixels flagged"], 0.1)
 first = suspects[~pd.Series(suspects).map(block_of).duplicated()][:9]  # not both of two twins
 label_plots.show_suspects(
     first,
@@ -479,11 +463,11 @@ label_plots.show_suspects(
 # | twins disagree | `twin_disagreements` | a column of one twin contradicts both neighbours, which the other drew |
 
 # %%
-defects = defects_per_well(y, images)
-defects.round(1)
+per_well = defects.defects_per_well(y, images)
+per_well.round(1)
 
 # %%
-defects.sum().round(1).to_frame("all wells").T
+per_well.sum().round(1).to_frame("all wells").T
 
 # %% [markdown]
 # On simulated labels holes, slips and width changes are what the simulation puts in. Grooves do not end at patch borders more often than
@@ -491,9 +475,9 @@ defects.sum().round(1).to_frame("all wells").T
 # tell (see section 12). How far can the detectors be trusted?
 
 # %%
-flagged = defects_per_patch(y, images)
+flagged = defects.defects_per_patch(y, images)
 if data.simulated:
-    drawn = known_defects(y, truth)
+    drawn = quality.known_defects(y, truth)
     pairs = {"hole": ("hole", 1), "slip": ("slipped", 6), "width change": ("width", 6)}
     rows = {}
     for name, (kind, least) in pairs.items():
@@ -531,7 +515,7 @@ if examples:
 # Who draws wide ribbons and who draws narrow ones? `annotator_styles` reads a hand off each well's labels.
 
 # %%
-styles = annotator_styles(y)
+styles = annotators.annotator_styles(y)
 styles.round(2)
 
 # %%
@@ -546,7 +530,7 @@ label_plots.show_styles(styles.dropna(), "width, columns of 36", "steps per 100 
 # well without labels one chooses the style that its masks shall have.
 
 # %%
-style_of_patches(styles, y).iloc[::160].round(1)
+annotators.style_of_patches(styles, y).iloc[::160].round(1)
 
 # %% [markdown]
 # ## 11 Does it pay?

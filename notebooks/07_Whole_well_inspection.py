@@ -67,52 +67,32 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.notebook import open_notebook
+from helpers.notebook import open_notebook, print_versions
 
 data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
-import tempfile
-import time
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
 
-from helpers import plots
+from helpers import inference, metrics, plots, runs, synthetic, training, transforms
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.dataset import as_images, data_preparation_pipeline
-from helpers.inference import predict_folder
-from helpers.metrics import count_pixels, scores_per_well, summarise
-from helpers.notebook import print_versions
-from helpers.patch_files import COLUMNS, find_images, read_labels, write_csv
-from helpers.runs import start_run
+from helpers.studies import folds
 from helpers.studies import plots as study_plots
-from helpers.studies.learning_curves import summary
-from helpers.synthetic import simulate_sound_wall
-from helpers.training import fit
-from helpers.transforms import eval_transform, well_transform
-from helpers.wells import cut_well, missing_patches, patches_of_wells, well_from_frame
+from helpers.wells import cut_well, well_from_frame
+from helpers.whole_wells import geometry, prediction, report, sections, well_files
 from helpers.whole_wells import plots as well_plots
-from helpers.whole_wells.prediction import predict_rows, predict_well, predict_well_by_patches
-from helpers.whole_wells.probability_of_detection import (
-    calls,
-    false_calls,
-    fit_detection_curve,
-    hit_or_miss,
-)
-from helpers.whole_wells.report import groove_report
-from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
-from helpers.whole_wells.well_files import open_well, save_well
+from helpers.whole_wells import probability_of_detection as pod
 
 print_versions()
 
 # %%
 config = Config()
 height = 72  # rows of a section, see section 3
-epochs = 14 if data.simulated else 2  # the real wells have ten times as many patches
+epochs = 8 if data.simulated else 2  # the real wells have ten times as many patches
 report_well = 2  # a test well
 
 # %% [markdown]
@@ -130,7 +110,7 @@ pd.DataFrame(
         well: {
             "rows": len(well_from_frame(images, well)),
             "columns": well_from_frame(images, well).shape[1],
-            "missing patches": len(missing_patches(images, well)),
+            "missing patches": len(geometry.missing_patches(images, well)),
         }
         for well in wells
     }
@@ -142,19 +122,21 @@ pd.DataFrame(
 # %%
 with_gap = images.drop("well_3_patch_5")
 rows = np.flatnonzero(np.isnan(well_from_frame(with_gap, 3)).all(axis=1))
-print(f"missing: {missing_patches(with_gap, 3)}, rows {rows[0]} to {rows[-1]}")
+print(f"missing: {geometry.missing_patches(with_gap, 3)}, rows {rows[0]} to {rows[-1]}")
 
 # %% [markdown]
 # Assembled and cut again, every well gives the same bytes; so does a well that was saved and read back. The file is
 # memory-mapped: only the rows that are asked for are read.
 
 # %%
-with tempfile.TemporaryDirectory() as folder:
-    path = Path(folder) / "well.npy"
-    for well in wells:
-        save_well(well_from_frame(images, well), path)
-        names = [name for name in images.index if name.startswith(f"well_{well}_")]
-        assert cut_well(open_well(path), well).tobytes() == images.loc[names].to_numpy().tobytes()
+path = config.runs_dir / "well.npy"
+for well in wells:
+    well_files.save_well(well_from_frame(images, well), path)
+    names = [name for name in images.index if name.startswith(f"well_{well}_")]
+    assert (
+        cut_well(well_files.open_well(path), well).tobytes()
+        == images.loc[names].to_numpy().tobytes()
+    )
 print(f"the same bytes in all {len(wells)} wells")
 
 # %% [markdown]
@@ -170,28 +152,33 @@ print(f"the same bytes in all {len(wells)} wells")
 # without a measurement are masked: they count as the mean in the image, and as unknown in the labels, where nothing is learned from them.
 
 # %%
-run = start_run("well_resunet", config)
+run = runs.start_run("well_resunet", config)
 print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
-train = SectionDataset(
-    assemble_wells(y, images, config.train_wells), height, well_transform(config), moving=True
+train = sections.SectionDataset(
+    sections.assemble_wells(y, images, config.train_wells),
+    height,
+    transforms.well_transform(config),
+    moving=True,
 )
-val = SectionDataset(assemble_wells(y, images, config.val_wells), height, eval_transform(config))
+val = sections.SectionDataset(
+    sections.assemble_wells(y, images, config.val_wells), height, transforms.eval_transform(config)
+)
 print(f"sections for training: {len(train)}, for validation: {len(val)}")
 
 # %% tags=["nbval-ignore-output"]
 loaders = (
-    SectionLoader(train, config.batch_size, shuffle=True, seed=config.seed),
-    SectionLoader(val, config.batch_size, shuffle=False),
+    sections.SectionLoader(train, config.batch_size, shuffle=True, seed=config.seed),
+    sections.SectionLoader(val, config.batch_size, shuffle=False),
 )
-fit(run, *loaders, epochs=epochs).tail(3).round(4)
+training.fit(run, *loaders, epochs=epochs).tail(3).round(4)
 
 # %% [markdown]
 # Beside it the baseline of [notebook 04](04_Baseline_model.ipynb), with as many epochs:
 
 # %% tags=["nbval-ignore-output"]
 prepared = data_preparation_pipeline(data.folder, config)
-baseline = start_run("unet", config)
-fit(baseline, prepared.train, prepared.val, epochs=epochs).tail(3).round(4)
+baseline = runs.start_run("unet", config)
+training.fit(baseline, prepared.train, prepared.val, epochs=epochs).tail(3).round(4)
 
 # %% [markdown]
 # Both are judged as the challenge does, by patch, on the same patches of unseen wells:
@@ -199,11 +186,11 @@ fit(baseline, prepared.train, prepared.val, epochs=epochs).tail(3).round(4)
 
 # %% tags=["nbval-ignore-output"]
 def by_patches(thickness: np.ndarray, well: int) -> np.ndarray:
-    return predict_well_by_patches(baseline.model, thickness, well, config)
+    return prediction.predict_well_by_patches(baseline.model, thickness, well, config)
 
 
 def by_whole_well(thickness: np.ndarray, well: int) -> np.ndarray:
-    return predict_well(run.model, thickness, config=config)
+    return prediction.predict_well(run.model, thickness, config=config)
 
 
 judge = read_labels(data.folder / "y_clean.csv") if data.simulated else y
@@ -214,10 +201,13 @@ for name, predict in (("patches, U-Net", by_patches), ("whole wells", by_whole_w
         names = getattr(prepared, part).dataset.names
         of_part = config.val_wells if part == "val" else config.test_wells
         probability = {well: predict(well_from_frame(images, well), well) for well in of_part}
-        found = torch.from_numpy(patches_of_wells(probability, names))[:, None] >= config.threshold
-        counts = count_pixels(found, as_images(judge.loc[names]))
-        rows.append({"model": name, "part": part, **summarise(counts)})
-        per_well[name, part] = scores_per_well(counts, names)["dice"]
+        found = (
+            torch.from_numpy(geometry.patches_of_wells(probability, names))[:, None]
+            >= config.threshold
+        )
+        counts = metrics.count_pixels(found, as_images(judge.loc[names]))
+        rows.append({"model": name, "part": part, **metrics.summarise(counts)})
+        per_well[name, part] = metrics.scores_per_well(counts, names)["dice"]
 print(f"judged by {judged_by}; {epochs} epochs, seed {config.seed}. Data: {data.description}")
 pd.DataFrame(rows).set_index(["part", "model"]).sort_index(ascending=False).round(3)
 
@@ -267,7 +257,7 @@ study_plots.show_study(
 
 # %%
 scores = ["unseen_mean_iou", "test_mean_iou", "test_dice", "well_3_dice"]
-summary(one_view, ["variant"], scores)
+folds.summary(one_view, ["variant"], scores)
 
 # %% [markdown]
 # Over the six unseen wells together (validation and test) the network for whole wells gains 0.14 of mean IoU on the baseline, whatever the
@@ -292,7 +282,7 @@ summary(one_view, ["variant"], scores)
 # %%
 pairs = study.pivot_table(index=["variant", "seed"], columns="views", values=scores).dropna()
 gain = pd.DataFrame({score: pairs[score, 8] - pairs[score, 1] for score in scores})
-summary(gain.reset_index(), ["variant"], scores)
+folds.summary(gain.reset_index(), ["variant"], scores)
 
 # %% [markdown]
 # Eight views add up to 0.02 of mean IoU on the test wells, and nothing that one could see at the chosen 72 rows, for eight times the work; `predict_well(..., views=8)` takes them.
@@ -305,9 +295,9 @@ summary(gain.reset_index(), ["variant"], scores)
 
 # %% tags=["nbval-ignore-output"]
 thickness = well_from_frame(images, report_well)
-at_once = predict_well(run.model, thickness, rows=len(thickness), overlap=0)
-sliding = predict_well(run.model, thickness)
-pieces = [len(piece) for piece in predict_rows(run.model, thickness)]
+at_once = prediction.predict_well(run.model, thickness, rows=len(thickness), overlap=0)
+sliding = prediction.predict_well(run.model, thickness)
+pieces = [len(piece) for piece in prediction.predict_rows(run.model, thickness)]
 differing = ((at_once >= config.threshold) != (sliding >= config.threshold)).mean()
 print(
     f"{len(thickness)} rows in pieces of {pieces}: {differing:.4%} of the pixels differ in the mask"
@@ -326,11 +316,11 @@ print(
 
 # %% tags=["nbval-ignore-output"]
 probability = by_whole_well(thickness, report_well)
-numbers = calls(probability >= config.threshold)
-report = groove_report(numbers > 0, thickness, probability, config=config)
-report.to_csv(run.folder / f"grooves_well_{report_well}.csv")
-print(f"Well {report_well}: {len(report)} grooves. Data: {data.description}")
-report.head(12).round(
+numbers = pod.calls(probability >= config.threshold)
+grooves = report.groove_report(numbers > 0, thickness, probability, config=config)
+grooves.to_csv(run.folder / f"grooves_well_{report_well}.csv")
+print(f"Well {report_well}: {len(grooves)} grooves. Data: {data.description}")
+grooves.head(12).round(
     {"azimuth_deg": 0, "width_columns": 1, "width_deg": 0, "confidence": 2}
 ).round(4)
 
@@ -339,7 +329,7 @@ shown = thickness[:1200]
 well_plots.show_report(
     shown,
     numbers[: len(shown)],
-    report[report["start_row"] < len(shown)],
+    grooves[grooves["start_row"] < len(shown)],
     f"Well {report_well}: grooves of the report, the first {len(shown)} rows",
 )
 
@@ -360,7 +350,7 @@ well_plots.show_report(
 
 # %%
 wall = (
-    simulate_sound_wall(100 * 36, seed=config.seed)
+    synthetic.simulate_sound_wall(100 * 36, seed=config.seed)
     if data.simulated
     else well_from_frame(images, 9)
 )
@@ -371,8 +361,8 @@ find = {
 planting = {"trials": 160, "depths": (0.004, 0.1), "width": 30, "length": 72, "seed": config.seed}
 
 # %% tags=["nbval-ignore-output"]
-trials = {name: hit_or_miss(finder, wall, **planting) for name, finder in find.items()}
-curves = {name: fit_detection_curve(table) for name, table in trials.items()}
+trials = {name: pod.hit_or_miss(finder, wall, **planting) for name, finder in find.items()}
+curves = {name: pod.fit_detection_curve(table) for name, table in trials.items()}
 well_plots.show_detection(curves, trials)
 print(f"{planting['trials']} grooves planted for each network, {epochs} epochs, seed {config.seed}")
 print(f"stretches of wall that they lie in: {curves['whole wells'].stretches}")
@@ -381,7 +371,7 @@ pd.DataFrame(
         name: {
             "a90": curve.depth_at(0.9),
             "a90/95": curve.depth_at(0.9, 0.95),
-            "false calls per 10,000 rows": false_calls(find[name], wall),
+            "false pod.calls per 10,000 rows": pod.false_calls(find[name], wall),
         }
         for name, curve in curves.items()
     }
@@ -399,29 +389,22 @@ pd.DataFrame(
 # ## 7 The challenge's submission
 #
 # The challenge wants the masks of a folder of patches as a CSV: names as given, columns 0 to 1295, of 0 and 1. From the command line it is
-# `python -m helpers.inference MODEL IMAGES CSV`. Every patch gets a mask; what was unusable is repaired as in cleaning and
+# `python experiments/predict.py MODEL IMAGES CSV`. Every patch gets a mask; what was unusable is repaired as in cleaning and
 # reported. Here the patches of the test wells stand for the unlabelled ones:
 
 # %%
-model_of_patches = baseline.model
-with tempfile.TemporaryDirectory() as folder:
-    names = [name for name in images.index if int(name.split("_")[1]) in config.test_wells]
-    example = Path(folder) / "example.csv"
-    write_csv(pd.DataFrame(0, names, COLUMNS), example)
-    start = time.perf_counter()
-    masks, unusable = predict_folder(
-        model_of_patches, config, find_images(data.folder, config.unpacked_dir), example
-    )
-    seconds = time.perf_counter() - start
-    write_csv(masks, Path(folder) / "submission.csv")
+names = [name for name in images.index if int(name.split("_")[1]) in config.test_wells]
+write_csv(pd.DataFrame(0, names, COLUMNS), baseline.folder / "example.csv")
+masks, unusable = inference.predict_folder(
+    baseline.model,
+    config,
+    find_images(data.folder, config.unpacked_dir),
+    baseline.folder / "example.csv",
+)
+write_csv(masks, baseline.folder / "submission.csv")
 assert list(masks.index) == names and set(np.unique(masks)) <= {0, 1}
 print(f"{len(masks)} patches x {masks.shape[1]} pixels")
 unusable
 
-# %% tags=["nbval-ignore-output"]
-print(f"{len(masks) / seconds:.0f} patches a second")
-
 # %% [markdown]
-# At this rate the challenge's 2,538 test patches take a few seconds.
-#
 # **Back to:** [01 EDA](01_EDA.ipynb) · [the list of all review points](README.md)

@@ -24,19 +24,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tqdm import tqdm
 
-from helpers import files, patch_files
+from helpers import files
 from helpers.config import PROJECT_ROOT
-from helpers.data import check_same_patches, get_patches_per_well, load_data
-from helpers.files import DataError, replace_atomically, sorted_names
-from helpers.patch_files import (
+from helpers.data import (
     COLUMNS,
+    check_same_patches,
     find_images,
     find_labels,
+    get_patches_per_well,
+    load_data,
     read_images,
     read_labels,
     read_patch,
     write_csv,
 )
+from helpers.files import DataError, replace_atomically, sorted_names
 from helpers.wells import patch_name
 from helpers.whole_wells.well_files import open_well
 
@@ -335,10 +337,10 @@ def test_absurdly_large_entry_is_refused_before_it_is_extracted(tmp_path, unpack
 def test_images_that_are_too_many_bytes_together_are_refused_before_any_is_extracted(tmp_path, unpacked):
     make_zip(tmp_path / "X_train.zip", patch_entries() | {"notes.txt": bytes(10_000)})
     size = 4 * len(as_npy(some_patch()))
-    with mock.patch("helpers.patch_files._LARGEST_TOTAL", size):
+    with mock.patch("helpers.files.LARGEST_TOTAL", size):
         find_images(tmp_path, unpacked)
     shutil.rmtree(unpacked)
-    with mock.patch("helpers.patch_files._LARGEST_TOTAL", size - 1):
+    with mock.patch("helpers.files.LARGEST_TOTAL", size - 1):
         with mock.patch.object(zipfile.ZipFile, "open", side_effect=AssertionError("extracted")):
             with refused(rf"X_train\.zip: nothing was unpacked.*4 images have {size:,} bytes"):
                 find_images(tmp_path, unpacked)
@@ -454,19 +456,22 @@ def test_folder_of_a_killed_process_does_not_count(zip_folder, unpacked):
     command = [sys.executable, "-c", killed, str(zip_folder), str(unpacked)]
     assert subprocess.run(command, cwd=PROJECT_ROOT, timeout=60).returncode == 9
     assert len(files_under(unpacked)) == 1  # half a patch in a hidden folder
+    (left,) = unpacked.iterdir()
     assert len(load_data(zip_folder, unpacked)[1]) == 4
-    assert len(list(unpacked.iterdir())) == 1  # what was left of it is gone
+    os.utime(left, (0, 0))
+    load_data(zip_folder, unpacked)
+    assert not left.exists()  # a day later
 
 
 def test_two_that_unpack_at_once_both_end_well(zip_folder, unpacked):
     both_done = threading.Barrier(2, timeout=20)
-    unpack = patch_files.unpack_images
+    extract = files._extract
 
-    def unpack_and_wait(*arguments):
-        unpack(*arguments)
+    def extract_and_wait(*arguments):
+        extract(*arguments)
         both_done.wait()
 
-    with mock.patch.object(patch_files, "unpack_images", unpack_and_wait):
+    with mock.patch.object(files, "_extract", extract_and_wait):
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(find_images, [zip_folder] * 2, [unpacked] * 2))
     assert found[0] == found[1]

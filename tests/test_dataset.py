@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from helpers.data import read_labels, write_csv
 from helpers.dataset import BatchLoader, SegmentationDataset, as_images, data_preparation_pipeline
 from helpers.files import DataError
-from helpers.patch_files import read_labels, write_csv
 from helpers.synthetic import ensure_simulated
 from helpers.transforms import augment_transform, eval_transform, flip_transform
 

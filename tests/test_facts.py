@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from pca import pca
+from sklearn.cluster import DBSCAN
 from sklearn.metrics import silhouette_score
 
 from helpers.config import Config
-from helpers.data import load_data
-from helpers.patch_files import find_labels
-from helpers.preprocess import CLUSTER, PreprocessData, dbscan_labels, repair_pixels, spe_outliers
+from helpers.data import find_labels, load_data
+from helpers.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers
 from helpers.split import split_by_wells
 from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, wells_of
 
@@ -238,7 +238,7 @@ def test_distance_to_the_model_proper_flags_other_patches(repaired, spe):
 
 def test_dbscan_finds_six_patches_of_noise_and_four_pairs(repaired, spe):
     rest = repaired.to_numpy()[~spe]
-    labels = dbscan_labels(rest)
+    labels = DBSCAN(eps=CONFIG.dbscan_eps, min_samples=CONFIG.dbscan_min_samples).fit_predict(rest)
     assert sorted(np.bincount(labels + 1)[1:].tolist()) == [2, 2, 2, 2, 9384]
     assert (labels == -1).sum() == 6
     assert (

@@ -2,11 +2,11 @@
 
 import errno
 import os
-import platform
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest.mock import Mock, patch
 
@@ -20,14 +20,6 @@ from helpers.runs import start_run
 def write(path: Path, text: str) -> None:
     with replace_atomically(path) as temporary:
         temporary.write_text(text)
-
-
-@pytest.fixture
-def killed_pid() -> int:
-    """The id of a process that is no more."""
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait()
-    return process.pid
 
 
 def make_folder(path: Path) -> None:
@@ -97,7 +89,7 @@ def test_a_link_to_a_link_stays_too(tmp_path):
     assert (tmp_path / "file").read_text() == "new"
 
 
-def test_an_output_of_a_process_that_was_killed_is_removed_by_the_next(tmp_path):
+def test_an_output_of_a_process_that_was_killed_is_removed_a_day_later(tmp_path):
     """A real kill -9 in the middle of writing."""
     killed = (
         "import os, signal, sys\n"
@@ -112,14 +104,17 @@ def test_an_output_of_a_process_that_was_killed_is_removed_by_the_next(tmp_path)
     assert done.returncode == -signal.SIGKILL
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".part-") and left.name.endswith("-model.pt")
+    yesterday = time.time() - 24 * 60 * 60
+    os.utime(left, (yesterday, yesterday))
     write(tmp_path / "another.csv", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["another.csv"]
 
 
-def test_a_new_run_removes_what_killed_runs_left(tmp_path, killed_pid):
-    left = tmp_path / "corrosion_segmentation_trainer_1" / f".part-{killed_pid}-{platform.node()}-last.pt"
+def test_a_new_run_removes_what_killed_runs_left(tmp_path):
+    left = tmp_path / "corrosion_segmentation_trainer_1" / ".part-0123abcd-last.pt"
     left.parent.mkdir()
     left.touch()
+    os.utime(left, (0, 0))
     (left.parent / "last.pt").touch()
     start_run("unet", Config(runs_dir=tmp_path))
     assert [path.name for path in left.parent.iterdir()] == ["last.pt"]
@@ -133,20 +128,15 @@ def test_what_a_running_process_is_writing_stays(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv"}
 
 
-def test_only_leftovers_of_this_machine_are_removed(tmp_path, killed_pid):
-    node = platform.node()
-    (tmp_path / f".part-{killed_pid}-{node}-0123").mkdir()
-    (tmp_path / f".part-{killed_pid}-{node}-0123" / "patch.npy").touch()
-    stay = {
-        f".part-{killed_pid}-not-{node}-x.csv",
-        f".part-x-{node}-x.csv",
-        f"part-{killed_pid}-{node}-x.csv",
-        f".part-{os.getppid()}-{node}-x.csv",
-    }
-    for name in stay:
+def test_only_unfinished_files_and_folders_are_removed(tmp_path):
+    (tmp_path / ".part-0123abcd").mkdir()
+    (tmp_path / ".part-0123abcd" / "patch.npy").touch()
+    for name in (".part-4567-x.csv", "part-x.csv", ".hidden"):
         (tmp_path / name).touch()
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
     remove_leftovers(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == stay
+    assert {path.name for path in tmp_path.iterdir()} == {"part-x.csv", ".hidden"}
 
 
 def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from helpers.config import PROJECT_ROOT
-from helpers.patch_files import COLUMNS
+from helpers.data import COLUMNS
 
 ODD_NAME = "my $(touch a) `touch b`; touch c # \"$HOME\" 'it''s' $(shell touch d) & {} \\ "
 

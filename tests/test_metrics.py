@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
@@ -123,6 +123,7 @@ def test_scores_per_well_need_a_name_for_each_patch():
 
 
 @given(st.integers(0, 10_000))
+@settings(deadline=None)
 def test_precision_and_recall_are_scikit_learns(seed):
     prediction, target = random_masks(seed)
     counts = count_pixels(prediction, target)

@@ -13,8 +13,8 @@ from unittest import mock
 import jupytext
 import nbformat
 import numpy as np
-import psutil
 import pytest
+import tensorboard.manager
 import tensorboard.notebook
 import torch
 from jupyter_client.manager import start_new_kernel
@@ -420,13 +420,8 @@ def test_elsewhere_than_in_colab_nothing_is_fetched_or_updated(tmp_path):
 
 
 def tensorboards() -> list[int]:
-    """Ids of the TensorBoard servers that work in the project's root."""
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline", "cwd"])
-        if any("tensorboard" in part for part in (process.info["cmdline"] or [])[:2])
-        and process.info["cwd"] == str(PROJECT_ROOT)
-    ]
+    """Ids of the TensorBoard servers that this user has running."""
+    return [server.pid for server in tensorboard.manager.get_all()]
 
 
 def test_notebooks_show_tensorboard_in_two_literal_lines():

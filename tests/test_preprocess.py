@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from helpers.config import Config
+from helpers.data import COLUMNS
 from helpers.files import DataError
-from helpers.patch_files import COLUMNS
 from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
 from helpers.split import split_by_wells
 from helpers.wells import patch_name, well_from_frame

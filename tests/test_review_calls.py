@@ -11,10 +11,9 @@ import torch
 from scipy.ndimage import binary_fill_holes
 from torch.utils.data import DataLoader
 
-from helpers.data import get_patches_per_well, load_data
+from helpers.data import get_patches_per_well, load_data, read_labels
 from helpers.dataset import SegmentationDataset, data_preparation_pipeline
 from helpers.metrics import dice, iou
-from helpers.patch_files import read_labels
 from helpers.preprocess import PreprocessData
 from helpers.split import split_y_to_train_val_test
 from helpers.synthetic import ensure_simulated

@@ -1,5 +1,6 @@
 """The command lines under experiments/."""
 
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -7,6 +8,7 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 import common
+import pandas as pd
 import pytest
 import torch
 import train
@@ -19,20 +21,60 @@ from helpers.dataset import BatchLoader, PreparedData, SegmentationDataset
 from helpers.files import DataError
 from helpers.runs import resume_run, save_last
 from helpers.transforms import flip_transform
+from helpers.wells import parse_name, wells_of
 
 SCRIPTS = [path for path in sorted((PROJECT_ROOT / "experiments").glob("*.py")) if path.name != "common.py"]
 
 
-@pytest.mark.parametrize("script", ["leak", "difficulty", "outliers", "compare"])
-def test_a_script_goes_on_where_it_was_killed(script, monkeypatch, tmp_path):
-    """Its CSV of the simulated wells is complete, so it has nothing to do and changes nothing."""
-    kept = PROJECT_ROOT / "experiments" / f"{script}_simulated.csv"
-    copy = tmp_path / kept.name
-    copy.write_bytes(kept.read_bytes())
-    monkeypatch.setattr(sys, "argv", [f"{script}.py", "--output", str(copy)])
+KEPT = [
+    PROJECT_ROOT / "experiments" / f"{study}_simulated.csv"
+    for study in ("stopping", "leak", "difficulty", "outliers")
+]
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.stem)
+def test_a_study_that_is_complete_has_nothing_to_do_and_changes_nothing(kept, monkeypatch, tmp_path):
+    """So a killed one goes on where it was; and each kept CSV is what its script makes today."""
+    script = kept.stem.removesuffix("_simulated")
+    if script == "final_test_record":
+        return
+    for path in KEPT + list(kept.parent.glob("*.journal")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    output = tmp_path if script in ("tune", "final_test") else tmp_path / kept.name
+    command = shlex.split(pd.read_csv(kept)["command"].iloc[0])[2:]
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", *command, "--output", str(output)])
     monkeypatch.setattr("torch.set_num_threads", Mock())  # of the process, so of the other tests too
+    monkeypatch.setattr("helpers.training.train_one_epoch", Mock(side_effect=AssertionError("it trains")))
     import_module(script).main()
-    assert copy.read_bytes() == kept.read_bytes()
+    assert (tmp_path / kept.name).read_bytes() == kept.read_bytes()
+
+
+@pytest.mark.parametrize("by", ["patch", "pair", "wells"])
+def test_about_a_fifth_is_held_out(simulated, by):
+    shares = [common.hold_out(simulated[1], by, seed).mean() for seed in range(5)]
+    assert all(0.13 <= share <= 0.27 for share in shares)
+
+
+@pytest.mark.parametrize(("by", "most"), [("patch", 2), ("pair", 1)])
+def test_a_random_split_of_patches_tears_pairs_apart_and_one_of_pairs_does_not(simulated, by, most):
+    y = simulated[1]
+    pairs = [(well, patch // 2) for well, patch in map(parse_name, y.index)]
+    held_out = pd.Series(common.hold_out(y, by, 0), pairs)
+    assert held_out.groupby(level=0).nunique().max() == most
+
+
+def test_wells_are_held_out_whole_and_with_a_groove(simulated):
+    y = simulated[1]
+    for seed in range(5):
+        chosen = common.hold_out(y, "wells", seed)
+        assert pd.Series(chosen, wells_of(y)).groupby(level=0).nunique().max() == 1
+        assert y[chosen].to_numpy().any()
+
+
+def test_wells_that_cannot_be_held_out_are_named(simulated):
+    y = simulated[1]
+    with pytest.raises(ValueError, match=r"\[3\].*20%"):
+        common.hold_out(y[wells_of(y) == 3], "wells", 0)
 
 
 def test_results_of_a_run_are_written_whole_and_found_again(tmp_path):

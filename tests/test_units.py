@@ -5,8 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from helpers.data import load_data, warn_of_other_units
-from helpers.patch_files import write_csv
+from helpers.data import load_data, warn_of_other_units, write_csv
 from helpers.preprocess import PreprocessData
 from helpers.synthetic import simulate_patches
 from helpers.wells import wells_of

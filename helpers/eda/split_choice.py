@@ -1,4 +1,4 @@
-"""All splits of fifteen wells into 9, 2 and 4, ranked: was the reviewer's a good choice? (R1.17)"""
+"""Which two wells validate best? Every choice of them, ranked (R1.17). The test wells stay unseen."""
 
 from itertools import combinations
 
@@ -6,64 +6,67 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
+from helpers.split import PARTS
 from helpers.wells import wells_of
 
-TARGET_SHARES = (0.7, 0.2, 0.1)  # of the patches, for training, validation and test
+VALIDATION_SHARE = 2 / 9  # of the patches of training and validation wells: 20 % of all, to 70 % and 10 %
 
 
-def rank_splits(
-    y: pd.DataFrame, difficulty: pd.Series | None = None, config: Config = Config()
-) -> pd.DataFrame:
-    """Judge every split with as many wells in each part as the config's.
+def rank_splits(y: pd.DataFrame, difficulty: pd.Series, config: Config = Config()) -> pd.DataFrame:
+    """Judge every choice of two validation wells among the config's training and validation wells.
 
     Parameters
     ----------
     y : (n, 1296) masks, indexed by patch name.
-    difficulty : Dice of each well for a model that has not seen it, by well; NaN for wells without a groove.
+    difficulty : Dice of each of these wells for a model that has not seen it; NaN for wells without a groove.
 
     Returns
     -------
-    One row a split, the most balanced first: val, test (tuples of wells), imbalance, chosen (True for the
-    config's), and, with `difficulty`, gap.
-    "imbalance" is the largest relative deviation of a part, in its share of patches from 70/20/10 %, or in
-    its corroded pixel or patch ratio from that of all wells. "gap" is the largest difference in
-    patch-weighted mean Dice between two parts; it is small where no part is much harder than another.
+    One row a choice, the most balanced first: val (tuple of wells), imbalance, gap, chosen (True for the
+    config's). "imbalance" is the largest relative deviation of either part: of the validation wells' share of
+    patches from two ninths, or of a part's corroded pixel or patch ratio from that of all these wells.
+    "gap" is by how much the patch-weighted mean Dice of the two parts differs; NaN where a part has no
+    groove.
     """
+    wells = np.array(sorted(config.train_wells + config.val_wells))
+    y = y[np.isin(wells_of(y), wells)]
     per_patch = pd.DataFrame({"patches": 1, "pixels": y.mean(axis=1), "corroded": y.any(axis=1)}, y.index)
-    totals = per_patch.groupby(wells_of(y)).sum()
-    wells = totals.index.to_numpy()
-    if difficulty is not None:
-        totals["weight"] = totals["patches"].where(difficulty.reindex(wells).notna(), 0)
-        totals["dice"] = totals["weight"] * difficulty.reindex(wells).fillna(0)
-
-    splits = [
-        (val, test)
-        for val in combinations(range(len(wells)), len(config.val_wells))
-        for test in combinations(sorted(set(range(len(wells))) - set(val)), len(config.test_wells))
-    ]
-    member = np.zeros((3, len(splits), len(wells)))
-    rows = np.arange(len(splits))[:, None]
-    member[1][rows, [val for val, _ in splits]] = 1
-    member[2][rows, [test for _, test in splits]] = 1
-    member[0] = 1 - member[1] - member[2]
-
-    sums = {column: member @ totals[column].to_numpy(float) for column in totals}  # (3, splits) each
-    share = sums["patches"] / totals["patches"].sum() / np.array(TARGET_SHARES)[:, None]
-    pixels = sums["pixels"] / sums["patches"] / (totals["pixels"].sum() / totals["patches"].sum())
-    corroded = sums["corroded"] / sums["patches"] / (totals["corroded"].sum() / totals["patches"].sum())
-    table = pd.DataFrame(
-        {
-            "val": [tuple(wells[list(val)].tolist()) for val, _ in splits],
-            "test": [tuple(wells[list(test)].tolist()) for _, test in splits],
-            "imbalance": np.abs(np.stack([share, pixels, corroded]) - 1).max(axis=(0, 1)),
-        }
-    )
-    table["chosen"] = [
-        set(val) == set(config.val_wells) and set(test) == set(config.test_wells)
-        for val, test in zip(table["val"], table["test"], strict=True)
-    ]
-    if difficulty is not None:
-        with np.errstate(invalid="ignore"):  # a part of groove-less wells has no difficulty
-            dice = sums["dice"] / sums["weight"]
-        table["gap"] = dice.max(axis=0) - dice.min(axis=0)
+    per_well = per_patch.groupby(wells_of(y)).sum().astype(float)
+    dice = difficulty.reindex(per_well.index)
+    per_well["graded"] = per_well["patches"].where(dice.notna(), 0)  # patches of wells that have a Dice
+    per_well["dice"] = per_well["graded"] * dice.fillna(0)
+    everything = per_well.sum()
+    rows = []
+    for val in combinations(wells.tolist(), len(config.val_wells)):
+        of_val = per_well.loc[list(val)].sum()
+        parts = pd.DataFrame([of_val, everything - of_val])
+        ratios = parts[["pixels", "corroded"]].div(parts["patches"], axis=0)
+        usual = everything[["pixels", "corroded"]] / everything["patches"]
+        share = of_val["patches"] / everything["patches"] / VALIDATION_SHARE
+        imbalance = max(abs(share - 1), (ratios / usual - 1).abs().max(axis=None))
+        with np.errstate(invalid="ignore"):
+            means = (parts["dice"] / parts["graded"]).to_numpy()
+        rows.append((val, imbalance, abs(means[0] - means[1]), set(val) == set(config.val_wells)))
+    table = pd.DataFrame(rows, columns=["val", "imbalance", "gap", "chosen"])
     return table.sort_values("imbalance", kind="stable", ignore_index=True).rename_axis("rank")
+
+
+def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of the parts: wells, patches and their share, ratios of corroded pixels and patches.
+
+    The ratios are percentages of all pixels, or patches, of the part. A patch is corroded if any of its
+    pixels is.
+    """
+    parts = (y_train, y_val, y_test)
+    total = sum(len(part) for part in parts)
+    rows = [
+        {
+            "wells": ", ".join(map(str, sorted(set(wells_of(part))))),
+            "patches": len(part),
+            "share of patches, %": 100 * len(part) / total,
+            "corroded pixel ratio, %": 100 * part.to_numpy().mean(),
+            "corroded patch ratio, %": 100 * part.to_numpy().any(axis=1).mean(),
+        }
+        for part in parts
+    ]
+    return pd.DataFrame(rows, index=pd.Index(PARTS, name="part"))

@@ -5,7 +5,7 @@ import pandas as pd
 
 from helpers.config import PATCH_SIZE
 from helpers.labels.defects import masks_of_wells
-from helpers.labels.ribbons import find_holes, ribbon_rows
+from helpers.labels.ribbons import find_holes, number_stretches, ribbon_rows
 from helpers.wells import label_grooves, wells_of
 
 
@@ -20,26 +20,19 @@ def label_style(mask: np.ndarray) -> dict[str, float]:
     difference of the centre, 0 for a straight ribbon. "holes per 100 rows".
     """
     rows = ribbon_rows(mask)
-    names = ["width, columns of 36", "width varies", "same width for, rows", "steps per 100 rows"]
-    names += ["jitter, columns of 36", "holes per 100 rows"]
-    if rows.empty:
-        return dict.fromkeys(names, np.nan)
-    unit = mask.shape[1] / PATCH_SIZE
+    unit = mask.shape[1] / PATCH_SIZE  # columns in a column of 36
     grooves = rows.groupby("groove")
-    # A stretch goes on as long as groove and width stay the same
-    same = (rows["groove"].diff() == 0) & (rows["width"].diff() == 0)
-    step = grooves["centre"].diff().abs() / unit
-    bend = grooves["centre"].diff().groupby(rows["groove"]).diff().abs() / unit
+    step = grooves["centre"].diff() / unit
+    bend = step.groupby(rows["groove"]).diff()
     holes = label_grooves(find_holes(mask)).max()
-    values = [
-        rows["width"].mean() / unit,
-        (rows["width"] != grooves["width"].transform("median")).mean(),
-        (~same).cumsum().value_counts().median(),
-        100 * (step >= 0.5 - 1e-9).mean(),
-        bend.mean(),
-        100 * holes / len(rows),
-    ]
-    return dict(zip(names, map(float, values), strict=True))
+    return {
+        "width, columns of 36": rows["width"].mean() / unit,
+        "width varies": (rows["width"] != grooves["width"].transform("median")).mean(),
+        "same width for, rows": number_stretches(rows["groove"], rows["width"]).value_counts().median(),
+        "steps per 100 rows": 100 * (step.abs() >= 0.5 - 1e-9).mean(),  # 0.5 but for rounding
+        "jitter, columns of 36": bend.abs().mean(),
+        "holes per 100 rows": 100 * holes / len(rows) if len(rows) else np.nan,
+    }
 
 
 def annotator_styles(y: pd.DataFrame) -> pd.DataFrame:

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 from sklearn.calibration import calibration_curve
+from torch import Tensor
 
 from helpers.dataset import as_images
-from helpers.inference import threshold_curve
+from helpers.metrics import count_pixels, summarise
 from helpers.wells import wells_of
 
 
@@ -36,7 +37,7 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     Source: Naeini, Cooper and Hauskrecht 2015, https://doi.org/10.1609/aaai.v29i1.9602, equation 3.
     """
     gap = (table["predicted"] - table["observed"]).abs()
-    return float((gap * table["pixels"]).sum() / table["pixels"].sum())
+    return float(np.average(gap, weights=table["pixels"]))
 
 
 def calibration_per_well(
@@ -60,8 +61,8 @@ def calibration_per_well(
     """
     wells, rows = wells_of(truth), {}
     for well in sorted(set(wells.tolist())):
-        p = probability.to_numpy(np.float64)[wells == well].ravel()
-        t = truth.to_numpy()[wells == well].ravel()
+        p = probability[wells == well].to_numpy(np.float64).ravel()
+        t = truth[wells == well].to_numpy().ravel()
         open_ = (p >= unsure) & (p <= 1 - unsure)
         rows[well] = {
             "groove, %": 100 * t.mean(),
@@ -77,16 +78,29 @@ def calibration_per_well(
     return pd.DataFrame(rows).T.rename_axis("well")
 
 
-def thresholds_per_well(probability: pd.DataFrame, truth: pd.DataFrame, score: str = "dice") -> pd.DataFrame:
-    """A score of each well (columns) at each threshold (rows), see `helpers.inference.threshold_curve`.
+def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:
+    """Dice and mean IoU at the thresholds 0.05, 0.10 ... 0.95, which index the frame.
 
     Parameters
     ----------
-    score : "dice" or "mean_iou".
+    probabilities, masks : (N, 1, H, W) of patches that the model was not trained on. To choose a threshold
+        take validation patches; chosen on test patches it would flatter the test score.
+
+    >>> threshold_curve(probabilities, masks)["dice"].idxmax()  # doctest: +SKIP
+    0.4
     """
+    rows = {
+        round(0.05 * step, 2): summarise(count_pixels(probabilities >= 0.05 * step, masks.bool()))
+        for step in range(1, 20)
+    }
+    return pd.DataFrame(rows).T.rename_axis("threshold")
+
+
+def thresholds_per_well(probability: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Dice of each well (columns) at each threshold (rows), see `threshold_curve`."""
     wells = wells_of(truth)
     curves = {
-        well: threshold_curve(as_images(probability[wells == well]), as_images(truth[wells == well]))[score]
+        well: threshold_curve(as_images(probability[wells == well]), as_images(truth[wells == well]))["dice"]
         for well in sorted(set(wells.tolist()))
     }
     return pd.DataFrame(curves).rename_axis(columns="well")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import PATCH_SIZE
-from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
+from helpers.labels.ribbons import find_holes, find_slips, number_stretches, ribbon_rows
 from helpers.wells import block_of, label_grooves, well_from_frame, wells_of
 
 
@@ -27,14 +27,35 @@ def width_changes(mask: np.ndarray, hold: int = 10) -> pd.DataFrame:
     One row a change: groove, row (the first of the new width), before, after (columns).
     """
     rows = ribbon_rows(mask)
-    found = []
-    for groove, part in rows.groupby("groove"):
-        width, row = part["width"].to_numpy(), part["row"].to_numpy()
-        for i in np.flatnonzero(np.diff(width)) + 1:
-            before, after = width[max(0, i - hold) : i], width[i : i + hold]
-            if len(before) == len(after) == hold and np.ptp(before) == np.ptp(after) == 0:
-                found.append((groove, row[i], before[0], after[0]))
-    return pd.DataFrame(found, columns=["groove", "row", "before", "after"])
+    of_stretch = rows.groupby(number_stretches(rows["groove"], rows["width"]))
+    stretches = of_stretch.agg(groove=("groove", "first"), row=("row", "first"), width=("width", "first"))
+    stretches["held"] = of_stretch.size() >= hold
+    before = stretches.groupby("groove").shift(fill_value=0)
+    changes = stretches[["groove", "row"]].assign(before=before["width"], after=stretches["width"])
+    return changes[stretches["held"] & (before["held"] > 0)].reset_index(drop=True)
+
+
+def groove_ends(mask: np.ndarray) -> pd.DataFrame:
+    """Where grooves end: a row for each run of groove pixels in an image row and each seam that it meets.
+
+    Returns
+    -------
+    seam (between rows seam - 1 and seam of the image), ends (no groove pixel beyond the seam, straight on or
+    one column aside, goes on from the run).
+    """
+    groove = mask > 0
+    near = groove | np.roll(groove, 1, axis=1) | np.roll(groove, -1, axis=1)
+    apart = np.zeros((2 * len(groove), groove.shape[1]), bool)
+    apart[::2] = groove  # empty rows between, so that each run of a row is a groove of its own
+    numbers = label_grooves(apart)[::2]
+    run, first_pixel = np.unique(numbers[groove], return_index=True)
+    row = np.nonzero(groove)[0][first_pixel]
+    # A run goes on if one of its pixels has groove near it in the row below, or above
+    goes_down = np.isin(run, numbers[:-1][near[1:]])
+    goes_up = np.isin(run, numbers[1:][near[:-1]])
+    below = pd.DataFrame({"seam": row + 1, "ends": ~goes_down})[row < len(mask) - 1]
+    above = pd.DataFrame({"seam": row, "ends": ~goes_up})[row > 0]
+    return pd.concat([below, above], ignore_index=True)
 
 
 def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
@@ -48,37 +69,16 @@ def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
     Rows "at patch borders" and "elsewhere"; columns "grooves": runs of groove pixels that meet such a seam
     from above or below, "ends": those that no groove pixel within one column goes on from, "rate".
     """
-    groove = mask > 0
-    near = groove | np.roll(groove, 1, axis=1) | np.roll(groove, -1, axis=1)
-    ends, runs = [], []
-    for side, other in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
-        above, goes_on = groove[side], near[other]
-        starts = above & ~np.roll(above, 1, axis=1)
-        starts[above.all(axis=1), 0] = True  # a ring around the pipe has no first column
-        runs.append(starts.sum(axis=1))
-        ends.append([_runs_without(a, b) for a, b in zip(above, goes_on, strict=True)])
-    runs, ends = np.sum(runs, axis=0), np.sum(ends, axis=0)
-    border = np.arange(1, len(mask)) % PATCH_SIZE == 0
-    table = pd.DataFrame(
-        {
-            "grooves": [runs[border].sum(), runs[~border].sum()],
-            "ends": [ends[border].sum(), ends[~border].sum()],
-        },
-        index=["at patch borders", "elsewhere"],
-    )
+    met = groove_ends(mask)
+    place = (met["seam"] % PATCH_SIZE == 0).map({True: "at patch borders", False: "elsewhere"})
+    table = met["ends"].groupby(place).agg(grooves="count", ends="sum")
+    table = table.reindex(["at patch borders", "elsewhere"], fill_value=0).rename_axis(None)
     return table.assign(rate=table["ends"] / table["grooves"].where(table["grooves"] > 0))
 
 
-def _runs_without(row: np.ndarray, support: np.ndarray) -> int:
-    """Count the circular runs of True in `row` that touch no True of `support`."""
-    if not row.any():
-        return 0
-    if row.all():
-        return int(not support.any())
-    start = int(np.argmin(row))  # begin where there is no run, so that none is cut
-    row, support = np.roll(row, -start), np.roll(support, -start)
-    number = np.cumsum(row & ~np.roll(row, 1)) * row
-    return len(set(number[row].tolist()) - set(number[row & support].tolist()))
+def has_twins(mask: np.ndarray) -> bool:
+    """Whether two patches lie side by side in the mask of a well, which then has 72 columns."""
+    return mask.ndim == 2 and mask.shape[1] == 2 * PATCH_SIZE
 
 
 def twin_disagreements(mask: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ def twin_disagreements(mask: np.ndarray) -> np.ndarray:
     ------
     ValueError : the mask has not 72 columns, so it has no twins.
     """
-    if mask.ndim != 2 or mask.shape[1] != 2 * PATCH_SIZE:
+    if not has_twins(mask):
         raise ValueError(f"Only wells of {2 * PATCH_SIZE} columns have twins; found shape {mask.shape}.")
     groove = (mask > 0) | find_holes(mask)
     return (groove != np.roll(groove, 1, axis=1)) & (groove != np.roll(groove, -1, axis=1))
@@ -120,7 +120,7 @@ def defects_per_well(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
             "width changes": len(width_changes(mask)),
             "ends at borders": ends.loc["at patch borders", "ends"],
             "expected there": ends.loc["elsewhere", "rate"] * ends.loc["at patch borders", "grooves"],
-            "twins differ": twin_disagreements(mask).sum() if mask.shape[1] == 2 * PATCH_SIZE else np.nan,
+            "twins differ": twin_disagreements(mask).sum() if has_twins(mask) else np.nan,
         }
     return pd.DataFrame(rows).T.rename_axis("well")
 
@@ -135,21 +135,26 @@ def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """
     found = []
     for well, mask in masks_of_wells(y):
-        slip, change, end = (np.zeros(len(mask), bool) for _ in range(3))
+        slip = np.zeros(len(mask), bool)
         for stretch in find_slips(mask, well_from_frame(images, well)).itertuples():
             slip[stretch.start_row : stretch.end_row + 1] = True
-        for row in width_changes(mask)["row"]:
-            change[row - 1 : row + 1] = True
-        for row in range(PATCH_SIZE, len(mask), PATCH_SIZE):
-            end[row - 1 : row + 1] = ends_at_borders(mask[row - 1 : row + 1])["ends"].sum() > 0
-        twins = np.zeros(len(mask), bool)
-        if mask.shape[1] == 2 * PATCH_SIZE:
-            twins = twin_disagreements(mask).any(axis=1)
-        rows = {"hole": find_holes(mask).any(axis=1), "slip": slip, "width change": change}
-        rows |= {"end at border": end, "twins differ": twins}
+        met = groove_ends(mask)
+        borders = met["seam"][met["ends"] & (met["seam"] % PATCH_SIZE == 0)]
+        rows = {
+            "hole": find_holes(mask).any(axis=1),
+            "slip": slip,
+            "width change": _beside(width_changes(mask)["row"], len(mask)),
+            "end at border": _beside(borders, len(mask)),
+            "twins differ": twin_disagreements(mask).any(axis=1) if has_twins(mask) else False,
+        }
         blocks = pd.DataFrame(rows).groupby(np.arange(len(mask)) // PATCH_SIZE).any()
         found.append(pd.concat({well: blocks}))
     return pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
+
+
+def _beside(seams: pd.Series, rows: int) -> np.ndarray:
+    """Which of so many rows lie above or below a seam, (rows,) bool; seam 5 is between rows 4 and 5."""
+    return np.isin(np.arange(rows), [*(seams - 1), *seams])
 
 
 def masks_of_wells(y: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:

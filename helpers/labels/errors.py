@@ -10,6 +10,7 @@ import pandas as pd
 
 from helpers.config import PATCH_SIZE
 from helpers.labels.places import find_collars, joint_numbers, near_collars
+from helpers.labels.ribbons import row_centres
 from helpers.wells import label_grooves, well_from_frame, wells_of
 
 KINDS = ("found", "missed", "broken", "shifted", "too wide", "too narrow", "false")
@@ -47,33 +48,25 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
     truth, prediction = np.asarray(truth) > 0, np.asarray(prediction) > 0
     cases, zones = [], np.zeros_like(truth)
     for inside in _pieces(truth):
-        shape, distance = _shape(inside, thickness)
-        rows = inside.any(axis=1)
-        zone = rows[:, None] & (np.abs(distance) <= 1.5 * shape["width"])
+        distance, shape = _distance(inside), _shape(inside, thickness)
+        zone = np.abs(distance) <= 1.5 * shape["width"]  # half of it is the groove, a whole one lies beside
         zones |= zone
-        near = prediction & zone
-        both = near.any(axis=1)
-        covered = both.sum() / rows.sum()
-        offset = width_ratio = np.nan
-        if both.any():
-            middles = (near * distance).sum(axis=1)[both] / near.sum(axis=1)[both]
-            offset = float(np.median(middles))
-            width_ratio = near.sum() / inside[both].sum()
-        kind = _kind(covered, offset, width_ratio, shape["width"])
-        iou = (near & inside).sum() / (near | inside).sum()
-        cases.append(
-            {"kind": kind}
-            | shape
-            | {"iou": iou, "covered": covered, "offset": offset, "width_ratio": width_ratio}
-        )
+        cases.append(shape | _outcome(inside, prediction & zone, distance, shape["width"]))
     for inside in _pieces(prediction):
         if not (inside & zones).any():
-            cases.append({"kind": "false"} | _shape(inside, thickness)[0] | {"iou": 0.0})
+            cases.append(_shape(inside, thickness) | {"kind": "false", "iou": 0.0})
     columns = ["kind", "first_row", "rows", "column", "width", "angle", "contrast", "at_wrap"]
     return pd.DataFrame(cases, columns=[*columns, "iou", "covered", "offset", "width_ratio"])
 
 
-def _kind(covered: float, offset: float, width_ratio: float, width: float) -> str:
+def _outcome(inside: np.ndarray, near: np.ndarray, distance: np.ndarray, width: float) -> dict:
+    """What became of the true groove `inside`: its kind, and the measures that decide; `near`: prediction."""
+    both = near.any(axis=1)
+    covered = both.sum() / inside.any(axis=1).sum()
+    offset = width_ratio = np.nan
+    if both.any():
+        offset = float(np.median((near * distance)[both].sum(axis=1) / near[both].sum(axis=1)))
+        width_ratio = near.sum() / inside[both].sum()
     rules = {
         "missed": covered < 0.25,
         "broken": covered < 0.9,
@@ -81,7 +74,9 @@ def _kind(covered: float, offset: float, width_ratio: float, width: float) -> st
         "too wide": width_ratio >= 1.5,
         "too narrow": width_ratio <= 2 / 3,
     }
-    return next((kind for kind, holds in rules.items() if holds), "found")
+    kind = next((kind for kind, holds in rules.items() if holds), "found")
+    iou = (near & inside).sum() / (near | inside).sum()
+    return {"kind": kind, "iou": iou, "covered": covered, "offset": offset, "width_ratio": width_ratio}
 
 
 def _pieces(mask: np.ndarray) -> list[np.ndarray]:
@@ -89,19 +84,21 @@ def _pieces(mask: np.ndarray) -> list[np.ndarray]:
     return [numbers == number for number in range(1, numbers.max() + 1)]
 
 
-def _shape(inside: np.ndarray, thickness: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """Measures of one groove, and each pixel's signed distance from its middle in columns, 0 elsewhere."""
+def _distance(inside: np.ndarray) -> np.ndarray:
+    """Columns from a groove's middle to each pixel, positive to the right; NaN in rows that it is not in."""
+    columns = inside.shape[1]
+    away = np.arange(columns) - row_centres(inside)[:, None]
+    return (away + columns / 2) % columns - columns / 2  # the short way around the pipe
+
+
+def _shape(inside: np.ndarray, thickness: np.ndarray) -> dict[str, float]:
+    """Measures of one groove, see `confusion`."""
     columns = inside.shape[1]
     rows = np.flatnonzero(inside.any(axis=1))
-    angles = np.exp(2j * np.pi * np.arange(columns) / columns)
-    middle = np.unwrap(np.angle(inside[rows] @ angles)) * columns / (2 * np.pi)
-    distance = np.zeros(inside.shape)
-    half = columns / 2
-    distance[rows] = (np.arange(columns) - middle[:, None] + half) % columns - half
+    middle = np.unwrap(row_centres(inside)[rows], period=columns)
     width = float(np.median(inside[rows].sum(axis=1)))
-    beside = np.zeros_like(inside)
-    beside[rows] = (np.abs(distance[rows]) > 0.75 * width) & (np.abs(distance[rows]) <= 2.5 * width)
-    wall = thickness[beside & ~inside]
+    away = np.abs(_distance(inside))
+    wall = thickness[(away > 0.75 * width) & (away <= 2.5 * width) & ~inside]
     slope = np.polyfit(rows, middle, 1)[0] if len(rows) >= 6 else np.nan
     return {
         "first_row": int(rows[0]),
@@ -111,7 +108,7 @@ def _shape(inside: np.ndarray, thickness: np.ndarray) -> tuple[dict[str, float],
         "angle": float(np.degrees(np.arctan(slope))),
         "contrast": float(np.median(wall) - np.median(thickness[inside])) if wall.size else np.nan,
         "at_wrap": bool(inside[:, 0].any() and inside[:, -1].any()),
-    }, distance
+    }
 
 
 def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -130,7 +127,7 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
     found = []
     for well in sorted(set(wells_of(truth))):
         masks, guesses, thickness = (well_from_frame(frame, well) for frame in (truth, prediction, images))
-        collars = find_collars(thickness)
+        collars, unit = find_collars(thickness), masks.shape[1] / PATCH_SIZE
         joint, near = joint_numbers(len(masks), collars), near_collars(len(masks), collars)
         for block, start in enumerate(range(0, len(masks), PATCH_SIZE)):
             part = slice(start, start + PATCH_SIZE)
@@ -138,15 +135,12 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
                 continue
             cases = confusion(masks[part], guesses[part], thickness[part])
             cases["first_row"] += start
-            cases.insert(0, "well", well)
-            cases.insert(1, "block", block)
-            cases.insert(2, "joint", joint[cases["first_row"]])
             ends = cases["first_row"] + cases["rows"]
             cases["near_collar"] = [near[a:b].any() for a, b in zip(cases["first_row"], ends, strict=True)]
-            unit = masks.shape[1] / PATCH_SIZE
             cases[["width", "column", "offset"]] /= unit
             cases["angle"] = np.degrees(np.arctan(np.tan(np.radians(cases["angle"])) / unit))
-            found.append(cases)
+            place = {"well": well, "block": block, "joint": joint[cases["first_row"]]}
+            found.append(pd.DataFrame(place, cases.index).join(cases))
     filled = [cases for cases in found if len(cases)] or found[:1]
     return pd.concat(filled, ignore_index=True)
 
@@ -175,16 +169,17 @@ def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: i
     """
     values = (cases[column] if column == "contrast" else cases[column].abs()).round(decimals) + 0.0
     true = values[(cases["kind"] != "false") & values.notna()]
-    edges = np.unique(true)
-    if len(edges) > groups + 1:
-        edges = np.unique(true.quantile(np.linspace(0, 1, groups + 1)[:-1]))
-    group = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, None)
-    spans = true.groupby(group[true.index]).agg(["min", "max"])
+    starts = np.unique(true)  # of the groups: one for each value, or quantiles where there are many
+    if len(starts) > groups + 1:
+        starts = np.unique(true.quantile(np.linspace(0, 1, groups + 1)[:-1]))
+    # What is smaller than all true grooves, a false one, counts in the first group
+    group = pd.cut(values, [-np.inf, *starts[1:], np.inf], right=False, labels=False)
+    spans = true.groupby(group).agg(["min", "max"])
     names = {
         number: f"{low:.{decimals}f}–{high:.{decimals}f}" if low < high else f"{low:.{decimals}f}"
-        for number, (low, high) in zip(spans.index, spans.to_numpy(), strict=True)
+        for number, low, high in spans.itertuples()
     }
-    counts = count_kinds(cases.assign(group=group)[values.notna()], "group")
+    counts = count_kinds(cases.assign(group=group), "group")
     return counts.loc[spans.index].rename(index=names).rename_axis(column)
 
 
@@ -197,7 +192,7 @@ def drop_specks(masks: pd.DataFrame, least: int = 3) -> pd.DataFrame:
     """
     kept = masks.to_numpy(copy=True)
     for pixels in kept:
-        numbers = label_grooves(pixels.reshape(PATCH_SIZE, PATCH_SIZE))
-        rows = [(numbers == number).any(axis=1).sum() for number in range(numbers.max() + 1)]
-        pixels[(np.array(rows) < least)[numbers].ravel()] = 0
+        for piece in _pieces(pixels.reshape(PATCH_SIZE, PATCH_SIZE)):
+            if piece.any(axis=1).sum() < least:
+                pixels[piece.ravel()] = 0
     return pd.DataFrame(kept, masks.index, masks.columns)

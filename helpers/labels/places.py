@@ -31,11 +31,18 @@ def scores_per_joint(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.D
             true, guess = (masks > 0) & where, (guesses > 0) & where
             if true.any():
                 q25, median, q75 = np.percentile(thickness[where & ~true], [25, 50, 75])
-                row = {"well": well, "joint": joint, "first_row": int(np.argmax(joints == joint))}
-                row |= {"rows": int((joints == joint).sum()), "groove pixels": int(true.sum())}
-                row["dice"] = 2 * (true & guess).sum() / (true.sum() + guess.sum())
-                row["contrast"] = float(median - np.median(thickness[true]))
-                found.append(row | {"pattern": float(q75 - q25)})
+                found.append(
+                    {
+                        "well": well,
+                        "joint": joint,
+                        "first_row": int(np.argmax(joints == joint)),
+                        "rows": int((joints == joint).sum()),
+                        "groove pixels": int(true.sum()),
+                        "dice": 2 * (true & guess).sum() / (true.sum() + guess.sum()),
+                        "contrast": float(median - np.median(thickness[true])),
+                        "pattern": float(q75 - q25),
+                    }
+                )
     columns = ["well", "joint", "first_row", "rows", "groove pixels", "dice", "contrast", "pattern"]
     return pd.DataFrame(found, columns=columns)
 
@@ -59,31 +66,58 @@ def score_zones(
     difference; worse inside, the number of wells whose Dice is lower inside; and false inside and outside,
     the share of wall that is called groove, in per cent, in all wells that have the zone.
     """
+    wells = {well for places in zones.values() for well in places}
+    masks = {well: (well_from_frame(truth, well), well_from_frame(prediction, well)) for well in wells}
     rows = {}
-    for zone, wells in zones.items():
-        counts = []
-        for well, place in wells.items():
-            true, guess = well_from_frame(truth, well), well_from_frame(prediction, well)
-            for where in (place & np.isfinite(true), ~place & np.isfinite(true)):
-                t, g = (true > 0)[where], (guess > 0)[where]
-                counts.append([(t & g).sum(), t.sum() + g.sum(), t.sum(), (g & ~t).sum(), (~t).sum()])
-        counts = np.array(counts, float).reshape(-1, 2, 5)  # wells, inside and outside, counts
-        counts = counts[(counts[:, 0, 4] > 0)]
-        grooved = counts[(counts[:, :, 2] > 0).all(axis=1)]
-        row = {"wells": len(grooved), "groove pixels": grooved[:, 0, 2].sum()}
-        if len(grooved):
-            dices = 2 * grooved[:, :, 0] / grooved[:, :, 1]
-            inside, outside = np.average(dices, axis=0, weights=grooved[:, 0, 2])
-            row |= {"dice inside": inside, "dice outside": outside, "difference": inside - outside}
-            row["worse inside"] = (dices[:, 0] < dices[:, 1]).sum()
-        if len(counts):
-            false = np.average(counts[:, :, 3] / counts[:, :, 4], axis=0, weights=counts[:, 0, 4])
-            row |= {"false inside, %": 100 * false[0], "false outside, %": 100 * false[1]}
-        rows[zone] = row
-    columns = ["wells", "groove pixels", "dice inside", "dice outside", "difference", "worse inside"]
-    columns += ["false inside, %", "false outside, %"]
-    table = pd.DataFrame(rows).T.reindex(columns=columns).rename_axis("zone")
+    for zone, places in zones.items():
+        scores = {
+            "inside": _scores_within(places, masks),
+            "outside": _scores_within({well: ~place for well, place in places.items()}, masks),
+        }
+        scores = pd.concat(scores, axis=1).swaplevel(axis=1)  # scores["dice"] has inside and outside
+        scores = scores[scores["wall pixels"]["inside"] > 0]  # wells that have the zone
+        grooved = scores[(scores["groove pixels"] > 0).all(axis=1)]
+        dice = _weighted_mean(grooved["dice"], grooved["groove pixels"]["inside"])
+        lower = grooved["dice"]["inside"] < grooved["dice"]["outside"]
+        false = _weighted_mean(scores["false, %"], scores["wall pixels"]["inside"])
+        rows[zone] = {
+            "wells": len(grooved),
+            "groove pixels": grooved["groove pixels"]["inside"].sum(),
+            "dice inside": dice["inside"],
+            "dice outside": dice["outside"],
+            "difference": dice["inside"] - dice["outside"],
+            "worse inside": lower.sum() if len(grooved) else np.nan,
+            "false inside, %": false["inside"],
+            "false outside, %": false["outside"],
+        }
+    table = pd.DataFrame(rows).T.rename_axis("zone")
     return table.astype({"wells": int, "groove pixels": int})
+
+
+def _scores_within(
+    places: dict[int, np.ndarray], masks: dict[int, tuple[np.ndarray, np.ndarray]]
+) -> pd.DataFrame:
+    """Scores of each well, one a row, from the pixels of a place alone; NaN where there is nothing to score.
+
+    Parameters
+    ----------
+    places : well -> (H, W) bool. masks : well -> truth and prediction, (H, W) each.
+    """
+    rows = {}
+    for well, place in places.items():
+        known = place & np.isfinite(masks[well][0])
+        true, guess = (mask[known] > 0 for mask in masks[well])
+        rows[well] = [true.sum(), (~true).sum(), guess.sum(), (true & guess).sum()]
+    names = ["groove pixels", "wall pixels", "found", "both"]
+    counts = pd.DataFrame.from_dict(rows, orient="index", columns=names, dtype=float)
+    counts["dice"] = 2 * counts["both"] / (counts["groove pixels"] + counts["found"])
+    counts["false, %"] = 100 * (counts["found"] - counts["both"]) / counts["wall pixels"]
+    return counts
+
+
+def _weighted_mean(values: pd.DataFrame, weights: pd.Series) -> pd.Series:
+    """Mean of each column over rows of such weights; NaN where there is no row."""
+    return values.mul(weights, axis=0).sum(skipna=False) / weights.sum()
 
 
 def zones_of_well(
@@ -102,18 +136,18 @@ def zones_of_well(
     "patch border" (rows), "azimuth wrap" (columns), "collar" (within 5 rows), "repaired pixels".
     """
     height, width = thickness.shape
-    unit = width // PATCH_SIZE
+    sideways = margin * width // PATCH_SIZE
     row, column = np.arange(height) % PATCH_SIZE, np.arange(width)
     everywhere = np.ones((height, width), bool)
     zones = {
         "patch border": everywhere & ((row < margin) | (row >= PATCH_SIZE - margin))[:, None],
-        "azimuth wrap": everywhere & ((column < margin * unit) | (column >= width - margin * unit)),
+        "azimuth wrap": everywhere & ((column < sideways) | (column >= width - sideways)),
         "collar": everywhere & near_collars(height, find_collars(thickness))[:, None],
     }
     if unusable is not None:
-        around = np.pad(unusable, ((0, 0), (margin * unit,) * 2), mode="wrap")
-        near = binary_dilation(around, np.ones((2 * margin + 1, 2 * margin * unit + 1)))
-        zones["repaired pixels"] = near[:, margin * unit : margin * unit + width]
+        around = np.pad(unusable, ((0, 0), (sideways, sideways)), mode="wrap")
+        near = binary_dilation(around, np.ones((2 * margin + 1, 2 * sideways + 1)))
+        zones["repaired pixels"] = near[:, sideways : sideways + width]
     return zones
 
 

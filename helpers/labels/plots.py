@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from helpers.config import PATCH_SIZE
+from helpers.labels.errors import KINDS
 from helpers.plots import BLUE, LABEL_LINE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
 from helpers.wells import well_from_frame
 
@@ -30,7 +31,6 @@ def show_failures(
     truth: pd.DataFrame,
     prediction: pd.DataFrame,
     images: pd.DataFrame,
-    kinds: Sequence[str] = ("missed", "broken", "shifted", "too wide", "too narrow", "false"),
     each: int = 3,
     seed: int = 0,
     judge: str = "label",
@@ -45,7 +45,7 @@ def show_failures(
     cases : from `helpers.labels.errors.groove_cases` of the same three frames.
     judge : what the masks in `truth` are.
     """
-    shown = [kind for kind in kinds if (cases["kind"] == kind).any()]
+    shown = [kind for kind in KINDS[1:] if (cases["kind"] == kind).any()]  # all but what was found
     figure, axes = plt.subplots(
         len(shown), 4 * each, figsize=(1.12 * 4 * each, 1.3 * len(shown) + 0.7), squeeze=False
     )
@@ -53,19 +53,18 @@ def show_failures(
         axis.set_axis_off()
     picture = None
     for row, kind in zip(axes, shown, strict=True):
-        some = cases[cases["kind"] == kind].sample(frac=1, random_state=seed)
-        some = some.loc[(some["rows"] < 6).sort_values(kind="stable").index]  # specks last
-        some = pd.concat([some[~some["well"].duplicated()], some[some["well"].duplicated()]])
-        for place, (_, case) in enumerate(some.head(each).iterrows()):
+        examples = _examples(cases[cases["kind"] == kind], each, seed)
+        for place, (_, case) in enumerate(examples.iterrows()):
             part = slice(case["block"] * PATCH_SIZE, (case["block"] + 1) * PATCH_SIZE)
             image, true, guess = (
                 well_from_frame(frame, case["well"])[part] for frame in (images, truth, prediction)
             )
             panels = row[4 * place : 4 * place + 4]
             picture = draw_thickness(panels[0], image, aspect="auto")
-            for axis, mask in zip(panels[1:3], (true, guess), strict=True):
-                axis.imshow(mask, cmap="gray_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-            _difference(panels[3], true > 0, guess > 0)
+            _draw(panels[1], true, "gray_r")
+            _draw(panels[2], guess, "gray_r")
+            difference = np.select([(true > 0) & (guess > 0), guess > 0, true > 0], [1, 2, 3], 0)
+            _draw(panels[3], difference, ListedColormap(["white", BOTH, FALSE, MISSED]), largest=3)
             for axis in panels:
                 _frame(axis)
             panels[0].set_title(f"{kind} · well {case['well']}, rows {part.start}–", fontsize=8.5, loc="left")
@@ -80,6 +79,14 @@ def show_failures(
     handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
     plt.show()
+
+
+def _examples(cases: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """Cases drawn at random: none of a well twice while there are other wells, specks after that."""
+    some = cases.sample(frac=1, random_state=seed)
+    some = some.assign(speck=some["rows"] < 6).sort_values("speck", kind="stable")
+    some["again"] = some["well"].duplicated()
+    return some.sort_values("again", kind="stable").head(most)
 
 
 def show_kinds(groups: dict[str, pd.DataFrame]) -> None:
@@ -181,16 +188,12 @@ def show_suspects(
         len(rows), len(names), figsize=(1.45 * len(names), 1.6 * len(rows) + 0.6), squeeze=False
     )
     for column, name, title in zip(axes.T, names, titles, strict=True):
-        image, label, p = (
-            frame.loc[name].to_numpy(float).reshape(PATCH_SIZE, PATCH_SIZE)
-            for frame in (images, labels, probability)
-        )
+        image, label, p = (_patch(frame, name) for frame in (images, labels, probability))
         draw_thickness(column[0], image, aspect="auto")
         column[0].set_title(title, fontsize=8.5)
-        column[1].imshow(p, cmap="Greens", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        _draw(column[1], p, "Greens")
         if truth is not None:
-            true = truth.loc[name].to_numpy(float).reshape(PATCH_SIZE, PATCH_SIZE)
-            column[2].imshow(true, cmap="gray_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            _draw(column[2], _patch(truth, name), "gray_r")
         for axis in column:
             for mask, style in ((label, LABEL_LINE), (p >= 0.5, PREDICTION_LINE)):
                 if mask.min() < mask.max():
@@ -216,16 +219,12 @@ def show_styles(styles: pd.DataFrame, x: str, y: str) -> None:
     plt.show()
 
 
-def _difference(axis, true: np.ndarray, guess: np.ndarray) -> None:
-    kinds = np.select([true & guess, guess, true], [1, 2, 3], 0)
-    axis.imshow(
-        kinds,
-        cmap=ListedColormap(["white", BOTH, FALSE, MISSED]),
-        vmin=0,
-        vmax=3,
-        aspect="auto",
-        interpolation="nearest",
-    )
+def _patch(frame: pd.DataFrame, name: str) -> np.ndarray:
+    return frame.loc[name].to_numpy(float).reshape(PATCH_SIZE, PATCH_SIZE)
+
+
+def _draw(axis, values: np.ndarray, colours: str | ListedColormap, largest: float = 1) -> None:
+    axis.imshow(values, cmap=colours, vmin=0, vmax=largest, aspect="auto", interpolation="nearest")
 
 
 def _frame(axis) -> None:

@@ -13,7 +13,7 @@ from cleanlab.segmentation.rank import get_label_quality_scores
 from helpers.config import PATCH_SIZE, Config
 from helpers.labels.ribbons import find_holes
 from helpers.metrics import count_pixels, dice_from_counts, iou_from_counts
-from helpers.studies.held_out import WELL_FOLDS, probabilities_on, train_on
+from helpers.studies.folds import probabilities_on, train_on, well_folds
 from helpers.wells import block_of, well_from_frame, wells_of
 
 RANKINGS = ("cleanlab, softmin", "cleanlab, pixels flagged", "cross-entropy", "1 - Dice", "random")
@@ -23,21 +23,20 @@ FLAWS = ("overlooked", "width", "slipped", "hole")  # of flaws that the simulati
 def unseen_probabilities(
     y: pd.DataFrame,
     images: pd.DataFrame,
-    budget: int,
+    epochs: int,
     seed: int = 0,
-    folds: tuple[tuple[int, ...], ...] = WELL_FOLDS,
+    folds: int = 3,
     config: Config = Config(),
 ) -> pd.DataFrame:
     """Groove probability of every pixel by a model that has not seen the pixel's well.
 
-    For each group of wells a baseline U-Net is trained on the other groups, with the same budget.
+    The wells of `y` are shared out among folds (`well_folds`); for each a baseline U-Net is
+    trained on the others.
 
     Parameters
     ----------
     y : masks of the wells to be judged; no others are trained on.
-    images : repaired images, with at least the rows of `y`.
-    budget : patches shown to each model.
-    folds : groups of wells; wells that `y` has not are passed over.
+    images : cleaned images, with at least the rows of `y`.
 
     Returns
     -------
@@ -45,19 +44,13 @@ def unseen_probabilities(
 
     Raises
     ------
-    ValueError : a well of `y` is in no group, or in several, or fewer than two groups have wells in `y`.
+    DataError : fewer wells have a groove than there are folds.
     """
     wells = wells_of(y)
-    groups = [np.isin(wells, fold) for fold in folds]
-    wrong = sorted(set(wells[np.sum(groups, axis=0) != 1].tolist()))
-    if wrong:
-        raise ValueError(f"Each well must be in exactly one fold; wells {wrong} are not. Folds: {folds}.")
-    groups = [unseen for unseen in groups if unseen.any()]
-    if len(groups) < 2:
-        raise ValueError(f"Expected wells of two folds or more, found {sorted(set(wells.tolist()))} in one.")
     parts = []
-    for unseen in groups:
-        model = train_on(y[~unseen], images, budget, seed, config)
+    for left_out in well_folds(y, folds, sorted(set(wells.tolist()))):
+        unseen = np.isin(wells, left_out)
+        model = train_on(y[~unseen], images, epochs, seed, config)
         parts.append(probabilities_on(model, images.loc[y.index[unseen]], config))
     return pd.concat(parts).loc[y.index]
 
@@ -149,19 +142,6 @@ def most_suspicious(suspicion: pd.Series, share: float) -> pd.Index:
     return suspicion.sort_values(ascending=False, kind="stable").index[
         : max(1, round(share * len(suspicion)))
     ]
-
-
-def correct_by_model(y: pd.DataFrame, issues: pd.DataFrame, suspects: pd.Index) -> pd.DataFrame:
-    """Turn the flagged pixels of the suspected patches over, a copy of `y`; all other labels stay.
-
-    Parameters
-    ----------
-    issues : from `label_issues`.
-    suspects : names of patches.
-    """
-    corrected = y.copy()
-    corrected.loc[suspects] = np.where(issues.loc[suspects], 1 - y.loc[suspects], y.loc[suspects])
-    return corrected
 
 
 def _for_cleanlab(y: pd.DataFrame, probability: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,13 @@
-"""Drawn grooves as ribbons: their holes, and their centre and width row by row."""
+"""Drawn grooves as ribbons: their holes, their centre and width row by row, and where they have slipped."""
 
 import numpy as np
 import pandas as pd
-from scipy.ndimage import binary_fill_holes, uniform_filter1d
+from scipy.ndimage import binary_fill_holes, map_coordinates, uniform_filter1d
 
 from helpers.wells import label_grooves
+
+STEPS = 4  # places looked at in each column, when a slip is sought
+FURTHEST = 2  # columns that a ribbon can have slipped
 
 
 def find_holes(mask: np.ndarray, largest: int = 40) -> np.ndarray:
@@ -22,6 +25,13 @@ def find_holes(mask: np.ndarray, largest: int = 40) -> np.ndarray:
     return holes & (sizes[numbers] <= largest)
 
 
+def row_centres(mask: np.ndarray) -> np.ndarray:
+    """Mean direction of each row's pixels, (H,) in columns from -W/2 to W/2; NaN where the row has none."""
+    width = mask.shape[1]
+    direction = mask @ np.exp(2j * np.pi * np.arange(width) / width)
+    return np.where(mask.any(axis=1), np.angle(direction) * width / (2 * np.pi), np.nan)
+
+
 def ribbon_rows(mask: np.ndarray) -> pd.DataFrame:
     """Follow each groove of a mask row by row, its holes filled.
 
@@ -30,23 +40,20 @@ def ribbon_rows(mask: np.ndarray) -> pd.DataFrame:
     One row for each groove and each image row it is in, in that order: groove (number), row, centre (columns,
     unwrapped: it may leave 0 ... W), width (columns).
     """
-    filled = (mask > 0) | find_holes(mask)
-    numbers, width = label_grooves(filled), mask.shape[1]
+    numbers, around = label_grooves((mask > 0) | find_holes(mask)), mask.shape[1]
     row, column = np.nonzero(numbers)
-    frame = pd.DataFrame({"groove": numbers[row, column], "row": row})
-    angle = 2 * np.pi * column / width
-    frame["x"], frame["y"], frame["width"] = np.cos(angle), np.sin(angle), 1
-    rows = frame.groupby(["groove", "row"], as_index=False).sum()
-    direction = pd.Series(np.arctan2(rows["y"], rows["x"]))
-    turned = direction.groupby(rows["groove"]).transform(np.unwrap) if len(rows) else direction
-    rows["centre"] = turned * width / (2 * np.pi)
-    return rows[["groove", "row", "centre", "width"]]
+    direction = np.exp(2j * np.pi * column / around)  # summed up, the mean around the wrap
+    pixels = pd.DataFrame({"groove": numbers[row, column], "row": row, "direction": direction})
+    by_row = pixels.groupby(["groove", "row"])["direction"]
+    rows = by_row.agg(centre="sum", width="size").reset_index()
+    rows["centre"] = np.angle(rows["centre"]) * around / (2 * np.pi)
+    rows["centre"] = rows.groupby("groove")["centre"].transform(np.unwrap, period=around)
+    return rows
 
 
-# ---------------------------------------------------------------- slips
-
-
-STEPS = 4  # places looked at between two columns
+def number_stretches(groove: pd.Series, value: pd.Series) -> pd.Series:
+    """Number the stretches of consecutive rows in which groove and value stay the same, from 1."""
+    return ((groove.diff() != 0) | (value.diff() != 0)).cumsum()
 
 
 def find_slips(mask: np.ndarray, thickness: np.ndarray, window: int = 31, least: int = 20) -> pd.DataFrame:
@@ -66,37 +73,40 @@ def find_slips(mask: np.ndarray, thickness: np.ndarray, window: int = 31, least:
     centre: positive is to the right).
     """
     rows = ribbon_rows(mask)
-    found = []
-    if len(rows):
-        reach = round(STEPS * max(3, 1.5 * rows["width"].median()))  # all in steps of 1 / STEPS column
-        furthest = 2 * STEPS
-        offsets = np.arange(-reach - furthest, reach + furthest + 1) / STEPS
-        profile = _interpolated(np.nan_to_num(thickness), rows["row"].to_numpy(), rows["centre"], offsets)
-        template = profile.mean(axis=0)[furthest:-furthest]
-        template = template - template.mean()
-        shifts = np.arange(-furthest, furthest + 1)
-        for groove, part in rows.groupby("groove"):
-            smooth = uniform_filter1d(profile[part.index], window, axis=0, mode="nearest")
-            fits = []
-            for shift in shifts + furthest:
-                seen = smooth[:, shift : shift + len(template)]
-                fits.append((seen - seen.mean(axis=1, keepdims=True)) @ template)
-            fits = np.array(fits)
-            best = shifts[fits.argmax(axis=0)] / STEPS
-
-            side = np.where(np.abs(best) >= 0.75, np.sign(best), 0)
-            starts = np.flatnonzero(np.diff(side, prepend=2))
-            image_rows = part["row"].to_numpy()
-            for start, end in zip(starts, [*starts[1:], len(side)], strict=True):
-                if side[start] and end - start >= least:
-                    columns = np.median(best[start:end])
-                    found.append((groove, image_rows[start], image_rows[end - 1], columns))
-    return pd.DataFrame(found, columns=["groove", "start_row", "end_row", "columns"])
+    if rows.empty:
+        return pd.DataFrame(columns=["groove", "start_row", "end_row", "columns"])
+    views = _views_from_centres(rows, thickness)
+    usual = views.mean(axis=0)
+    shifts = [_best_shifts(views[part.index], usual, window) for _, part in rows.groupby("groove")]
+    rows["columns"] = np.concatenate(shifts)
+    # Drawn in whole columns, a good ribbon is up to half a column off, and a slip by one at least that much
+    side = np.sign(rows["columns"]).where(rows["columns"].abs() >= 0.75, 0)
+    stretches = rows[side != 0].groupby(number_stretches(rows["groove"], side))
+    found = stretches.agg(
+        groove=("groove", "first"),
+        start_row=("row", "first"),
+        end_row=("row", "last"),
+        columns=("columns", "median"),
+    )
+    return found[stretches.size() >= least].reset_index(drop=True)
 
 
-def _interpolated(image: np.ndarray, row: np.ndarray, centre: pd.Series, offsets: np.ndarray) -> np.ndarray:
-    """Values (rows, offsets) of the image at centre + offset, linear between columns, around the wrap."""
-    place = centre.to_numpy()[:, None] + offsets
-    left = np.floor(place).astype(int)
-    share, width = place - left, image.shape[1]
-    return (1 - share) * image[row[:, None], left % width] + share * image[row[:, None], (left + 1) % width]
+def _views_from_centres(rows: pd.DataFrame, thickness: np.ndarray) -> np.ndarray:
+    """The image beside the ribbon, (ribbon rows, places): `STEPS` places a column, the centre in the middle.
+
+    They reach to the wall on both sides, and by `FURTHEST` beyond, since views will be shifted so far.
+    """
+    reach = round(STEPS * max(3, 1.5 * rows["width"].median())) + STEPS * FURTHEST
+    columns = rows["centre"].to_numpy()[:, None] + np.arange(-reach, reach + 1) / STEPS
+    lines = np.broadcast_to(rows["row"].to_numpy()[:, None], columns.shape)
+    image = np.nan_to_num(thickness).astype(float)
+    return map_coordinates(image, [lines, columns], order=1, mode="grid-wrap")  # linear, around the wrap
+
+
+def _best_shifts(views: np.ndarray, usual: np.ndarray, window: int) -> np.ndarray:
+    """By how many columns each view of one groove, (rows, places), fits the usual one best, (rows,)."""
+    furthest = STEPS * FURTHEST
+    template = usual[furthest:-furthest] - usual[furthest:-furthest].mean()  # mean 0: only the shape counts
+    smooth = uniform_filter1d(views, window, axis=0, mode="nearest")
+    fits = [smooth[:, start : start + len(template)] @ template for start in range(2 * furthest + 1)]
+    return (np.argmax(fits, axis=0) - furthest) / STEPS  # start = furthest is no shift

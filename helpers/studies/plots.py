@@ -1,21 +1,20 @@
-"""Figures of studies and of tuning. Each function shows its figure and returns nothing."""
+"""Figures of studies. Each function shows its figure and returns nothing."""
 
 import math
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
-from optuna.distributions import CategoricalDistribution
+import seaborn as sns
+from matplotlib.colors import LogNorm
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from helpers.plots import BLUE, ORANGE
-from helpers.studies.hyperparameters import SPACE
-from helpers.studies.optuna_study import columns_of
 
 
 def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
-    """Scores of a study, a panel each; a dot is a seed, a bar the mean of them, the line the first row's
-    mean.
+    """Scores of a study, a panel each; a dot is a run, a bar their mean, the line the first row's mean.
 
     Parameters
     ----------
@@ -38,90 +37,7 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
     axes[0, 0].set_yticks(range(len(order)), order)
     axes[0, 0].set_ylabel(by)
     axes[0, 0].invert_yaxis()
-    figure.supxlabel("dots: seeds · bars: their means", fontsize=9)
-    plt.show()
-
-
-VALUE = "mean Dice of the folds"
-PRUNED = {"marker": "x", "linestyle": "", "color": "0.6", "markersize": 5}
-COMPLETE = {"marker": "o", "linestyle": "", "color": BLUE, "markersize": 5}
-DEFAULT = {"marker": "D", "linestyle": "", "color": ORANGE, "markersize": 8}
-
-
-def show_trials(table: pd.DataFrame) -> None:
-    """Left: each trial's value, and the best so far. Right: each trial's curve, cut where it was pruned."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 3.6), sharey=True)
-    values = last_values(table)
-    _draw_trials(left, table["trial"], values, table)
-    best = table["value"].cummax().ffill()
-    left.step(table["trial"], best, where="post", color=BLUE, label="best so far")
-    left.set(xlabel="trial", ylabel=VALUE, title="The search")
-    left.xaxis.get_major_locator().set_params(integer=True)
-    epochs = columns_of(table, "epoch")
-    numbers = [int(name.split()[1]) for name in epochs]
-    for _, row in table.iterrows():
-        pruned = row["state"] == "pruned"
-        right.plot(
-            numbers,
-            row[epochs].astype(float),
-            color="0.7" if pruned else BLUE,
-            linewidth=1 if pruned else 1.4,
-            linestyle="--" if pruned else "-",
-            marker=".",
-        )
-    right.plot(numbers, table.iloc[0][epochs].astype(float), color=ORANGE, linewidth=2.5, label="defaults")
-    right.plot([], [], color=BLUE, marker=".", label="complete")
-    right.plot([], [], color="0.7", linestyle="--", marker=".", label="pruned")
-    right.set(xlabel="epoch", title="What the pruner saw", xticks=numbers)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=4, fontsize=9)
-    figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=9)
-    plt.show()
-
-
-def show_importance(importance: pd.Series, by_chance: pd.Series, trials: int) -> None:
-    """Bars of `optuna_study.importance`, largest above, and what `importance_by_chance` says of each.
-
-    Parameters
-    ----------
-    trials : number of complete trials that both come from.
-    """
-    figure, axis = plt.subplots(figsize=(7, 3.8))
-    names = [_label(name) for name in importance.index]
-    axis.barh(names, importance, color=BLUE, label="in the study")
-    chance = by_chance[importance.index]
-    axis.plot(chance, names, "D", color=ORANGE, markersize=7, label="one of ten shuffled studies has more")
-    axis.invert_yaxis()
-    axis.set(xlabel="share of the variance of the values", xlim=(0, None))
-    axis.set_title(f"Importance by fANOVA, {trials} complete trials")
-    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
-    plt.show()
-
-
-def show_slices(table: pd.DataFrame, columns: int = 5) -> None:
-    """A panel a parameter: the values of all trials over it. Categories stand side by side."""
-    rows = math.ceil(len(SPACE) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.5 * columns, 2.7 * rows), sharey=True)
-    values = last_values(table)
-    for axis, (name, distribution) in zip(axes.flat, SPACE.items(), strict=False):
-        x = table[name]
-        if isinstance(distribution, CategoricalDistribution):
-            choices = list(distribution.choices)
-            x = x.map(choices.index)
-            turned = {"rotation": 40, "ha": "right"} if isinstance(choices[0], str) else {}
-            axis.set_xticks(range(len(choices)), choices, **turned)
-            axis.set_xlim(-0.5, len(choices) - 0.5)
-        elif distribution.log:
-            axis.set_xscale("log")
-            axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-            axis.xaxis.set_major_formatter("{x:g}")
-            axis.xaxis.set_minor_formatter(NullFormatter())
-        _draw_trials(axis, x, values, table)
-        axis.set_xlabel(_label(name))
-    for axis in axes.flat[len(SPACE) :]:
-        axis.axis("off")
-    for axis in axes[:, 0]:
-        axis.set_ylabel(VALUE)
-    figure.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.supxlabel("dots: runs · bars: their means", fontsize=9)
     plt.show()
 
 
@@ -146,19 +62,74 @@ def show_folds(patches: pd.DataFrame) -> None:
     plt.show()
 
 
-def last_values(table: pd.DataFrame) -> pd.Series:
-    """Of each trial the value after the last epoch that it trained; NaN if it trained none."""
-    epochs = columns_of(table, "epoch")
-    return table[epochs].astype(float).ffill(axis=1).iloc[:, -1]
+# ---------------------------------------------------------------- architectures and learning curves
 
 
-def _draw_trials(axis, x, values: pd.Series, table: pd.DataFrame) -> None:
-    """Complete and pruned trials, and the first, which has the defaults."""
-    pruned = table["state"] == "pruned"
-    axis.plot(x[pruned], values[pruned], label="pruned, when stopped", **PRUNED)
-    axis.plot(x[~pruned], values[~pruned], label="complete", **COMPLETE)
-    axis.plot(x.iloc[:1], values.iloc[:1], label="defaults", **DEFAULT)
+def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
+    """What each network makes of one image, step by step, from left to right.
+
+    A box is as high as its features have rows; its colour says how many channels. Steps that leave the shape
+    as it was are drawn as one. Tokens of a transformer are drawn as the square that they would fill.
+
+    Parameters
+    ----------
+    traces : title -> names and shapes, from `learning_curves.trace_shapes`.
+    """
+    rows = math.ceil(len(traces) / 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(12, 2.4 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    norm, colours = LogNorm(1, 2048), plt.get_cmap("viridis_r")
+    for axis, (title, trace) in zip(axes.flat, traces.items(), strict=False):
+        shapes = [shape for _, shape in trace]
+        steps = [shape for i, shape in enumerate(shapes) if i == 0 or shape != shapes[i - 1]]
+        sides = [shape[1] if len(shape) == 3 else math.sqrt(shape[0]) for shape in steps]
+        tallest = max(sides)
+        for place, (shape, side) in enumerate(zip(steps, sides, strict=True)):
+            channels = shape[0] if len(shape) == 3 else shape[1]
+            box = Rectangle((place - 0.35, -side / 2), 0.7, side, color=colours(norm(channels)))
+            axis.add_patch(box)
+            size = str(shape[1]) if len(shape) == 3 else f"{shape[0]} tokens"
+            crowded = {"ha": "center", "fontsize": 10 if len(steps) < 12 else 8}
+            axis.text(place, side / 2 + 0.02 * tallest, channels, va="bottom", **crowded)
+            axis.text(place, -side / 2 - 0.02 * tallest, size, va="top", color="0.35", **crowded)
+        axis.set(xlim=(-0.8, max(len(steps), 6) - 0.2), ylim=(-0.62 * tallest, 0.62 * tallest), title=title)
+    scale = figure.colorbar(
+        plt.cm.ScalarMappable(norm, colours), ax=axes, shrink=0.4, pad=0.01, format=ScalarFormatter()
+    )
+    scale.set_label("channels (above each box; below it: rows)")
+    plt.show()
 
 
-def _label(name: str) -> str:
-    return name.replace("_", " ")
+def show_learning_curves(curves: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
+    """Scores on unseen wells over epochs (above) and over seconds of training (below).
+
+    Lines are means over seeds, bands go from the worst seed to the best.
+
+    Parameters
+    ----------
+    curves : rows of experiments/compare.py, or of `learning_curves` with a "seed".
+    by : column whose values are drawn as lines of their own.
+    scores : columns to draw -> how to label them; one column of panels each.
+    """
+    names = list(curves[by].unique())
+    last = curves.groupby([by, "seed"])["epoch"].max().groupby(by).min()  # that all seeds have reached
+    figure, axes = plt.subplots(2, len(scores), figsize=(5.4 * len(scores), 7), squeeze=False)
+    for name, colour in zip(names, sns.color_palette("tab10", len(names)), strict=True):
+        epochs = curves[(curves[by] == name) & (curves["epoch"] <= last[name])].groupby("epoch")
+        seconds = epochs["train_seconds"].mean()
+        for (upper, lower), score in zip(axes.T, scores, strict=True):
+            mean, low, high = epochs[score].mean(), epochs[score].min(), epochs[score].max()
+            for axis, x, n in ((upper, epochs["epoch"].first(), last.min()), (lower, seconds, last[name])):
+                axis.plot(x.head(n), mean.head(n), marker=".", color=colour, label=name)
+                axis.fill_between(x.head(n), low.head(n), high.head(n), color=colour, alpha=0.1)
+    for (upper, lower), label in zip(axes.T, scores.values(), strict=True):
+        upper.set(xlabel="epoch", ylabel=label, ylim=(0, 1))
+        lower.set(
+            xlabel="seconds of training, on a logarithmic scale", ylabel=label, ylim=(0, 1), xscale="log"
+        )
+        lower.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        lower.xaxis.set_major_formatter(ScalarFormatter())
+        lower.xaxis.set_minor_formatter(NullFormatter())
+    axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title=by)
+    plt.show()

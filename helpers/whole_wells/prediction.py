@@ -11,7 +11,8 @@ from helpers.config import Config
 from helpers.files import replace_atomically
 from helpers.inference import as_patches, predict_pixels
 from helpers.preprocess import repair_pixels, usable_pixels
-from helpers.wells import assemble_well, check_well, cut_well
+from helpers.wells import assemble_well, cut_well
+from helpers.whole_wells.geometry import check_well
 from helpers.whole_wells.well_files import open_well
 
 
@@ -134,7 +135,7 @@ def predict_well_by_patches(
 
     Raises
     ------
-    ValueError : see `helpers.wells.check_well` and `helpers.wells.cut_well`.
+    ValueError : see `geometry.check_well` and `helpers.wells.cut_well`.
     """
     check_well(thickness.shape)
     pixels, _ = repair_pixels(cut_well(thickness, well), config)

@@ -18,7 +18,8 @@ from scipy import ndimage
 from scipy.optimize import brentq
 from scipy.stats import t
 
-from helpers.wells import check_well, column_azimuths
+from helpers.wells import column_azimuths
+from helpers.whole_wells.geometry import check_well
 from helpers.whole_wells.report import number_grooves
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove

@@ -6,7 +6,8 @@ from scipy import ndimage
 
 from helpers.config import Config
 from helpers.preprocess import usable_pixels
-from helpers.wells import check_well, column_azimuths, label_grooves
+from helpers.wells import column_azimuths, label_grooves
+from helpers.whole_wells.geometry import check_well
 
 NEIGHBOURHOOD = (5, 13)  # rows and columns around a pixel whose sound wall is its background
 
@@ -24,7 +25,7 @@ def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
 
     Raises
     ------
-    ValueError : the mask cannot be a well's, see `helpers.wells.check_well`, or the gap is negative.
+    ValueError : the mask cannot be a well's, see `geometry.check_well`, or the gap is negative.
     """
     if gap < 0:
         raise ValueError(f"Expected a gap of 0 or more rows, found {gap}.")

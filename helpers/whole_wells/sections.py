@@ -18,7 +18,8 @@ from helpers.config import PATCH_SIZE, Config
 from helpers.dataset import draw_from, keep_batch
 from helpers.preprocess import usable_pixels
 from helpers.transforms import to_tensors
-from helpers.wells import check_well, well_from_frame, wells_of
+from helpers.wells import well_from_frame, wells_of
+from helpers.whole_wells.geometry import check_well
 
 Wells = dict[int, tuple[Tensor, Tensor]]
 

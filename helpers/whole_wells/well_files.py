@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from helpers.files import DataError, reason_of, replace_atomically
-from helpers.wells import check_well
+from helpers.whole_wells.geometry import check_well
 
 
 def save_well(image: np.ndarray, path: Path) -> None:
@@ -13,7 +13,7 @@ def save_well(image: np.ndarray, path: Path) -> None:
 
     Raises
     ------
-    ValueError : the image cannot be a well, see `helpers.wells.check_well`.
+    ValueError : the image cannot be a well, see `geometry.check_well`.
     DataError : the file cannot be written.
     """
     check_well(image.shape)

@@ -4,41 +4,40 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.config import Config
+from helpers.data import COLUMNS
 from helpers.eda.plots import leak_summary
-from helpers.eda.split_choice import rank_splits
-from helpers.patch_files import COLUMNS
-from helpers.split import split_balance, split_y_to_train_val_test
+from helpers.eda.split_choice import rank_splits, split_balance
+from helpers.split import split_by_wells
+from helpers.wells import patch_name, wells_of
+
+WELLS = sorted(Config().train_wells + Config().val_wells)
 
 
 @pytest.fixture(scope="module")
 def ranking(simulated):
-    difficulty = pd.Series({well: 0.5 for well in range(1, 16) if well not in (9, 10)} | {3: 0.1})
+    difficulty = pd.Series({well: 0.5 for well in WELLS if well not in (9, 10)} | {3: 0.1})
     return rank_splits(simulated[1], difficulty)
 
 
-def test_every_split_is_there_once(ranking):
-    assert len(ranking) == comb(15, 2) * comb(13, 4)
-    assert not ranking[["val", "test"]].duplicated().any()
-    assert all(not set(val) & set(test) for val, test in zip(ranking["val"], ranking["test"], strict=True))
+def test_every_choice_of_two_training_and_validation_wells_is_there_once(ranking):
+    assert len(ranking) == comb(11, 2) and not ranking["val"].duplicated().any()
+    assert {well for val in ranking["val"] for well in val} == set(WELLS)
 
 
-def test_the_most_balanced_come_first(ranking):
+def test_the_most_balanced_come_first_and_the_chosen_is_the_configs(ranking):
     assert ranking["imbalance"].is_monotonic_increasing
+    assert ranking.loc[ranking["chosen"], "val"].tolist() == [(3, 9)]
 
 
-def test_the_chosen_split_is_the_config_s(ranking):
-    chosen = ranking[ranking["chosen"]]
-    assert chosen[["val", "test"]].values.tolist() == [[(3, 9), (2, 4, 5, 15)]]
-
-
-def test_imbalance_is_the_largest_deviation_of_the_balance_table(ranking, simulated):
+def test_imbalance_is_the_largest_deviation_of_a_part(ranking, simulated):
     y = simulated[1]
-    balance = split_balance(*split_y_to_train_val_test(y)).drop(columns=["wells", "patches"])
-    whole = [np.array([70, 20, 10]), 100 * y.to_numpy().mean(), 100 * y.to_numpy().any(axis=1).mean()]
-    deviations = [
-        np.abs(balance[column] / target - 1).max() for column, target in zip(balance, whole, strict=True)
-    ]
-    assert ranking.loc[ranking["chosen"], "imbalance"].item() == pytest.approx(max(deviations))
+    y = y[np.isin(wells_of(y), WELLS)]
+    val = np.isin(wells_of(y), (3, 9))
+    deviations = [val.mean() / (2 / 9) - 1]
+    for mean in (lambda part: part.to_numpy().mean(), lambda part: part.to_numpy().any(axis=1).mean()):
+        deviations += [mean(part) / mean(y) - 1 for part in (y[val], y[~val])]
+    assert ranking.loc[ranking["chosen"], "imbalance"].item() == pytest.approx(np.abs(deviations).max())
 
 
 def test_the_gap_is_the_difference_in_mean_dice_of_the_parts(ranking):
@@ -47,28 +46,25 @@ def test_the_gap_is_the_difference_in_mean_dice_of_the_parts(ranking):
 
 
 def test_a_part_without_any_groove_has_no_gap(ranking):
-    assert ranking.loc[ranking["val"] == (9, 10), "gap"].isna().all()
+    assert ranking.set_index("val")["gap"].isna().to_dict()[9, 10]
 
 
-def test_without_difficulties_there_is_no_gap(simulated):
-    masks = pd.DataFrame(
-        np.eye(15, 1296, dtype=np.uint8), [f"well_{w}_patch_0" for w in range(1, 16)], COLUMNS
-    )
-    assert "gap" not in rank_splits(masks)
+def test_the_leak_is_promise_minus_truth():
+    rows = pd.DataFrame({"by": ["patch"], "fold": [1], "validation_dice": [0.75], "unseen_dice": [0.5]})
+    assert leak_summary(rows).loc[("patch", 1)].to_dict() == {"promise": 0.75, "truth": 0.5, "gap": 0.25}
 
 
-def test_the_leak_is_pooled_over_folds_before_dice_is_taken():
-    rows = [
-        {"by": "patch", "seed": 0, "fold": 0, "validation": (10, 0, 0), "unseen": (0, 5, 5)},
-        {"by": "patch", "seed": 0, "fold": 1, "validation": (0, 0, 20), "unseen": (10, 0, 0)},
-    ]
-    frame = pd.DataFrame(
-        {"by": row["by"], "seed": row["seed"], "fold": row["fold"]}
-        | {
-            f"{part}_{c}": n
-            for part in ("validation", "unseen")
-            for c, n in zip(("tp", "fp", "fn"), row[part], strict=True)
-        }
-        for row in rows
-    )
-    assert leak_summary(frame).loc[("patch", 0)].tolist() == pytest.approx([0.5, 20 / 30, 0.5 - 20 / 30])
+def test_split_balance_counts_by_hand():
+    config = Config(train_wells=(1, 6), val_wells=(3,), test_wells=(2,))
+    numbers = {1: 3, 6: 3, 3: 2, 2: 2}
+    names = [patch_name(well, patch) for well, count in numbers.items() for patch in range(count)]
+    y = pd.DataFrame(np.zeros((10, 1296), np.uint8), names, COLUMNS)
+    y.iloc[0, :648] = 1  # half of one of the six training patches
+    y.iloc[6] = 1  # one of two validation patches
+    balance = split_balance(*split_by_wells(y, config))
+    assert balance.index.tolist() == ["train", "val", "test"]
+    assert balance["wells"].tolist() == ["1, 6", "3", "2"]
+    assert balance["patches"].tolist() == [6, 2, 2]
+    np.testing.assert_allclose(balance["share of patches, %"], [60, 20, 20])
+    np.testing.assert_allclose(balance["corroded pixel ratio, %"], [100 / 12, 50, 0])
+    np.testing.assert_allclose(balance["corroded patch ratio, %"], [100 / 6, 50, 0])

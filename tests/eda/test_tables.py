@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.data import COLUMNS
 from helpers.eda.tables import (
     corroded_ratios_per_well,
     patch_statistics,
@@ -10,7 +11,6 @@ from helpers.eda.tables import (
     twin_correlations,
     well_features,
 )
-from helpers.patch_files import COLUMNS
 from helpers.wells import well_from_frame
 
 

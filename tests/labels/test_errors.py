@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from remedies import FadeGrooves
 
+from helpers.data import COLUMNS
 from helpers.labels.calibration import (
     calibration_per_well,
     expected_calibration_error,
     reliability,
+    threshold_curve,
     thresholds_per_well,
 )
 from helpers.labels.errors import KINDS, confusion, count_kinds, drop_specks, groove_cases, kinds_by_size
@@ -23,11 +25,10 @@ from helpers.labels.places import (
     unusable_pixels,
     zones_of_well,
 )
-from helpers.patch_files import COLUMNS
 from helpers.preprocess import PreprocessData
 from helpers.synthetic import RECIPES, _collar_rows
 from helpers.transforms import to_tensors
-from helpers.wells import WIDE_WELLS, cut_well, patch_name, well_from_frame
+from helpers.wells import cut_well, patch_name, well_from_frame
 
 # ---------------------------------------------------------------- what became of a groove
 
@@ -223,7 +224,7 @@ def test_nearly_all_collars_of_the_simulated_wells_are_found(simulated):
     labels, images = PreprocessData().transform(labels, images)
     hits = found = true = 0
     for well, recipe in RECIPES.items():
-        rows = recipe.patches * 36 // (2 if well in WIDE_WELLS else 1)
+        rows = recipe.patches * 36 // recipe.scale
         known = _collar_rows(rows, recipe.joint_rows, np.random.default_rng([0, well]))
         starts = [first for first, _ in find_collars(well_from_frame(images, well))]
         hits += sum(any(abs(start - row) <= 2 for start in starts) for row in known)
@@ -327,6 +328,15 @@ def test_calibration_of_each_well_and_of_its_unsure_pixels():
     assert table.loc[3, "ECE"] == pytest.approx((0.01 + 0.39) / 2)
     assert table.loc[3, "bias, unsure"] == pytest.approx(-0.39)
     assert calibration_per_well(truth * 1.0, truth)["ECE, unsure"].isna().all()
+
+
+def test_a_threshold_is_judged_by_the_masks_that_it_cuts():
+    probabilities = torch.tensor([0.1, 0.3, 0.6, 0.8]).view(1, 1, 2, 2)
+    masks = torch.tensor([0, 0, 1, 1]).view(1, 1, 2, 2)
+    curve = threshold_curve(probabilities, masks)
+    assert list(curve.index[curve["dice"] == 1]) == [0.35, 0.4, 0.45, 0.5, 0.55, 0.6]
+    assert curve.loc[0.05, "dice"] == pytest.approx(2 / 3)
+    assert curve.loc[0.95, "mean_iou"] == 0
 
 
 def test_each_well_has_its_own_threshold_curve():

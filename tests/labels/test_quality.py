@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from labels import bootstrapped_bce
+from labels import bootstrapped_bce, correct_by_model
 
+from helpers.data import COLUMNS
 from helpers.labels.annotators import annotator_styles, label_style, style_of_patches
 from helpers.labels.defects import (
     defects_per_patch,
@@ -16,7 +17,6 @@ from helpers.labels.defects import (
 )
 from helpers.labels.quality import (
     RANKINGS,
-    correct_by_model,
     known_defects,
     label_issues,
     most_suspicious,
@@ -27,8 +27,7 @@ from helpers.labels.quality import (
 from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
 from helpers.losses import bce
 from helpers.models import build_model
-from helpers.patch_files import COLUMNS
-from helpers.studies.held_out import probabilities_on
+from helpers.studies.folds import probabilities_on
 from helpers.wells import block_of, cut_well, patch_name
 
 # ---------------------------------------------------------------- systematic errors
@@ -351,17 +350,9 @@ def test_probabilities_come_from_models_of_other_wells(monkeypatch):
         "helpers.labels.quality.probabilities_on",
         lambda model, seen, _: (seen * 0 + model).astype(np.float32),
     )
-    found = unseen_probabilities(y, images, budget=1, folds=((3, 4), (11,), (12,)))
-    assert trained_on == [[11], [3, 4]]
-    assert found.index.equals(y.index) and found.iloc[:, 0].tolist() == [2, 1, 1]
-
-
-def test_wells_that_no_fold_holds_are_refused():
-    y = pd.concat([frame_of(well, ribbon(36, 36, 3, 3)) for well in (3, 4)])
-    with pytest.raises(ValueError, match=r"wells \[4\] are not"):
-        unseen_probabilities(y, y, budget=1, folds=((3,), (11,)))
-    with pytest.raises(ValueError, match="two folds or more"):
-        unseen_probabilities(y, y, budget=1, folds=((3, 4), (11,)))
+    found = unseen_probabilities(y, images, epochs=1, folds=2)
+    assert trained_on == [[4], [3, 11]]
+    assert found.index.equals(y.index) and found.iloc[:, 0].tolist() == [1, 1, 2]
 
 
 def test_a_model_gives_a_frame_of_probabilities():

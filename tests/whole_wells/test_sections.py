@@ -8,7 +8,7 @@ import torch
 from helpers.board import read_scalars
 from helpers.checkpoint import load_model
 from helpers.config import Config
-from helpers.patch_files import COLUMNS
+from helpers.data import COLUMNS
 from helpers.runs import start_run
 from helpers.training import evaluate, fit
 from helpers.transforms import well_transform

@@ -24,10 +24,8 @@ def depth_blocks(names: Sequence[str], size: int = BLOCK) -> np.ndarray:
     return pd.factorize(pd.Index(keys))[0]
 
 
-def bootstrap(
-    counts: Tensor, names: Sequence[str], draws: int = 1000, seed: int = 0, share: float = 0.95
-) -> pd.DataFrame:
-    """Scores with intervals, from draws of whole blocks of depth within each well.
+def bootstrap(counts: Tensor, names: Sequence[str], draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Scores with intervals of 95 %, from draws of whole blocks of depth within each well.
 
     The interval is that of other depths of the same wells. How other wells would do it cannot say: for that
     the wells are too few.
@@ -48,7 +46,6 @@ def bootstrap(
     ----------
     counts : (N, 3), as `metrics.count_pixels` gives them.
     names : N patch names, in the same order.
-    share : of such intervals that hold the true score.
 
     Returns
     -------
@@ -73,7 +70,7 @@ def bootstrap(
     drawn = torch.from_numpy(_weights(_strata(wells), draws, np.random.default_rng(seed))) @ sums
     scores = torch.stack([dice_from_counts(drawn[:, :3]), drawn[:, 3] / drawn[:, 4]], dim=1)
 
-    margin = t.ppf((1 + share) / 2, freedom) * scores.numpy().std(axis=0)
+    margin = t.ppf(0.975, freedom) * scores.numpy().std(axis=0)
     for column, sign in (("low", -1), ("high", 1)):
         table[column] = _shifted(table["score"].to_numpy(), sign * margin)
     return table.assign(blocks=len(wells))

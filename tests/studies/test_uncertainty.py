@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from helpers.metrics import dice_from_counts, iou_from_counts
+from helpers.studies.uncertainty import bootstrap, depth_blocks
 from helpers.synthetic import RECIPES
-from helpers.uncertainty import bootstrap, depth_blocks
 from helpers.wells import parse_name, patch_name
 
 

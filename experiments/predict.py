@@ -1,0 +1,45 @@
+"""Masks for a folder of patches, in the challenge's format, by a trained model. Notebook 07.
+
+    python experiments/predict.py runs/<run>/last_<timestamp>.pt path/to/X_test/images y_test.csv
+
+Scale and thresholds are those that the model was trained with.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from common import run_from_command_line
+
+from helpers.checkpoint import load_model
+from helpers.data import write_csv
+from helpers.devices import best_device
+from helpers.files import check_output
+from helpers.inference import predict_folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path, help="a model that helpers.training.fit saved")
+    parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy")
+    parser.add_argument("csv", type=Path, help="CSV to write")
+    parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
+    parser.add_argument("--threshold", type=float, help="of probability, instead of the model's own")
+    arguments = parser.parse_args()
+    check_output(arguments.csv)
+    model, config = load_model(arguments.model, best_device())
+    if arguments.threshold is not None:
+        if not 0 <= arguments.threshold <= 1:
+            parser.error(f"--threshold: expected a number from 0 to 1, found {arguments.threshold}")
+        config = replace(config, threshold=arguments.threshold)
+    masks, report = predict_folder(model, config, arguments.images, arguments.example)
+    write_csv(masks, arguments.csv)
+    corroded = (masks.sum(axis=1) > 0).sum()
+    print(f"{arguments.csv}: {len(masks)} patches, {corroded} with a groove.")
+    if len(report):
+        print("Patches with unusable pixels:")
+        print(report.to_string())
+
+
+if __name__ == "__main__":
+    run_from_command_line(main)

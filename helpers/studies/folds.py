@@ -1,0 +1,223 @@
+"""Folds of wells: train on some wells, score on those left out. Every choice of the project is made so.
+
+Run k of a study leaves out fold k, and k is also its seed: three runs differ in wells and in seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+from torch import Tensor, nn
+
+from helpers.config import Config
+from helpers.dataset import BatchLoader, SegmentationDataset, Transform
+from helpers.files import DataError
+from helpers.inference import predict_pixels, predict_probabilities
+from helpers.metrics import (
+    boundary_f1_from_counts,
+    count_boundary,
+    count_pixels,
+    precision_from_counts,
+    recall_from_counts,
+    summarise,
+)
+from helpers.preprocess import PreprocessData
+from helpers.runs import unsaved_run
+from helpers.training import train
+from helpers.transforms import eval_transform, flip_transform
+from helpers.wells import wells_of
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Wells left out, and what a model of the other wells is trained on and judged by.
+
+    Attributes
+    ----------
+    number : from 0; the seed of its trainings too.
+    wells : the wells left out.
+    y, images : labels and images of the other wells, as they were loaded.
+    unseen : patches of the wells left out, without the ruined ones, in the network's scale. However a
+        training cleans its own wells, it is judged by all of these.
+    """
+
+    number: int
+    wells: tuple[int, ...]
+    y: pd.DataFrame
+    images: pd.DataFrame
+    unseen: SegmentationDataset
+
+    def cleaned(self, config: Config = Config()) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Labels and images to train on, cleaned as in `helpers.dataset.data_preparation_pipeline`."""
+        return PreprocessData(config).fit_transform(self.y, self.images)
+
+
+def make_folds(
+    y: pd.DataFrame, images: pd.DataFrame, count: int = 3, config: Config = Config()
+) -> list[Fold]:
+    """The folds of `well_folds`; test wells are neither trained on nor left out.
+
+    Parameters
+    ----------
+    y, images : (n, 1296) masks and images as `helpers.data.load_data` gives them.
+
+    Raises
+    ------
+    DataError : see `well_folds`.
+    """
+    groups = well_folds(y, count, config=config)
+    return [leave_out(number, wells, y, images, config) for number, wells in enumerate(groups)]
+
+
+def leave_out(
+    number: int,
+    left_out: tuple[int, ...],
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    config: Config = Config(),
+) -> Fold:
+    """The fold that leaves out these of the training and validation wells; `y`, `images` as loaded."""
+    wells = wells_of(y)
+    unseen = np.isin(wells, left_out)
+    others = np.isin(wells, config.train_wells + config.val_wells) & ~unseen
+    judged = PreprocessData(config).transform(y[unseen], images.loc[y.index[unseen]])
+    dataset = SegmentationDataset.from_frames(*judged, eval_transform(config))
+    return Fold(number, left_out, y[others], images.loc[y.index[others]], dataset)
+
+
+def training_loader(
+    y: pd.DataFrame, images: pd.DataFrame, config: Config = Config(), transform: Transform | None = None
+) -> BatchLoader:
+    """Shuffled batches of cleaned patches, by default flipped at random as for the baseline."""
+    dataset = SegmentationDataset.from_frames(y, images, transform or flip_transform(config), config.seed)
+    return BatchLoader(dataset, config.batch_size, shuffle=True, seed=config.seed)
+
+
+def train_on(
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    epochs: int,
+    seed: int = 0,
+    config: Config = Config(),
+    loss: str = "bce",
+    transform: Transform | None = None,
+    **options,
+) -> nn.Module:
+    """Train the baseline U-Net on these patches by the recipe of `helpers.training`, and return it.
+
+    Parameters
+    ----------
+    y : (n, 1296) masks, the patches to train on.
+    images : cleaned images, with at least the rows of `y`.
+    loss, options : see `helpers.runs.start_run`.
+    """
+    config = replace(config, seed=seed)
+    run = unsaved_run("unet", config, loss, **{"dropout": config.dropout} | options)
+    for _ in train(run, training_loader(y, images, config, transform), epochs):
+        pass
+    return run.model
+
+
+def predict_masks(model: nn.Module, dataset: SegmentationDataset, config: Config = Config()) -> Tensor:
+    """Masks (N, 1, H, W) bool on the CPU, in the dataset's order."""
+    return predict_probabilities(model, BatchLoader(dataset, size=64, shuffle=False)) >= config.threshold
+
+
+def counts_on(model: nn.Module, y: pd.DataFrame, images: pd.DataFrame, config: Config = Config()) -> Tensor:
+    """Counts (n, 3) of `metrics.count_pixels` of the model's masks against `y`, in its order."""
+    dataset = SegmentationDataset.from_frames(y, images, eval_transform(config))
+    return count_pixels(predict_masks(model, dataset, config), dataset.masks)
+
+
+def probabilities_on(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
+    """`predict_pixels` as a frame like `images`: (n, 1296) float32, indexed by patch name."""
+    found = predict_pixels(model, images, config)
+    return pd.DataFrame(found.flatten(1).numpy(), images.index, images.columns)
+
+
+def score(prediction: Tensor, target: Tensor) -> dict[str, float]:
+    """Every score of the project: Dice, precision, recall over all pixels, boundary F1 over all boundary
+    pixels, and the challenge's mean IoU over patches. Both masks are (N, 1, H, W) of 0 and 1."""
+    counts = count_pixels(prediction, target)
+    return summarise(counts) | {
+        "precision": precision_from_counts(counts.sum(0)).item(),
+        "recall": recall_from_counts(counts.sum(0)).item(),
+        "boundary_f1": boundary_f1_from_counts(count_boundary(prediction, target).sum(0)).item(),
+    }
+
+
+def summary(rows: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFrame:
+    """Mean and standard deviation over runs, as "0.612 ± 0.034", best first by the first column."""
+    groups = rows.groupby(by, sort=False)[columns]
+    mean, spread = groups.mean(), groups.std(ddof=1)
+    order = mean[columns[0]].sort_values(ascending=False).index
+    text = mean.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
+    text = text.replace("nan ± nan", "–").replace(" ± nan", "", regex=True)  # one run has no spread
+    return text.loc[order].assign(runs=groups.count()[columns[0]])
+
+
+def paired_differences(
+    rows: pd.DataFrame, by: str, score: str, than: str, pairs: str = "fold", confidence: float = 0.95
+) -> pd.DataFrame:
+    """How much better each case is than the case `than`, run by run: same fold, same seed, same budget.
+
+    Parameters
+    ----------
+    rows : one a run. by : the column of cases. pairs : the column that says which runs belong together.
+
+    Returns
+    -------
+    A row a case: "difference" (mean), "low", "high": Student's interval for it over the pairs, NaN where
+    there are fewer than two. Three pairs have two degrees of freedom, so the interval is wide: rightly.
+
+    Raises
+    ------
+    ValueError : a case lacks a run that `than` has, or has one twice.
+    """
+    table = rows.pivot(index=pairs, columns=by, values=score)[list(rows[by].unique())]
+    if table.isna().any(axis=None):
+        raise ValueError(f"Each {by} needs a run a {pairs}, found\n{table.notna()}")
+    differences = table.drop(columns=than).sub(table[than], axis=0)
+    mean, count = differences.mean(), len(differences)
+    half = differences.sem() * student.ppf((1 + confidence) / 2, max(1, count - 1))  # NaN for one pair
+    return pd.DataFrame({"difference": mean, "low": mean - half, "high": mean + half})
+
+
+def well_folds(
+    y: pd.DataFrame, count: int = 3, wells: Sequence[int] | None = None, config: Config = Config()
+) -> list[tuple[int, ...]]:
+    """Share the training and validation wells out among `count` folds of about equal size.
+
+    Every choice of the project is made by these: each fold is left out once, and judges a model of the
+    others. Wells without a groove are dealt out first, so that no fold has more than its share of them; then
+    each well, the largest first, goes to the fold with the fewest patches. Test wells are in no fold.
+
+    Parameters
+    ----------
+    y : (n, 1296) masks of these wells; rows of other wells are passed over.
+    wells : which to share out, by default the config's training and validation wells.
+
+    Raises
+    ------
+    DataError : there are fewer wells with a groove than folds.
+
+    >>> well_folds(y)  # doctest: +SKIP
+    [(7, 9, 11), (3, 6, 10), (1, 8, 12, 13, 14)]
+    """
+    wells = config.train_wells + config.val_wells if wells is None else wells
+    of_rows = wells_of(y)
+    table = pd.DataFrame({"well": of_rows, "corroded": y.to_numpy().any(axis=1)})
+    table = table[table["well"].isin(wells)].groupby("well")["corroded"].agg(["size", "any"])
+    if table["any"].sum() < count:
+        raise DataError(
+            f"{count} folds need as many wells with a groove to judge by, found "
+            f"{table.index[table['any']].tolist()}."
+        )
+    folds, sizes = [[] for _ in range(count)], np.zeros(count, int)
+    for well, row in table.sort_values(["any", "size"], ascending=[True, False]).iterrows():
+        smallest = sizes.argmin()
+        folds[smallest].append(well)
+        sizes[smallest] += row["size"]
+    return [tuple(sorted(fold)) for fold in folds]

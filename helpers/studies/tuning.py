@@ -1,0 +1,220 @@
+"""A hyperparameter study by Optuna, judged by folds of wells (review point R4.1).
+
+A trial trains a U-Net a fold, all folds in step, an epoch at a time. What the pruner sees after each epoch,
+and what counts in the end, is the mean of the folds' Dice on the wells left out, judged by the labels.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.pruners import MedianPruner
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from torch.utils.tensorboard import SummaryWriter
+
+from helpers.config import Config
+from helpers.dataset import BatchLoader
+from helpers.files import DataError, disk_errors
+from helpers.losses import LOSSES
+from helpers.metrics import summarise
+from helpers.preprocess import PreprocessData
+from helpers.runs import Run, fingerprint, unsaved_run
+from helpers.studies.folds import Fold, training_loader
+from helpers.training import evaluate, train
+from helpers.transforms import augment_transform, flip_transform
+
+# What is tried. Cleaning thresholds act on the training wells only.
+SPACE: dict[str, BaseDistribution] = {
+    "learning_rate": FloatDistribution(2e-4, 1e-2, log=True),
+    "batch_size": CategoricalDistribution((8, 16, 32, 64)),
+    "width": CategoricalDistribution((8, 16, 32)),  # channels of the U-Net's first level
+    "dropout": FloatDistribution(0.0, 0.4),
+    "weight_decay": CategoricalDistribution((0.0, 0.01, 0.1, 1.0)),
+    "loss": CategoricalDistribution(tuple(LOSSES)),
+    "augmentation": FloatDistribution(0.0, 1.0),  # see `config_of`
+    "spe_std": FloatDistribution(2.0, 4.0),
+    "dbscan_eps": FloatDistribution(0.8, 2.0),
+    "ruined_pixels": IntDistribution(10, 400, log=True),
+}
+Params = dict[str, float | int | str]
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each trial
+
+
+def default_params(config: Config = Config()) -> Params:
+    """The baseline of notebook 04 in the names of `SPACE`."""
+    others = {"width": 32, "loss": "bce", "augmentation": 0.0}
+    return {name: others[name] if name in others else getattr(config, name) for name in SPACE}
+
+
+def config_of(params: Params, config: Config = Config()) -> Config:
+    """`config` with the parameters that it has a place for.
+
+    "augmentation" scales how likely each change of `augment_transform` is, flips left as they are: 0 is the
+    baseline's flips alone, 1 all of R2.5 as in notebook 02.
+    """
+    fields = {field.name for field in dataclasses.fields(Config)}
+    chosen = {name: value for name, value in params.items() if name in fields}
+    scaled = ("p_roll", "p_rotation", "p_crop", "p_blur", "p_noise", "p_brightness")
+    chosen |= {name: params["augmentation"] * getattr(config, name) for name in scaled}
+    return dataclasses.replace(config, **chosen)
+
+
+def train_with(
+    params: Params, y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int, config: Config = Config()
+) -> Iterator[Run]:
+    """Clean these wells, train a new U-Net on them by the recipe of `helpers.training`; yield the run after
+    each epoch.
+
+    Parameters
+    ----------
+    y, images : of the training wells, before cleaning, whose detectors see nothing else.
+    """
+    config = dataclasses.replace(config_of(params, config), seed=seed)
+    transform = augment_transform(config) if params["augmentation"] else flip_transform(config)
+    cleaned = PreprocessData(config).fit_transform(y, images)
+    run = unsaved_run("unet", config, params["loss"], dropout=config.dropout, width=params["width"])
+    for _ in train(run, training_loader(*cleaned, config, transform), epochs):
+        yield run
+
+
+def score_folds(
+    params: Params, folds: list[Fold], epochs: int, repeat: int = 0, config: Config = Config()
+) -> Iterator[list[float]]:
+    """Train a U-Net a fold; after each epoch yield each fold's Dice on the wells left out.
+
+    Parameters
+    ----------
+    repeat : 0 trains fold k with seed k, each other repeat with seeds of its own.
+    """
+    seeds = [len(folds) * repeat + fold.number for fold in folds]
+    trainings = [
+        train_with(params, fold.y, fold.images, epochs, seed, config)
+        for fold, seed in zip(folds, seeds, strict=True)
+    ]
+    loaders = [BatchLoader(fold.unseen, size=64, shuffle=False) for fold in folds]
+    for runs in zip(*trainings, strict=True):
+        counts = [
+            evaluate(run.model, loader, run.loss_fn, config.threshold)[1]
+            for run, loader in zip(runs, loaders, strict=True)
+        ]
+        yield [summarise(of_fold)["dice"] for of_fold in counts]
+
+
+def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = Config()) -> Study:
+    """Begin a study in a file, or take it up where it was left or killed.
+
+    The first trial has the defaults, so that every other is measured against them. A trial that was cut off
+    is marked as failed, and the next one repeats it. The pruner stops a trial after an epoch if its best mean
+    Dice so far is below the median of the others at that epoch, from the third epoch on, once five trials are
+    complete. One process at a time may work on a study.
+
+    Parameters
+    ----------
+    path : Optuna's journal, a text file to which each step is added; its folder is made.
+
+    Raises
+    ------
+    DataError : the file cannot be made, is no study, or is one of other data, folds, epochs or space.
+    """
+    path = Path(path).absolute()
+    with disk_errors(path, "made", path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    setting = {
+        "epochs": epochs,
+        "seed": config.seed,
+        "folds": [list(fold.wells) for fold in folds],
+        "data": [fingerprint(fold.unseen) for fold in folds],
+        "space": {name: str(distribution) for name, distribution in SPACE.items()},
+    }
+    study = read_study(path, create=True)
+    kept = study.user_attrs.get("setting", setting)
+    if differ := [name for name in setting if kept.get(name) != setting[name]]:
+        raise DataError(
+            f"{path}: this study was begun with other {', '.join(differ)}. "
+            "Take it up as it was begun, or name another file for a new one."
+        )
+    study.set_user_attr("setting", setting)
+    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+        study.tell(trial.number, state=TrialState.FAIL)
+    if not study.get_trials(deepcopy=False, states=[TrialState.WAITING, *FINISHED]):
+        study.enqueue_trial(default_params(config))
+    return study
+
+
+def read_study(path: Path, create: bool = False) -> Study:
+    """The study in a journal, to look at it.
+
+    Raises
+    ------
+    DataError : there is none.
+    """
+    path = Path(path)
+    if not create and not path.is_file():
+        raise DataError(f"{path}: expected the journal of a study, found no file.")
+    try:
+        study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(path))),
+            study_name="tuning",
+            direction="maximize",
+            load_if_exists=True,
+            pruner=MedianPruner(n_startup_trials=5, n_warmup_steps=3),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected the journal of a study, or a place for a new one ({error}). Name another file."
+        ) from error
+    return study
+
+
+def run_trials(
+    study: Study, folds: list[Fold], trials: int, config: Config = Config()
+) -> Iterator[FrozenTrial]:
+    """Go on until `trials` trials of the study are finished, and yield each.
+
+    Parameters are drawn by TPE (Bergstra et al. 2011, https://papers.nips.cc/paper/4443). Its seed follows
+    from the number of finished trials, so a killed study draws what an undisturbed one draws. A trial
+    whose loss is not finite, or whose cleaning leaves nothing, counts as pruned; its attribute "stopped"
+    says why.
+    """
+    epochs = study.user_attrs["setting"]["epochs"]
+    while (done := len(study.get_trials(deepcopy=False, states=FINISHED))) < trials:
+        study.sampler = TPESampler(seed=1_000 * config.seed + done)
+        trial = study.ask(SPACE)
+        state, value = TrialState.COMPLETE, None
+        try:
+            for epoch, dices in enumerate(score_folds(trial.params, folds, epochs, config=config), 1):
+                value = float(np.mean(dices))
+                trial.report(value, epoch)
+                trial.set_user_attr("folds", dices)
+                if epoch < epochs and trial.should_prune():
+                    state, value = TrialState.PRUNED, None
+                    break
+        except (FloatingPointError, DataError) as error:
+            trial.set_user_attr("stopped", str(error))
+            state, value = TrialState.PRUNED, None
+        yield study.tell(trial, value, state)
+
+
+def log_trial(folder: Path, trial: FrozenTrial) -> None:
+    """Give TensorBoard a finished trial: mean Dice by epoch, and its parameters for the HPARAMS page."""
+    folder = Path(folder) / f"trial_{trial.number:03d}"
+    with disk_errors(folder, "written", folder.parent), SummaryWriter(folder) as writer:
+        for epoch, value in trial.intermediate_values.items():
+            writer.add_scalar("Mean Dice of the folds", value, epoch)
+        made_with = trial.params | {"state": trial.state.name.lower()}
+        last = trial.value if trial.state == TrialState.COMPLETE else float("nan")
+        writer.add_hparams(made_with, {"final/mean_dice_of_folds": last}, run_name=".")
