@@ -10,10 +10,9 @@ from dataclasses import replace
 from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
 from tqdm import tqdm
 
-from helpers.config import Config
 from helpers.losses import LOSSES
 from helpers.models import ARCHITECTURES
-from helpers.studies.folds import training_loader
+from helpers.studies.folds import STUDY_CONFIG, training_loader
 from helpers.studies.learning_curves import learning_curve
 
 PADDINGS = {
@@ -38,7 +37,7 @@ def main() -> None:
         key["epochs"] = arguments.epochs
         if results.has(**key):
             continue
-        config = replace(Config(), seed=fold.number)
+        config = replace(STUDY_CONFIG, seed=fold.number)
         curve = learning_curve(
             model,
             loss,

@@ -22,7 +22,7 @@ from helpers.data import find_data, load_data
 from helpers.dataset import SegmentationDataset
 from helpers.runs import unsaved_run
 from helpers.studies.final_evaluation import note_scores, open_test_wells
-from helpers.studies.folds import predict_masks, score, summary
+from helpers.studies.folds import STUDY_CONFIG, predict_masks, score, summary
 from helpers.studies.tuning import default_params, read_study, train_with
 from helpers.training import train
 from helpers.transforms import well_transform
@@ -81,7 +81,7 @@ def train_and_predict(
     candidate: dict, y: pd.DataFrame, images: pd.DataFrame, test: SegmentationDataset, epochs: int, seed: int
 ) -> Tensor:
     """Masks (N, 1, 36, 36) of the test wells' patches by a network of all other wells."""
-    config = replace(Config(), seed=seed)
+    config = replace(STUDY_CONFIG, seed=seed)
     seen = np.isin(wells_of(y), config.train_wells + config.val_wells)
     y_seen, images_seen = y[seen], images.loc[y.index[seen]]
     if "params" in candidate:

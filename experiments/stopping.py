@@ -20,7 +20,7 @@ from helpers.config import Config
 from helpers.dataset import BatchLoader, SegmentationDataset
 from helpers.metrics import count_pixels, summarise
 from helpers.runs import unsaved_run
-from helpers.studies.folds import Fold, predict_masks, training_loader
+from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, training_loader
 from helpers.training import evaluate, train
 from helpers.transforms import eval_transform
 
@@ -39,7 +39,7 @@ def main() -> None:
     for fold, epochs, size, rate in tqdm(runs, unit="run"):
         key = {"fold": fold.number, "epochs": epochs, "batch_size": size, "learning_rate": rate}
         if not results.has(**key):
-            config = replace(Config(), seed=fold.number, batch_size=size, learning_rate=rate)
+            config = replace(STUDY_CONFIG, seed=fold.number, batch_size=size, learning_rate=rate)
             rows = compare_rules(fold, judge_of(source, fold.unseen), epochs, config)
             results.add_all([key | row for row in rows])
 

@@ -27,7 +27,7 @@ from helpers.data import load_data
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.preprocess import repair_pixels
 from helpers.runs import Run, unsaved_run
-from helpers.studies.folds import Fold, training_loader
+from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import train
 from helpers.transforms import well_transform
 from helpers.wells import well_from_frame, wells_of
@@ -62,7 +62,7 @@ def main() -> None:
 
 def begin(variant: str, fold: Fold) -> tuple[Run, SectionLoader]:
     """A new network, and what it learns from."""
-    config = replace(Config(), seed=fold.number)
+    config = replace(STUDY_CONFIG, seed=fold.number)
     if variant == "patches":
         return unsaved_run("unet", config), training_loader(*fold.cleaned(config), config)
     images = filled(fold.images) if "filled" in variant else fold.images

@@ -28,7 +28,7 @@ SCRIPTS = [path for path in sorted((PROJECT_ROOT / "experiments").glob("*.py")) 
 
 KEPT = [
     PROJECT_ROOT / "experiments" / f"{study}_simulated.csv"
-    for study in ("stopping", "leak", "difficulty", "outliers")
+    for study in ("stopping", "leak", "difficulty", "outliers", "remedies")
 ]
 
 

@@ -13,7 +13,7 @@ from cleanlab.segmentation.rank import get_label_quality_scores
 from helpers.config import PATCH_SIZE, Config
 from helpers.labels.ribbons import find_holes
 from helpers.metrics import count_pixels, dice_from_counts, iou_from_counts
-from helpers.studies.folds import probabilities_on, train_on, well_folds
+from helpers.studies.folds import STUDY_CONFIG, probabilities_on, train_on, well_folds
 from helpers.wells import block_of, well_from_frame, wells_of
 
 RANKINGS = ("cleanlab, softmin", "cleanlab, pixels flagged", "cross-entropy", "1 - Dice", "random")
@@ -26,7 +26,7 @@ def unseen_probabilities(
     epochs: int,
     seed: int = 0,
     folds: int = 3,
-    config: Config = Config(),
+    config: Config = STUDY_CONFIG,
 ) -> pd.DataFrame:
     """Groove probability of every pixel by a model that has not seen the pixel's well.
 

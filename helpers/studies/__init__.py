@@ -1,6 +1,6 @@
 """Comparisons and tuning: many trainings, judged by wells that they have not seen.
 
-`held_out` trains on some wells and scores on others, `learning_curves` follows architectures and losses,
-`hyperparameters` and `optuna_study` search settings, `final_evaluation` asks the test wells and writes it
-down.
+`folds` leaves wells out, trains on the others and scores; `learning_curves` follows architectures and losses
+epoch by epoch; `tuning` searches settings; `uncertainty` gives scores their intervals; `final_evaluation` opens
+the test wells once and writes it down; `plots` shows all of it.
 """

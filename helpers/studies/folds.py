@@ -29,6 +29,9 @@ from helpers.training import train
 from helpers.transforms import eval_transform, flip_transform
 from helpers.wells import wells_of
 
+# Studies train in float32 on every device, so that their rows can be compared wherever they were made.
+STUDY_CONFIG = Config(precision="float32")
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -49,7 +52,7 @@ class Fold:
     images: pd.DataFrame
     unseen: SegmentationDataset
 
-    def cleaned(self, config: Config = Config()) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def cleaned(self, config: Config = STUDY_CONFIG) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Labels and images to train on, cleaned as in `helpers.dataset.data_preparation_pipeline`."""
         return PreprocessData(config).fit_transform(self.y, self.images)
 
@@ -100,7 +103,7 @@ def train_on(
     images: pd.DataFrame,
     epochs: int,
     seed: int = 0,
-    config: Config = Config(),
+    config: Config = STUDY_CONFIG,
     loss: str = "bce",
     transform: Transform | None = None,
     **options,

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from helpers.config import PATCH_SIZE, Config
 from helpers.dataset import SegmentationDataset
 from helpers.runs import unsaved_run
-from helpers.studies.folds import predict_masks, score
+from helpers.studies.folds import STUDY_CONFIG, predict_masks, score
 from helpers.training import train
 
 
@@ -24,7 +24,7 @@ def learning_curve(
     truth: Tensor,
     epochs: int,
     seed: int = 0,
-    config: Config = Config(),
+    config: Config = STUDY_CONFIG,
     **options,
 ) -> Iterator[dict[str, float]]:
     """Train a new model by the recipe of `helpers.training`; after each epoch, yield its scores.

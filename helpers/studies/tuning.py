@@ -32,7 +32,7 @@ from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.preprocess import PreprocessData
 from helpers.runs import Run, fingerprint, unsaved_run
-from helpers.studies.folds import Fold, training_loader
+from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import evaluate, train
 from helpers.transforms import augment_transform, flip_transform
 
@@ -54,13 +54,13 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each trial
 
 
-def default_params(config: Config = Config()) -> Params:
+def default_params(config: Config = STUDY_CONFIG) -> Params:
     """The baseline of notebook 04 in the names of `SPACE`."""
     others = {"width": 32, "loss": "bce", "augmentation": 0.0}
     return {name: others[name] if name in others else getattr(config, name) for name in SPACE}
 
 
-def config_of(params: Params, config: Config = Config()) -> Config:
+def config_of(params: Params, config: Config = STUDY_CONFIG) -> Config:
     """`config` with the parameters that it has a place for.
 
     "augmentation" scales how likely each change of `augment_transform` is, flips left as they are: 0 is the
@@ -74,7 +74,12 @@ def config_of(params: Params, config: Config = Config()) -> Config:
 
 
 def train_with(
-    params: Params, y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int, config: Config = Config()
+    params: Params,
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    epochs: int,
+    seed: int,
+    config: Config = STUDY_CONFIG,
 ) -> Iterator[Run]:
     """Clean these wells, train a new U-Net on them by the recipe of `helpers.training`; yield the run after
     each epoch.
@@ -92,7 +97,7 @@ def train_with(
 
 
 def score_folds(
-    params: Params, folds: list[Fold], epochs: int, repeat: int = 0, config: Config = Config()
+    params: Params, folds: list[Fold], epochs: int, repeat: int = 0, config: Config = STUDY_CONFIG
 ) -> Iterator[list[float]]:
     """Train a U-Net a fold; after each epoch yield each fold's Dice on the wells left out.
 
@@ -114,7 +119,7 @@ def score_folds(
         yield [summarise(of_fold)["dice"] for of_fold in counts]
 
 
-def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = Config()) -> Study:
+def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUDY_CONFIG) -> Study:
     """Begin a study in a file, or take it up where it was left or killed.
 
     The first trial has the defaults, so that every other is measured against them. A trial that was cut off
@@ -181,7 +186,7 @@ def read_study(path: Path, create: bool = False) -> Study:
 
 
 def run_trials(
-    study: Study, folds: list[Fold], trials: int, config: Config = Config()
+    study: Study, folds: list[Fold], trials: int, config: Config = STUDY_CONFIG
 ) -> Iterator[FrozenTrial]:
     """Go on until `trials` trials of the study are finished, and yield each.
 
