@@ -19,6 +19,7 @@ def main() -> None:
     arguments = parse_arguments(__doc__)
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
+    results.provenance["judge"] = source.labels
     runs = [(fold, by) for fold in folds for by in ("patch", "pair", "wells")]
     for fold, by in tqdm(runs, unit="run"):
         key = {"fold": fold.number, "by": by, "epochs": arguments.epochs}

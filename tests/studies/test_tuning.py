@@ -15,7 +15,7 @@ from small_wells import small_wells
 from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 from helpers.models import build_model
-from helpers.studies.folds import Fold, make_folds
+from helpers.studies.folds import STUDY_CONFIG, Fold, make_folds
 from helpers.studies.tuning import (
     FINISHED,
     SPACE,
@@ -99,7 +99,7 @@ def test_augmentation_scales_every_change_but_the_flips(strength):
 
 
 def test_the_defaults_change_nothing_in_the_config_but_the_unused_changes():
-    assert config_of(default_params() | {"augmentation": 1.0}) == Config()
+    assert config_of(default_params() | {"augmentation": 1.0}) == STUDY_CONFIG
 
 
 @pytest.mark.parametrize(
