@@ -77,6 +77,7 @@ data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
 from datetime import datetime
+from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -163,19 +164,13 @@ study.trials_dataframe()[shown].round(4)
 # %% [markdown]
 # ## 4 A study that was cut off
 #
-# The stop button, or a kill, leaves a trial in the journal that was begun and never finished. Here the last is interrupted, when its second
+# The stop button, or a kill, leaves a trial in the journal that was begun and never finished. Here the last is interrupted, when its first
 # model is about to be made:
 
-
 # %%
-def interrupted():
-    """The folds, until the stop button is pressed."""
-    yield three[0]
-    raise KeyboardInterrupt
-
-
 try:
-    list(tuning.run_trials(study, interrupted(), trials, config))
+    with patch("helpers.studies.tuning.train_with", side_effect=KeyboardInterrupt):
+        list(tuning.run_trials(study, three, trials, config))
 except KeyboardInterrupt:
     print([trial.state.name.lower() for trial in study.trials])
 del study
