@@ -71,7 +71,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.notebook import open_notebook, print_versions
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -83,6 +83,7 @@ from helpers import board, checkpoint, inference, metrics, plots, runs, training
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
 from helpers.dataset import as_images, data_preparation_pipeline
+from helpers.notebook import print_versions
 from helpers.studies import folds, uncertainty
 
 print_versions()
