@@ -1,4 +1,4 @@
-"""The groove report of a well, and how deep a groove must be to be found, by a trained model. Notebook 07.
+"""The groove report of a well, and how deep a groove must be to be found, by a trained model. Notebook 06.
 
     python experiments/inspect_well.py runs/<run>/last_<timestamp>.pt --well 2 --output grooves.csv
 

@@ -1,4 +1,4 @@
-"""Masks for a folder of patches, in the challenge's format, by a trained model. Notebook 07.
+"""Masks for a folder of patches, in the challenge's format, by a trained model. Notebook 06.
 
     python experiments/predict.py runs/<run>/last_<timestamp>.pt path/to/X_test/images y_test.csv
 

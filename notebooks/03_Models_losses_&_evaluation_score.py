@@ -29,7 +29,7 @@
 # **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb)
 #
 # **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
-# [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
+# [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [08 Label quality](08_Label_quality.ipynb)
 #
 # **Contents**
 # 1. [Nine architectures](#1-Nine-architectures)

@@ -29,7 +29,7 @@
 # [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb)
 #
 # **Next:** [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
-# [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
+# [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [08 Label quality](08_Label_quality.ipynb)
 #
 # **Contents**
 # 1. [Data](#1-Data)
@@ -238,7 +238,7 @@ folds.summary(last, ["epochs", "batch_size", "learning_rate"], ["dice", "mean_io
 # ## 8 Scores
 #
 # *R3.10.* The model is loaded from its file, as a user would, with the settings that it was trained with, and scored on the validation
-# wells of the reviewer's split. The test wells wait for the end ([notebook 05](05_Hyperparameter_tuning.ipynb)).
+# wells of the reviewer's split. The test wells wait for [notebook 07](07_Test_wells_and_errors.ipynb).
 
 # %% tags=["nbval-ignore-output"]
 model, trained_with = checkpoint.load_model(run.last_path, device)

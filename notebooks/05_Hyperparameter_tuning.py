@@ -30,8 +30,8 @@
 # [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
 # [04 Baseline model](04_Baseline_model.ipynb)
 #
-# **Next:** [06 Error and label analysis](06_Error_and_label_analysis.ipynb) ·
-# [07 Whole-well inspection](07_Whole_well_inspection.ipynb)
+# **Next:** [06 Whole-well inspection](06_Whole_well_inspection.ipynb) ·
+# [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [08 Label quality](08_Label_quality.ipynb)
 #
 # **Contents**
 # 1. [What is tuned](#1-What-is-tuned)
@@ -305,4 +305,4 @@ pd.concat(
 # wells 13 and 14, tuning gained nothing, and the largest of the test wells is of that kind. That the wells make the difference is a guess: four test
 # wells are too few to tell. The intervals are about seeds, and say nothing of how another well would do.
 #
-# **Next:** [06 Error and label analysis](06_Error_and_label_analysis.ipynb) · [the list of all review points](README.md)
+# **Next:** [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [the list of all review points](README.md)

@@ -18,7 +18,7 @@ ARCHITECTURES = {
     "deit": ("vit", "deit"),
     "mask_rcnn": ("mask_rcnn", "GrooveMaskRCNN"),
 }
-# Not compared with the others, since it learns from sections of wells (notebook 07), not from patches.
+# Not compared with the others, since it learns from sections of wells (notebook 06), not from patches.
 WHOLE_WELL_ARCHITECTURES = {"well_resunet": ("well_resunet", "WellResUNet")}
 
 
