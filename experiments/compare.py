@@ -1,8 +1,9 @@
 """Which architecture, which loss, which padding? Notebook 03, section 8.
 
-All nine architectures with BCE, and the U-Net with every other loss and with the paddings of a pipe. Each
-fold of wells is left out in turn; each network is trained on the others (with flips) for the same epochs, and
-is scored on the wells left out after each epoch. Seconds are those of one core.
+All nine architectures and the junior's three with BCE, and the U-Net with every other loss and with the
+paddings of a pipe. Each fold of wells is left out in turn; each network is trained on the others (with flips)
+for the same epochs, and is scored on the wells left out after each epoch. The DeiT's teacher is the U-Net of
+the same fold, trained before, whose seconds are not counted.
 """
 
 from dataclasses import replace
@@ -11,10 +12,13 @@ from common import Results, judge_of, load_folds, parse_arguments, run_from_comm
 from tqdm import tqdm
 
 from helpers.losses import LOSSES
-from helpers.models import ARCHITECTURES
-from helpers.studies.folds import STUDY_CONFIG, training_loader
+from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES
+from helpers.studies.folds import STUDY_CONFIG, train_on, training_loader
 from helpers.studies.learning_curves import learning_curve
 
+MENDED = "junior_attention_unet, mended"  # its idle convolution in use
+MODELS = [*ARCHITECTURES, *JUNIOR_ARCHITECTURES, MENDED]
+OPTIONS = {MENDED: {"mended": True}}
 PADDINGS = {
     "zeros": {},
     "circular azimuth": {"azimuth": "circular"},
@@ -23,12 +27,12 @@ PADDINGS = {
 
 
 def main() -> None:
-    choices = {"models": list(ARCHITECTURES), "losses": list(LOSSES)}
+    choices = {"models": MODELS, "losses": list(LOSSES)}
     arguments = parse_arguments(__doc__, choices)
     source, folds = load_folds()
     cases = [("unet", loss, "zeros") for loss in LOSSES]
     cases += [("unet", "bce", padding) for padding in PADDINGS if padding != "zeros"]
-    cases += [(model, "bce", "zeros") for model in ARCHITECTURES if model != "unet"]
+    cases += [(model, "bce", "zeros") for model in MODELS if model != "unet"]
     cases = [case for case in cases if case[0] in arguments.models and case[1] in arguments.losses]
     results = Results(arguments.output, __file__, source)
     runs = [(fold, case) for fold in folds for case in cases]
@@ -38,15 +42,18 @@ def main() -> None:
         if results.has(**key):
             continue
         config = replace(STUDY_CONFIG, seed=fold.number)
+        cleaned = fold.cleaned(config)
+        teacher = train_on(*cleaned, arguments.epochs, fold.number) if model == "deit" else None
         curve = learning_curve(
-            model,
+            model.removesuffix(", mended"),
             loss,
-            training_loader(*fold.cleaned(config), config),
+            training_loader(*cleaned, config),
             fold.unseen,
             judge_of(source, fold.unseen),
             arguments.epochs,
             fold.number,
-            **PADDINGS[padding],
+            teacher=teacher,
+            **PADDINGS[padding] | OPTIONS.get(model, {}),
         )
         results.add_all([key | row for row in curve])
 

@@ -23,7 +23,7 @@ from helpers.dataset import data_preparation_pipeline
 from helpers.devices import best_device, join_processes, process_count, process_rank
 from helpers.losses import LOSSES
 from helpers.metrics import summarise
-from helpers.models import ARCHITECTURES
+from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES
 from helpers.runs import Run, resume_run, start_run
 from helpers.training import evaluate, fit
 
@@ -82,7 +82,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=positive, help=f"to train, or to add (default {DEFAULTS['epochs']})")
     parser.add_argument("--patience", type=positive, help="stop after so many epochs without a lower loss")
     parser.add_argument("--seed", type=int, help=f"(default {DEFAULTS['seed']})")
-    parser.add_argument("--model", choices=ARCHITECTURES, help=f"(default {DEFAULTS['model']})")
+    parser.add_argument(
+        "--model", choices=[*ARCHITECTURES, *JUNIOR_ARCHITECTURES], help=f"(default {DEFAULTS['model']})"
+    )
     parser.add_argument("--loss", choices=LOSSES, help=f"(default {DEFAULTS['loss']})")
     parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of all runs")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")

@@ -44,8 +44,10 @@ def train_one_epoch(
     Parameters
     ----------
     loader : gives (images, masks), both (B, 1, H, W) float32; NaN in a mask is a pixel of unknown label.
-    loss_fn : takes logits and masks, and returns the mean over the batch. A model that learns otherwise, as
-        Mask R-CNN does, has `own_loss(images, masks)`, which is taken instead.
+    loss_fn : takes logits and masks, and returns the mean over the batch. A model that is supervised in several
+        places, as U-Net++ is, gives a tuple of logits in training, its prediction first; the loss is the mean
+        over them. One that learns otherwise, as Mask R-CNN does, has `own_loss(images, masks)`, which is
+        taken instead.
     clip_norm : gradients longer than this are shortened to it.
     threshold : masks of the counts are the pixels of at least this probability.
     precision : of the forward pass, by torch's autocast; the loss is taken in float32.
@@ -74,10 +76,12 @@ def train_one_epoch(
             if hasattr(model, "own_loss"):
                 loss = model.own_loss(images, masks)
             else:
-                logits = model(images).float()
-                loss = loss_fn(*ignore_unknown(logits, masks))
+                outputs = model(images)
+                outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+                each = [loss_fn(*ignore_unknown(logits.float(), masks)) for logits in outputs]
+                loss = torch.stack(each).mean()
                 if weight:
-                    counts.add(logits.detach(), masks)
+                    counts.add(outputs[0].detach().float(), masks)
         scaler.scale(weight * loss).backward()
         scaler.unscale_(optimizer)
         if clip_norm is not None:

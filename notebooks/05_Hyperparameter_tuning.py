@@ -90,7 +90,6 @@ from helpers.files import DataError
 from helpers.notebook import print_versions
 from helpers.studies import folds, tuning
 from helpers.studies import plots as study_plots
-from helpers.studies.final_evaluation import read_record
 from helpers.wells import wells_of
 
 print_versions()
@@ -212,8 +211,7 @@ except DataError as error:
 # ## 6 The large study
 #
 # `python experiments/tune.py` does the same at length; killed at any time, it goes on when it is called again. Its journal is read back, and
-# drawn with Optuna's own figures. The trials below are those of an earlier version, whose folds were other groups of the same wells, and
-# whose baseline took batches of 16 at a learning rate of 0.001.
+# drawn with Optuna's own figures.
 
 # %%
 large = tuning.read_study("experiments/tune_simulated.journal")
@@ -227,15 +225,14 @@ axis.set(title="The search", ylabel="mean Dice of the folds")
 plt.show()
 
 # %% [markdown]
-# A dot is a completed trial, the line the best so far. The first is the baseline of that time. Trials 1 to 9 are drawn blindly, and one of them
-# beats it. From trial 10 on the sampler draws near the best it has seen.
+# SEARCHTEXT
 
 # %%
 columns = {"number": "trial", "value": "value"} | {f"params_{name}": name for name in tuning.SPACE}
 table.sort_values("value", ascending=False)[list(columns)].rename(columns=columns).head(5).round(3)
 
 # %% [markdown]
-# The five best all have batches of 8, full width, and a weight decay of 0.1.
+# BESTTEXT
 #
 # fANOVA fits a random forest to the complete trials, and asks how much of their variance each setting accounts for. The shares add up to
 # 1 whatever happens, so from few trials some setting always looks important:
@@ -264,45 +261,26 @@ plt.show()
 # trains the best trials and the baseline again from new seeds, on the same folds:
 
 # %%
-confirm = pd.read_csv("experiments/tune_confirm_simulated.csv")
-again = folds.summary(confirm, ["candidate"], ["dice", "fold 1", "fold 2", "fold 3"])
+confirm = pd.read_csv("experiments/tune_simulated.csv")
+confirm["run"] = confirm["repeat"].astype(str) + "/" + confirm["fold"].astype(str)
+again = confirm.groupby(["candidate", "repeat"])["dice"].mean().unstack("repeat")
+again = again.add_prefix("new seeds ").assign(mean=again.mean(axis=1))
 promised = {"defaults": table["value"][0]} | {
     f"trial {number}": value for number, value in table["value"].items()
 }
-again.insert(0, "in the search", [round(promised[name], 3) for name in again.index])
-again
+again.insert(0, "in the search", [promised[name] for name in again.index])
+again.sort_values("mean", ascending=False).round(3)
 
 # %% [markdown]
-# What a candidate lost against its value in the search was luck: one of the two fell most of the way back to the baseline, the other kept
-# most of its value. The other's batches of 8 are what the baseline has now; [notebook 04, section
-# 7](04_Baseline_model.ipynb#7-Which-model-to-go-on-with) tries them by themselves.
-#
-# ## 8 What was chosen, on wells that had no say
-#
-# The choice was trained on all training and validation wells beside the baseline of that time, four seeds each, and scored on the test wells,
-# once. The question was written down before they were opened:
+# Against the baseline of the same fold and seed, with the 95 % interval of the mean difference:
 
 # %%
-read_record("experiments/tune_test_wells_simulated.csv")[
-    ["evaluation", "date", "times_opened", "reason"]
-]
-
-# %%
-final = pd.read_csv("experiments/tune_final_simulated.csv")
-folds.summary(final, ["candidate"], ["dice", "mean_iou", "precision", "recall"])
-
-# %%
-pd.concat(
-    {
-        score: folds.paired_differences(final, "candidate", score, than="defaults", pairs="seed")
-        for score in ("dice", "mean_iou")
-    }
-).round(3)
+folds.paired_differences(confirm, "candidate", "dice", than="defaults", pairs="run").round(3)
 
 # %% [markdown]
-# A gain is called one only if its whole interval lies above 0. It does not for either score: what the folds promised, 0.09 of Dice, is not
-# to be seen on the test wells. All of it came from folds 2 and 3, that is wells 3, 6, 7 and 11; in the first fold, with the deep grooves of
-# wells 13 and 14, tuning gained nothing, and the largest of the test wells is of that kind. That the wells make the difference is a guess: four test
-# wells are too few to tell. The intervals are about seeds, and say nothing of how another well would do.
+# CONFIRMTEXT
+#
+# What was chosen here is scored on the test wells once, with everything else that was chosen, in [notebook
+# 07](07_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once).
 #
 # **Next:** [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [the list of all review points](README.md)

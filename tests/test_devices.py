@@ -173,7 +173,7 @@ from helpers.devices import join_processes, process_rank
 from helpers.models import ARCHITECTURES
 join_processes()
 config = Config(runs_dir=Path(sys.argv[1]))
-losses = {{name: trained(name, config) for name in ARCHITECTURES if name != "mask_rcnn"}}
+losses = {{name: trained(name, config) for name in ARCHITECTURES if name not in ("deit", "mask_rcnn")}}
 if process_rank() == 0:
     Path(sys.argv[2]).write_text(json.dumps(losses))
 """

@@ -8,13 +8,14 @@ import torch
 from helpers.dataset import SegmentationDataset
 from helpers.losses import bce
 from helpers.metrics import count_pixels, dice_from_counts
-from helpers.models import ARCHITECTURES, WHOLE_WELL_ARCHITECTURES, build_model
+from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES, WHOLE_WELL_ARCHITECTURES, build_model
 from helpers.models.pretrained import DownloadError
 from helpers.training import train_one_epoch
 from helpers.transforms import eval_transform
 
 OURS = ["unet", "attention_unet", "resunet", "unet++"]  # with a choice of padding
-every_model = pytest.mark.parametrize("name", [*ARCHITECTURES, *WHOLE_WELL_ARCHITECTURES])
+EVERY = [*ARCHITECTURES, *JUNIOR_ARCHITECTURES, *WHOLE_WELL_ARCHITECTURES]
+every_model = pytest.mark.parametrize("name", EVERY)
 every_unet = pytest.mark.parametrize("name", OURS)
 
 
@@ -23,8 +24,23 @@ def new(name: str, seed: int = 0, **options) -> torch.nn.Module:
     return build_model(name, **options)
 
 
-def test_the_unet_has_the_reviewed_number_of_parameters():
-    assert sum(p.numel() for p in build_model("unet").parameters()) == 419_777
+def outputs_of(model: torch.nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """All logits that the loss is taken of."""
+    outputs = model(images)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("unet", 419_777),
+        ("junior_unet", 419_777),
+        ("junior_attention_unet", 96_519),
+        ("junior_resunet", 1_987_905),
+    ],
+)
+def test_the_junior_s_networks_and_the_baseline_have_the_published_numbers_of_parameters(name, count):
+    assert sum(p.numel() for p in build_model(name).parameters()) == count
 
 
 @every_model
@@ -46,7 +62,7 @@ def test_a_long_section_of_a_pipe_and_a_batch(name):
 @every_model
 def test_training_mode_takes_a_batch_of_one(name):
     model = new(name).train()
-    assert model(torch.zeros(1, 1, 36, 36)).shape == (1, 1, 36, 36)
+    assert {logits.shape for logits in outputs_of(model, torch.zeros(1, 1, 36, 36))} == {(1, 1, 36, 36)}
 
 
 @every_model
@@ -72,17 +88,22 @@ def test_the_same_seed_gives_the_same_model_and_the_same_step(name):
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "mask_rcnn"])
-def test_every_parameter_gets_a_gradient(name):
-    """Not so in the reviewed Attention U-Net, whose second bottleneck convolution led nowhere."""
-    model = new(name)
+@pytest.mark.parametrize(
+    ("name", "options", "idle"),
+    [(name, {}, []) for name in EVERY if name not in ("mask_rcnn", "junior_attention_unet")]
+    + [
+        ("junior_attention_unet", {}, ["bottleneck2.0.weight", "bottleneck2.0.bias"]),
+        ("junior_attention_unet", {"mended": True}, []),
+    ],
+)
+def test_every_parameter_gets_a_gradient_but_the_idle_layer_of_the_junior_s(name, options, idle):
+    model = new(name, **options)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     for _ in range(2):  # residual branches that begin as zero pass gradients on from the second step
         optimizer.zero_grad()
-        model(torch.randn(8, 1, 36, 36)).square().mean().backward()
+        torch.stack(outputs_of(model, torch.randn(8, 1, 36, 36))).square().mean().backward()
         optimizer.step()
-    idle = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert idle == []
+    assert [key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()] == idle
 
 
 @every_model
@@ -150,10 +171,42 @@ def test_an_unknown_padding_is_refused():
         build_model("unet", azimuth="round")
 
 
-def test_deep_supervision_reaches_the_first_decoder():
-    model = new("unet++", deep_supervision=True)
-    assert len(model.heads) == 2
-    assert model(torch.zeros(2, 1, 36, 36)).shape == (2, 1, 36, 36)
+@pytest.mark.parametrize("name", ["unet++", "ag_curesnest"])
+def test_a_network_supervised_twice_is_trained_by_the_mean_of_both_losses(name):
+    batch = [(torch.randn(4, 1, 36, 36), (torch.rand(4, 1, 36, 36) < 0.2).float())]
+    model = new(name, **({"dropout": 0.0} if name in OURS else {})).train()
+    with torch.no_grad():
+        first, second = (bce(logits, batch[0][1]) for logits in model(batch[0][0]))
+    loss, counts = train_one_epoch(model, batch, bce, torch.optim.SGD(model.parameters(), lr=0.0))
+    assert loss == pytest.approx((first + second).item() / 2, rel=1e-4)
+    assert first != second and len(counts) == 4
+
+
+def test_the_coupled_network_predicts_with_its_second_unet_which_sees_the_first():
+    model = new("ag_curesnest").eval()
+    images = torch.randn(2, 1, 36, 36)
+    with torch.no_grad():
+        before = model(images)
+        model.first.head.bias += 1
+        assert torch.equal(model(images), before)  # its mask is for training alone
+        model.first.decoders[0][0].weight *= 2
+        assert not torch.allclose(model(images), before)
+
+
+def test_a_distilled_network_learns_labels_with_one_head_and_the_teacher_s_mask_with_the_other():
+    images, masks = torch.randn(4, 1, 36, 36), torch.zeros(4, 1, 36, 36)
+    model = new("deit").eval()  # so that both calls see the same network
+    teacher = torch.nn.Conv2d(1, 1, 1)
+    of_label, of_teacher = model._both(images)
+    assert torch.allclose(model(images), (of_label + of_teacher) / 2)
+    alone = model.own_loss(images, masks)
+    assert alone.item() == pytest.approx((bce(of_label, masks) + bce(of_teacher, masks)).item() / 2)
+    model.teach(teacher)
+    taught = (teacher(images) >= 0).float()
+    expected = (bce(of_label, masks) + bce(of_teacher, taught)).item() / 2
+    assert model.own_loss(images, masks).item() == pytest.approx(expected)
+    assert model.own_loss(images, torch.full_like(masks, torch.nan)).isfinite()
+    assert not any(key.startswith("teachers") for key in model.state_dict())
 
 
 def test_mask_rcnn_takes_connected_grooves_for_instances_around_the_wrap():

@@ -18,6 +18,12 @@ ARCHITECTURES = {
     "deit": ("vit", "deit"),
     "mask_rcnn": ("mask_rcnn", "GrooveMaskRCNN"),
 }
+# The notebook under review had these; the three above of the same kinds are ours, of about equal size.
+JUNIOR_ARCHITECTURES = {
+    "junior_unet": ("junior", "JuniorUNet"),
+    "junior_attention_unet": ("junior", "JuniorAttentionUNet"),
+    "junior_resunet": ("junior", "JuniorResUNet"),
+}
 # Not compared with the others, since it learns from sections of wells (notebook 06), not from patches.
 WHOLE_WELL_ARCHITECTURES = {"well_resunet": ("well_resunet", "WellResUNet")}
 
@@ -27,9 +33,10 @@ def build_model(name: str, **options) -> nn.Module:
 
     Parameters
     ----------
-    name : one of `ARCHITECTURES`, for example "unet", or of `WHOLE_WELL_ARCHITECTURES`.
+    name : one of `ARCHITECTURES`, for example "unet", or of the other two tables.
     options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `width` for "unet" and "well_resunet", `pretrained` for the others.
+        "resunet" and "unet++", `width` for "unet" and "well_resunet", `dropout` and `mended` for the junior's,
+        `pretrained` for the others.
 
     Raises
     ------
@@ -39,7 +46,7 @@ def build_model(name: str, **options) -> nn.Module:
     >>> sum(p.numel() for p in build_model("unet").parameters())
     419777
     """
-    every = ARCHITECTURES | WHOLE_WELL_ARCHITECTURES
+    every = ARCHITECTURES | JUNIOR_ARCHITECTURES | WHOLE_WELL_ARCHITECTURES
     if name not in every:
         raise ValueError(f"No architecture is called {name!r}; choose one of {sorted(every)}.")
     module, attribute = every[name]

@@ -1,55 +1,78 @@
 """AG-CUResNeSt (Sang et al. 2021, https://arxiv.org/abs/2105.00402): two coupled attention U-Nets."""
 
 import timm
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from helpers.models.blocks import AttentionGate, conv_relu, pad_to_multiple, stack
 from helpers.models.pretrained import downloading
 
-CHANNELS = (64, 256, 512)  # of timm's resnest14d at half, quarter and eighth resolution
+ENCODER = (64, 256, 512)  # channels of timm's resnest14d at half, quarter and eighth resolution
+DECODER = (128, 64, 32)  # at quarter, half and full resolution
 
 
 class AttentionResNeStUNet(nn.Module):
-    """U-Net with attention gates and a ResNeSt encoder (Zhang et al. 2022, https://arxiv.org/abs/2004.08955)."""
+    """U-Net with attention gates and a ResNeSt encoder (Zhang et al. 2022, https://arxiv.org/abs/2004.08955).
 
-    def __init__(self, in_channels: int, pretrained: bool):
+    Parameters
+    ----------
+    coupled : take the features of a U-Net before this one, at every level of encoder and decoder.
+    """
+
+    def __init__(self, in_channels: int, coupled: bool, pretrained: bool):
         super().__init__()
         with downloading("ag_curesnest", pretrained):
-            self.encoder = timm.create_model(
-                "resnest14d", pretrained, features_only=True, in_chans=in_channels, out_indices=(0, 1, 2)
-            )
-        half, quarter, eighth = CHANNELS
-        self.gate4 = AttentionGate(quarter, eighth)
-        self.up4 = nn.ConvTranspose2d(eighth, 128, 2, stride=2)
-        self.decoder4 = conv_relu(128 + quarter, 128)
-        self.gate2 = AttentionGate(half, 128)
-        self.up2 = nn.ConvTranspose2d(128, 64, 2, stride=2)
-        self.decoder2 = conv_relu(64 + half, 64)
-        self.up1 = nn.ConvTranspose2d(64, 32, 2, stride=2)
-        self.decoder1 = conv_relu(32 + in_channels, 32)
-        self.head = nn.Conv2d(32, 1, 1)
+            resnest = timm.create_model("resnest14d", pretrained, in_chans=in_channels)
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(resnest.conv1, resnest.bn1, resnest.act1),
+                nn.Sequential(resnest.maxpool, resnest.layer1),
+                resnest.layer2,
+            ]
+        )
+        half, quarter, eighth = ENCODER
+        self.joins = nn.ModuleList(nn.Conv2d(2 * c, c, 3, padding=1) for c in ENCODER if coupled)
+        self.gates = nn.ModuleList([AttentionGate(quarter, eighth), AttentionGate(half, DECODER[0])])
+        before, skips = (eighth, *DECODER[:2]), (quarter, half, 0)
+        self.decoders = nn.ModuleList(
+            conv_relu(b + s + coupled * c, c) for b, s, c in zip(before, skips, DECODER, strict=True)
+        )
+        self.head = nn.Conv2d(DECODER[-1], 1, 1)
 
-    def forward(self, x: Tensor, coupled: tuple[Tensor, Tensor] | None = None):
-        """Return the logits (N, 1, H, W), and the decoder's features at half and quarter resolution.
+    def forward(self, x: Tensor, encoded: list[Tensor] = (), decoded: list[Tensor] = ()):
+        """(N, C, H, W) -> features of the encoder and of the decoder, level by level; `head` makes logits.
 
-        coupled : such features of the U-Net before, added to this one's encoder.
+        encoded, decoded : such features of the U-Net before, if this one is coupled.
         """
-        half, quarter, eighth = self.encoder(x)
-        if coupled is not None:
-            half, quarter = half + coupled[0], quarter + coupled[1]
-        x4 = self.decoder4(stack(self.up4(eighth), self.gate4(quarter, eighth)))  # (N, 128, H/4, W/4)
-        x2 = self.decoder2(stack(self.up2(x4), self.gate2(half, x4)))  # (N, 64, H/2, W/2)
-        x1 = self.decoder1(stack(self.up1(x2), x))  # (N, 32, H, W)
-        return self.head(x1), x2, x4
+        features = []
+        for level, stage in enumerate(self.stages):
+            x = stage(x)
+            if encoded:
+                x = self.joins[level](stack(x, encoded[level]))
+            features.append(x)
+        steps = []
+        for level, decoder in enumerate(self.decoders):
+            parts = [F.interpolate(x, scale_factor=2)]
+            if level < len(self.gates):
+                parts.append(self.gates[level](features[1 - level], x))
+            if decoded:
+                parts.append(decoded[level])
+            x = decoder(stack(*parts))
+            steps.append(x)
+        return features, steps
 
 
 class AGCUResNeSt(nn.Module):
-    """The first U-Net's mask, as logits, is a second channel of the second one's image.
+    """The second U-Net sees the image and what the first has made of it, and gives the mask.
 
-    After the paper: ResNeSt encoders, attention gates on the skips of both, the first decoder's features
-    handed to the second encoder, and both masks supervised. Smaller than the paper's, since a patch has
-    36 pixels and not 512: ResNeSt-14 without its last stage in place of ResNeSt-101. Both masks are
-    supervised through one output, the mean of their logits.
+    As in the paper and its authors' code: the image and the first decoder's last features are the second
+    encoder's input; each level of the second encoder is joined by a 3 x 3 convolution with the first's, and
+    each level of the second decoder takes the first's features beside its gated skip; both masks are
+    supervised, and the second is the prediction.
+
+    What differs: ResNeSt-14 without its last two stages in place of ResNeSt-101, and one convolution a
+    decoder level in place of two with batch norm, since a patch has 36 pixels and not 512; the gates are
+    Oktay's; both U-Nets are trained together, where the authors' code can freeze the first.
 
     Parameters
     ----------
@@ -62,17 +85,19 @@ class AGCUResNeSt(nn.Module):
 
     def __init__(self, pretrained: bool = False):
         super().__init__()
-        self.first = AttentionResNeStUNet(1, pretrained)
-        self.second = AttentionResNeStUNet(2, pretrained)
-        self.couple2 = nn.Conv2d(64, CHANNELS[0], 1)
-        self.couple4 = nn.Conv2d(128, CHANNELS[1], 1)
+        self.first = AttentionResNeStUNet(1, False, pretrained)
+        self.second = AttentionResNeStUNet(1 + DECODER[-1], True, pretrained)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5. In training also the first
+        U-Net's."""
         if self.training and len(images) == 1:  # ResNeSt's batch norms cannot learn from one image alone
-            return self(images.expand(2, -1, -1, -1))[:1]
+            return tuple(logits[:1] for logits in self(images.expand(2, -1, -1, -1)))
         height, width = images.shape[-2:]
         x = pad_to_multiple(images, 8)
-        first, x2, x4 = self.first(x)
-        second, _, _ = self.second(stack(x, first), (self.couple2(x2), self.couple4(x4)))
-        return ((first + second) / 2)[..., :height, :width]
+        encoded, decoded = self.first(x)
+        _, steps = self.second(stack(x, decoded[-1]), encoded, decoded)
+        logits = self.second.head(steps[-1])[..., :height, :width]
+        if self.training:
+            return logits, self.first.head(decoded[-1])[..., :height, :width]
+        return logits

@@ -1,4 +1,4 @@
-"""Attention U-Net (Oktay et al. 2018, https://arxiv.org/abs/1804.03999), as wide as the reviewed U-Net."""
+"""Attention U-Net (Oktay et al. 2018, https://arxiv.org/abs/1804.03999), as wide as the baseline U-Net."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,8 +9,7 @@ from helpers.models.blocks import AttentionGate, conv_relu, double_conv, pad_to_
 class AttentionUNet(nn.Module):
     """The baseline U-Net with an additive attention gate on each skip connection.
 
-    In the notebook under review the second convolution of the bottleneck gave its result to a name that
-    was never used, so the network was shallower than drawn. Here these are a third of all weights.
+    The project's own size; the notebook's is `helpers.models.junior.JuniorAttentionUNet`.
 
     Parameters
     ----------

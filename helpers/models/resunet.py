@@ -1,4 +1,4 @@
-"""ResUNet (Zhang, Liu and Wang 2018, https://arxiv.org/abs/1711.10684), as wide as the reviewed U-Net."""
+"""ResUNet (Zhang, Liu and Wang 2018, https://arxiv.org/abs/1711.10684), as wide as the baseline U-Net."""
 
 from torch import Tensor, nn
 
@@ -37,6 +37,8 @@ class ResidualBlock(nn.Module):
 
 class ResUNet(nn.Module):
     """U-Net of residual blocks; strides of 2 in place of poolings, nearest neighbours upwards.
+
+    The project's own size; the notebook's is `helpers.models.junior.JuniorResUNet`.
 
     Parameters
     ----------

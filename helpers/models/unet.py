@@ -1,4 +1,4 @@
-"""U-Net (Ronneberger, Fischer and Brox 2015, https://arxiv.org/abs/1505.04597), the reviewed size."""
+"""U-Net (Ronneberger, Fischer and Brox 2015, https://arxiv.org/abs/1505.04597), as large as the junior's."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,7 +7,10 @@ from helpers.models.blocks import conv_relu, double_conv, pad_to_multiple, stack
 
 
 class UNet(nn.Module):
-    """The U-Net under review: 419,777 parameters, two poolings (36 -> 18 -> 9).
+    """The baseline: 419,777 parameters, as the notebook's has, two poolings (36 -> 18 -> 9).
+
+    It differs from that (`helpers.models.junior.JuniorUNet`) in that no ReLU follows the transposed
+    convolutions, and that dropout zeroes single values between the convolutions of a block.
 
     Unlike Ronneberger's it pads each convolution, so that the output has the input's size,
     and has one convolution in each step of the decoder instead of two.

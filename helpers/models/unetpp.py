@@ -1,6 +1,5 @@
-"""UNet++ (Zhou et al. 2018, https://arxiv.org/abs/1807.10165), as wide as the reviewed U-Net."""
+"""UNet++ (Zhou et al. 2018, https://arxiv.org/abs/1807.10165), as wide as the baseline U-Net."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,22 +9,18 @@ from helpers.models.blocks import double_conv, pad_to_multiple, stack
 class UNetPlusPlus(nn.Module):
     """Nested U-Net: each skip connection is a chain of convolutions that sees the level below.
 
-    Node (i, j) of the paper's figure 1a is level i, column j; column 0 is the encoder.
+    Node (i, j) of the paper's figure 1a is level i, column j; column 0 is the encoder. Smaller than the
+    paper's: three levels, not five, as a patch of 36 pixels has room for.
+
+    With deep supervision (section 3.2): in training each node of level 0 gives a mask, and the loss is the
+    mean over them; else the prediction is the mean of their logits ("accurate mode").
 
     Parameters
     ----------
-    deep_supervision : also give a mask from node (0, 1), and return the mean of the two logits ("accurate
-        mode"), so that one loss reaches both. False takes the mask of the last node alone.
     dropout, azimuth, depth : as in `helpers.models.unet.UNet`.
     """
 
-    def __init__(
-        self,
-        dropout: float = 0.1,
-        azimuth: str = "zeros",
-        depth: str = "zeros",
-        deep_supervision: bool = False,
-    ):
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros"):
         super().__init__()
         padding = {"azimuth": azimuth, "depth": depth}
         self.azimuth = azimuth
@@ -38,10 +33,11 @@ class UNetPlusPlus(nn.Module):
         self.node01 = double_conv(2 * 32, 32, dropout, **padding)
         self.node11 = double_conv(2 * 64, 64, dropout, **padding)
         self.node02 = double_conv(3 * 32, 32, dropout, **padding)
-        self.heads = nn.ModuleList(nn.Conv2d(32, 1, 1) for _ in range(1 + deep_supervision))
+        self.heads = nn.ModuleList(nn.Conv2d(32, 1, 1) for _ in range(2))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5. In training a pair of them,
+        of the last node and of the one before."""
         height, width = images.shape[-2:]
         x00 = self.node00(pad_to_multiple(images, 4, self.azimuth))  # (N, 32, H, W)
         x10 = self.node10(F.max_pool2d(x00, 2))  # (N, 64, H/2, W/2)
@@ -49,6 +45,7 @@ class UNetPlusPlus(nn.Module):
         x01 = self.node01(stack(x00, self.up10(x10)))  # (N, 32, H, W)
         x11 = self.node11(stack(x10, self.up20(x20)))  # (N, 64, H/2, W/2)
         x02 = self.node02(stack(x00, x01, self.up11(x11)))  # (N, 32, H, W)
-        # zip stops at the shorter: one head takes the last node alone
-        logits = [head(node) for head, node in zip(self.heads, (x02, x01), strict=False)]
-        return torch.stack(logits).mean(dim=0)[..., :height, :width]
+        last, first = (
+            head(node)[..., :height, :width] for head, node in zip(self.heads, (x02, x01), strict=True)
+        )
+        return (last, first) if self.training else (last + first) / 2

@@ -6,8 +6,10 @@ https://arxiv.org/abs/2012.15840, section 3.3).
 """
 
 import timm
+import torch
 from torch import Tensor, nn
 
+from helpers.losses import bce, ignore_unknown
 from helpers.models.blocks import conv_relu, pad_to_multiple
 from helpers.models.pretrained import downloading
 
@@ -51,14 +53,64 @@ class TransformerSegmenter(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 4."""
-        height, width = images.shape[-2:]
-        x = pad_to_multiple(images, TOKEN)
-        rows, columns = x.shape[-2] // TOKEN, x.shape[-1] // TOKEN
-        x = self.encoder.forward_features(x)[:, self.encoder.num_prefix_tokens :]  # (N, rows * columns, C)
+        return self.head(self.decode(self.tokens(images), images.shape[-2:]))
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """(N, T, C): the encoder's prefix tokens, then one for each 4 x 4 pixels, row by row."""
+        return self.encoder.forward_features(pad_to_multiple(images, TOKEN))
+
+    def decode(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        """(N, 32, H, W) features for pixels from the tokens of places."""
+        rows, columns = (-(-side // TOKEN) for side in size)
+        x = tokens[:, self.encoder.num_prefix_tokens :]  # (N, rows * columns, C)
         x = x.transpose(1, 2).unflatten(2, (rows, columns))  # (N, C, H/4, W/4)
         x = self.decoder2(self.up2(x))  # (N, 64, H/2, W/2)
         x = self.decoder1(self.up1(x))  # (N, 32, H, W)
-        return self.head(x)[..., :height, :width]
+        return x[..., : size[0], : size[1]]
+
+
+class DistilledSegmenter(TransformerSegmenter):
+    """DeiT's distillation for masks: one head learns the labels, the other what a teacher makes of the image.
+
+    In the paper the class token answers for the label and the distillation token for the teacher. A mask has
+    an answer a pixel, so here each of the two tokens is added to the tokens of all places before its own
+    reading by the shared decoder. Hard distillation (equation 3): half the loss is BCE against the labels,
+    half BCE against the teacher's mask. The prediction is the mean of both heads' logits.
+
+    The teacher is no part of the model: it is not saved with it. Without one, as after resuming, the second
+    head learns the labels too.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.teacher_head = nn.Conv2d(32, 1, 1)
+        self.teachers: list[nn.Module] = []  # in a list, so that it is not registered as a part
+
+    def teach(self, teacher: nn.Module) -> None:
+        """Learn from this trained network, on the same device, from now on."""
+        self.teachers = [teacher.eval()]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 4."""
+        of_label, of_teacher = self._both(images)
+        return (of_label + of_teacher) / 2
+
+    def own_loss(self, images: Tensor, masks: Tensor) -> Tensor:
+        """The distillation's loss; NaN in a mask is a pixel of unknown label."""
+        of_label, of_teacher = (logits.float() for logits in self._both(images))
+        taught = masks
+        if self.teachers:
+            with torch.no_grad():
+                taught = (self.teachers[0](images) >= 0).to(masks.dtype)
+        of_label = bce(*ignore_unknown(of_label, masks))
+        return (of_label + bce(*ignore_unknown(of_teacher, taught))) / 2
+
+    def _both(self, images: Tensor) -> list[Tensor]:
+        tokens = self.tokens(images)
+        return [
+            head(self.decode(tokens + tokens[:, [place]], images.shape[-2:]))
+            for place, head in enumerate((self.head, self.teacher_head))
+        ]
 
 
 def vit(pretrained: bool = False) -> TransformerSegmenter:
@@ -66,9 +118,6 @@ def vit(pretrained: bool = False) -> TransformerSegmenter:
     return TransformerSegmenter("vit_tiny_patch16_224", pretrained)
 
 
-def deit(pretrained: bool = False) -> TransformerSegmenter:
-    """DeiT-Tiny: ViT-Tiny with a distillation token, trained with stochastic depth of 0.1.
-
-    We have no teacher to distil from, so from scratch the token is one more learned input to all others.
-    """
-    return TransformerSegmenter("deit_tiny_distilled_patch16_224", pretrained, drop_path_rate=0.1)
+def deit(pretrained: bool = False) -> DistilledSegmenter:
+    """DeiT-Tiny: ViT-Tiny with a distillation token and two heads, trained with stochastic depth of 0.1."""
+    return DistilledSegmenter("deit_tiny_distilled_patch16_224", pretrained, drop_path_rate=0.1)

@@ -25,6 +25,7 @@ def learning_curve(
     epochs: int,
     seed: int = 0,
     config: Config = STUDY_CONFIG,
+    teacher: nn.Module | None = None,
     **options,
 ) -> Iterator[dict[str, float]]:
     """Train a new model by the recipe of `helpers.training`; after each epoch, yield its scores.
@@ -37,6 +38,7 @@ def learning_curve(
     model_name, loss, options : see `helpers.runs.start_run`. Mask R-CNN learns from its own loss, whatever
         is named here.
     unseen : patches of wells that `loader` has not. truth : (N, 1, H, W) masks of 0 and 1 that judge them.
+    teacher : a trained network that a DeiT learns from.
 
     Yields
     ------
@@ -44,6 +46,8 @@ def learning_curve(
     (patches a second), and the scores of `folds.score`.
     """
     run = unsaved_run(model_name, replace(config, seed=seed), loss, **options)
+    if teacher is not None:
+        run.model.teach(teacher)
     train_seconds = 0.0
     for row in train(run, loader, epochs):
         train_seconds += row["seconds"]
