@@ -44,10 +44,10 @@ def train_one_epoch(
     Parameters
     ----------
     loader : gives (images, masks), both (B, 1, H, W) float32; NaN in a mask is a pixel of unknown label.
-    loss_fn : takes logits and masks, and returns the mean over the batch. A model that is supervised in several
-        places, as U-Net++ is, gives a tuple of logits in training, its prediction first; the loss is the mean
-        over them. One that learns otherwise, as Mask R-CNN does, has `own_loss(images, masks)`, which is
-        taken instead.
+    loss_fn : takes logits and masks, and returns the mean over the batch. A model that is supervised in
+        several places, as U-Net++ is, gives a tuple of logits in training, its prediction first; the loss is
+        the mean over them. One that learns otherwise, as Mask R-CNN does, has `own_loss(images, masks)`,
+        which is taken instead.
     clip_norm : gradients longer than this are shortened to it.
     threshold : masks of the counts are the pixels of at least this probability.
     precision : of the forward pass, by torch's autocast; the loss is taken in float32.

@@ -35,8 +35,8 @@ def build_model(name: str, **options) -> nn.Module:
     ----------
     name : one of `ARCHITECTURES`, for example "unet", or of the other two tables.
     options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `width` for "unet" and "well_resunet", `dropout` and `mended` for the junior's,
-        `pretrained` for the others.
+        "resunet" and "unet++", `width` for "unet" and "well_resunet", `dropout` for the junior's U-Nets and
+        `mended` for one of them, `pretrained` for the others.
 
     Raises
     ------

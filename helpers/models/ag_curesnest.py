@@ -89,8 +89,10 @@ class AGCUResNeSt(nn.Module):
         self.second = AttentionResNeStUNet(1 + DECODER[-1], True, pretrained)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5. In training also the first
-        U-Net's."""
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5.
+
+        In training also the logits of the first U-Net.
+        """
         if self.training and len(images) == 1:  # ResNeSt's batch norms cannot learn from one image alone
             return tuple(logits[:1] for logits in self(images.expand(2, -1, -1, -1)))
         height, width = images.shape[-2:]

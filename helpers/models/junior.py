@@ -16,8 +16,8 @@ class JuniorUNet(nn.Module):
 
     Parameters
     ----------
-    dropout : of whole channels, after the second level and the bottleneck. The notebook declared 0.5 and never
-        applied it; the review proposed 0.1.
+    dropout : of whole channels, after the second level and the bottleneck. The notebook declared 0.5 and
+        never applied it; the review proposed 0.1.
     """
 
     def __init__(self, dropout: float = 0.1):

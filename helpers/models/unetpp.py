@@ -36,8 +36,10 @@ class UNetPlusPlus(nn.Module):
         self.heads = nn.ModuleList(nn.Conv2d(32, 1, 1) for _ in range(2))
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5. In training a pair of them,
-        of the last node and of the one before."""
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5.
+
+        In training a pair of them, of node (0, 2) and of node (0, 1).
+        """
         height, width = images.shape[-2:]
         x00 = self.node00(pad_to_multiple(images, 4, self.azimuth))  # (N, 32, H, W)
         x10 = self.node10(F.max_pool2d(x00, 2))  # (N, 64, H/2, W/2)
