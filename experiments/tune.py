@@ -33,7 +33,8 @@ def main() -> None:
     results = Results(arguments.output / f"tune_{kind}.csv", __file__, source)
     results.provenance["judge"] = source.labels  # of the wells left out: real wells have no truth to tune by
     study = open_study(arguments.output / f"tune_{kind}.journal", folds, arguments.epochs)
-    study.set_user_attr("provenance", results.provenance)
+    if "provenance" not in study.user_attrs:
+        study.set_user_attr("provenance", results.provenance)
     for trial in run_trials(study, folds, arguments.trials):
         log_trial(Config().runs_dir / "tuning" / kind, trial)
         print(trial.number, trial.state.name, trial.value, flush=True)
