@@ -22,7 +22,7 @@ def dice_bce(logits: Tensor, masks: Tensor) -> Tensor:
     """BCE plus the soft Dice loss, 1 - (2 sum(p t) + s) / (sum(p^2 + t^2) + s).
 
     Source: V-Net, Milletari, Navab and Ahmadi 2016, https://arxiv.org/abs/1606.04797, section 3. The
-    notebook under review left the factor 2 out, so a perfect prediction still cost 0.5.
+    junior's left the factor 2 out, so a perfect prediction still cost about 0.5.
     """
     p, t = logits.sigmoid().flatten(1), masks.flatten(1)
     overlap = 2 * (p * t).sum(1) + SMOOTH
@@ -33,7 +33,7 @@ def focal(logits: Tensor, masks: Tensor) -> Tensor:
     """Focal loss: each pixel's BCE times (1 - probability of its true class)^2, the mean over pixels.
 
     Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002, equation 4, without class weights. The
-    notebook under review took the factor of the batch's mean BCE, one for all pixels: nothing is focused.
+    junior's took the factor of the batch's mean BCE, one for all pixels: nothing is focused.
     """
     return sigmoid_focal_loss(logits, masks, alpha=-1, gamma=2.0, reduction="mean")
 

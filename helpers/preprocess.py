@@ -1,8 +1,9 @@
 """Cleaning: repair pixels, drop ruined patches, and leave odd patches out of the training set.
 
-Review points R1.13, R1.15, R1.16 and R2.1. Three flaws of the reviewed notebook are kept out: a fill
-replaces the unusable pixels only, never the whole row; all 1,296 pixels are counted, the last one too;
-and the detectors see the training wells only, so no validation well shapes the training set.
+Review points R1.13, R1.15, R1.16 and R2.1. The junior's notebook left out images with missing values, and
+trained on the sentinels −999.25 and −999.0. The reviewer's code repairs them; three of its flaws are kept
+out: a fill replaces the unusable pixels only, never the whole row; all 1,296 pixels are counted, the last one
+too; and the detectors see the training wells only, so no validation well shapes the training set.
 """
 
 import math

@@ -486,11 +486,11 @@ ranking.dropna().query("gap < 0.05").head(5).round(3)
 #
 # ## 10 Label refinement and image enhancement
 #
-# *R1.18.* Both belong here, where one looks at data, and not among the models. The notebook under review filled the
-# holes of its training masks and dilated them with a kernel of 2 x 2. Such a kernel has no middle pixel: OpenCV
-# takes its lower right one, so every mask grows to the right and down, and never to the left or up. The masks
-# of validation stayed as they were. Nobody measured whether any of it helped, so we measure what it does to masks
-# and pictures.
+# *R1.18.* Both belong here, where one looks at data, and not among the models. The junior's notebook filled the
+# holes of all masks, validation too; its dilation by a kernel of 2 x 2 was shown and never used. The reviewer's training transform uses
+# it. Such a kernel has no middle pixel: OpenCV takes its lower right one, so every training mask grows to the right and down, and
+# never to the left or up, and the masks of validation stay as they were. Nobody measured whether any of it helped, so we measure what it
+# does to masks and pictures.
 #
 # ### 10.1 Masks
 #
@@ -572,8 +572,8 @@ pd.DataFrame(grey_values, index=pd.Index(values, name="thickness")).T
 # Under the naive cast a loss of 0.03 becomes almost white and sound wall almost black, and noise around zero jumps
 # between the two. (On an ARM processor the same cast may give 0 for all of the negative half: C does not define it.)
 #
-# The scale must be the same for all patches. The notebook under review took it from two quantiles of *each sample*;
-# then a faint groove and a deep one get the same grey, and sound wall is stretched until its pattern looks like a
+# The scale must be the same for all patches. With one of each patch's own, from two of its quantiles say,
+# a faint groove and a deep one get the same grey, and sound wall is stretched until its pattern looks like a
 # groove. Below: the calmest sound wall, a typical groove, and the deepest.
 
 # %%

@@ -97,8 +97,9 @@ config = Config()
 # ## 1 Clean
 #
 # *R2.1.* Cleaning comes before any dataset is built, in a module of its own. Its thresholds were found in
-# [notebook 01](01_EDA.ipynb) and stand in `helpers.config`. Unlike the notebook under review we split *first*: the
-# detectors see the training wells only, and what they flag is dropped from training only. Validation and test wells
+# [notebook 01](01_EDA.ipynb) and stand in `helpers.config`. The junior's notebook cleaned away missing
+# values only: the sentinels −999.25 and −999.0 stayed in the images of 3.5 % of the patches, and the network was trained on them. The
+# reviewer's code cleans them, but lets its detectors see all wells before it splits. We split *first*: the detectors see the training wells only, and what they flag is dropped from training only. Validation and test wells
 # are repaired, and lose nothing but their ruined patches.
 
 # %%
@@ -121,7 +122,7 @@ preprocess_test.summary_
 
 # %% [markdown]
 # What difference does it make that the detectors see the training wells only? Here they see all wells, as in the
-# notebook under review, and we count what they would have kept:
+# reviewer's code, and we count what they would have kept:
 
 # %%
 y_seen, _ = PreprocessData(config).fit_transform(y, images)
@@ -150,7 +151,7 @@ preprocess_test.report_
 # %% [markdown]
 # ## 2 Split by wells
 #
-# *R2.2, R2.3.* The notebook under review copied every image into a folder per part. The images are the same in each, so
+# *R2.2, R2.3.* The junior's notebook copied every image and mask once more, into a folder per part. The images are the same in each, so
 # three small tables of masks are enough: `data/interim/y_train.csv`, `y_val.csv` and `y_test.csv`. The third, which the
 # notebook did not have, is for the final score and for error analysis. `split_y_to_train_val_test` writes them, of what
 # the cleaning has left.
@@ -175,7 +176,7 @@ assert not wells["y_val.csv"] & wells["y_test.csv"]
 # ## 3 A dataset that is read once
 #
 # *R2.4.* The dataset is told its patches (`csv_file`), where the images are (`root_dir`), and what to do with each
-# (`transform`). All images together are 50 MB in the real set, with their masks 63, so they are read once, at construction, and kept as one
+# (`transform`). The junior's read each image twice, once at the start to look for missing values, and again for each sample. All images together are 50 MB in the real set, with their masks 63, so they are read once, at construction, and kept as one
 # tensor.
 
 # %%
@@ -188,7 +189,8 @@ print(f"image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask
 # %% [markdown]
 # ## 4 Transforms
 #
-# *R2.4, R2.5.* Training patches may be changed at random; validation and test patches may not. Both are brought to the
+# *R2.4, R2.5.* Training patches may be changed at random; validation and test patches may not. (In the junior's notebook flips were on by
+# default, in validation too.) Both are brought to the
 # scale of 1 at the end: (value − 0) / 0.02, two constants, nothing that a test well could have shaped.
 #
 # `torchvision.transforms.v2` gives image and mask the same geometry, as long as each says what it is: a
@@ -315,17 +317,17 @@ first, second = ([torch.cat(epoch) for epoch in run] for run in runs)
 print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal, first, second))}")
 
 # %% [markdown]
-# How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it against the old way: one file, two
-# quantiles and one DataFrame row a sample, and torchvision's transforms a sample at a time. On the 9,674 real patches, batch
+# How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it against the reviewer's data set: one file,
+# two medians and one DataFrame row a sample, and torchvision's transforms a sample at a time. On the 9,674 real patches, batch
 # size 16, two CPU cores, medians of five rounds, the better of 0 and 2 workers on each side:
 #
-# | | old way | ours | |
+# | | reviewer's data set | ours | |
 # |---|---|---|---|
 # | flips only, patches a second | 993 | 199,231 | 201 times as many |
 # | everything of R2.5, patches a second | 1,749 | 35,243 | 20 times as many |
 #
 # (The ratios vary with what else the machine does: six calls gave 78 to 201, with a median of 150, and 19 to 24, with 21.) The U-Net trains on some 200 patches
-# a second on these two cores, so the loader is not what it waits for. The old way's row is slow because its table has names and
+# a second on these two cores, so the loader is not what it waits for. The reviewer's row is slow because its table has names and
 # pixels in one frame: each row comes as 1,297 Python objects.
 #
 # ## 6 Calls of the review

@@ -16,7 +16,7 @@ def to_uint8(images: np.ndarray, low: float | np.ndarray, high: float | np.ndarr
     ----------
     images : thickness variation, any shape, finite; repaired, as a telemetry code becomes black too.
     low, high : the same two numbers for all images, so that equal depths get equal greys. Arrays that
-        broadcast against `images` give each patch a scale of its own, as the reviewed notebook did.
+        broadcast against `images` give each patch a scale of its own.
 
     Returns
     -------

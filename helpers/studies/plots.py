@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from helpers.plots import BLUE, ORANGE
 
@@ -102,34 +102,24 @@ def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]]) -> 
 
 
 def show_learning_curves(curves: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
-    """Scores on unseen wells over epochs (above) and over seconds of training (below).
-
-    Lines are means over seeds, bands go from the worst seed to the best.
+    """Scores on unseen wells over epochs. Lines are means over folds, bands go from the worst to the best.
 
     Parameters
     ----------
-    curves : rows of experiments/compare.py, or of `learning_curves` with a "seed".
+    curves : rows of experiments/compare.py, with "epoch".
     by : column whose values are drawn as lines of their own.
-    scores : columns to draw -> how to label them; one column of panels each.
+    scores : columns to draw -> how to label them; a panel each.
     """
     names = list(curves[by].unique())
-    last = curves.groupby([by, "seed"])["epoch"].max().groupby(by).min()  # that all seeds have reached
-    figure, axes = plt.subplots(2, len(scores), figsize=(5.4 * len(scores), 7), squeeze=False)
-    for name, colour in zip(names, sns.color_palette("tab10", len(names)), strict=True):
-        epochs = curves[(curves[by] == name) & (curves["epoch"] <= last[name])].groupby("epoch")
-        seconds = epochs["train_seconds"].mean()
-        for (upper, lower), score in zip(axes.T, scores, strict=True):
-            mean, low, high = epochs[score].mean(), epochs[score].min(), epochs[score].max()
-            for axis, x, n in ((upper, epochs["epoch"].first(), last.min()), (lower, seconds, last[name])):
-                axis.plot(x.head(n), mean.head(n), marker=".", color=colour, label=name)
-                axis.fill_between(x.head(n), low.head(n), high.head(n), color=colour, alpha=0.1)
-    for (upper, lower), label in zip(axes.T, scores.values(), strict=True):
-        upper.set(xlabel="epoch", ylabel=label, ylim=(0, 1))
-        lower.set(
-            xlabel="seconds of training, on a logarithmic scale", ylabel=label, ylim=(0, 1), xscale="log"
-        )
-        lower.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        lower.xaxis.set_major_formatter(ScalarFormatter())
-        lower.xaxis.set_minor_formatter(NullFormatter())
+    figure, axes = plt.subplots(1, len(scores), figsize=(5.4 * len(scores), 3.6), squeeze=False)
+    for name, colour in zip(names, sns.color_palette("colorblind", len(names)), strict=True):
+        epochs = curves[curves[by] == name].groupby("epoch")
+        for axis, score in zip(axes[0], scores, strict=True):
+            mean = epochs[score].mean()
+            axis.plot(mean.index, mean, marker=".", color=colour, label=name)
+            axis.fill_between(mean.index, epochs[score].min(), epochs[score].max(), color=colour, alpha=0.1)
+    for axis, label in zip(axes[0], scores.values(), strict=True):
+        axis.set(xlabel="epoch", ylabel=label, ylim=(0, 1))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title=by)
     plt.show()
