@@ -3,7 +3,9 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+import timm
 import torch
+import torchvision
 
 from helpers.dataset import SegmentationDataset
 from helpers.losses import bce
@@ -236,6 +238,43 @@ def test_pretrained_weights_without_a_network_give_one_clear_error(name):
         pytest.raises(DownloadError, match="could not be downloaded.*name resolution.*pretrained=False"),
     ):
         build_model(name, pretrained=True)
+
+
+STAND_INS = {  # name -> how its published encoder is built, and where a layer of it lies there and in ours
+    "vit": ("vit_tiny_patch16_224", "blocks.0.attn.qkv.weight", "encoder.blocks.0.attn.qkv.weight"),
+    "deit": (
+        "deit_tiny_distilled_patch16_224",
+        "blocks.0.attn.qkv.weight",
+        "encoder.blocks.0.attn.qkv.weight",
+    ),
+    "ag_curesnest": ("resnest14d", "layer2.0.conv1.weight", "second.stages.2.0.conv1.weight"),
+    "vgg16_unet": (torchvision.models.vgg16_bn, "features.7.weight", "encoder2.7.weight"),
+    "mask_rcnn": (
+        torchvision.models.resnet18,
+        "layer1.0.conv1.weight",
+        "detector.backbone.body.layer1.0.conv1.weight",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_pretrained_weights_arrive_in_the_encoder(name):
+    """With a stand-in for the download: an encoder of the published shape, with weights of its own."""
+    published, theirs, ours = STAND_INS[name]
+    torch.manual_seed(1)
+    weights = (timm.create_model(published) if isinstance(published, str) else published()).state_dict()
+
+    def download(*_, **__):
+        return dict(weights)  # a new one each time, as timm fits it to the encoder in place
+
+    with (
+        patch("torchvision.models._api.load_state_dict_from_url", download),
+        patch("timm.models._builder.load_state_dict_from_hf", download),
+        patch("timm.models._builder.load_state_dict_from_url", download),
+    ):
+        model = build_model(name, pretrained=True)
+    assert torch.equal(model.state_dict()[ours], weights[theirs])
+    assert torch.isfinite(model.eval()(torch.randn(1, 1, 36, 36))).all()
 
 
 def test_an_unknown_architecture_is_refused_with_the_list():
