@@ -46,7 +46,7 @@ def show_folds(patches: pd.DataFrame) -> None:
 
     Parameters
     ----------
-    patches : rows folds, columns wells, patches of the jury; 0 or NaN where the well is not left out.
+    patches : rows folds, columns wells, patches left out; 0 or NaN where the well is not left out.
     """
     figure, axis = plt.subplots(figsize=(8, 0.7 + 0.55 * len(patches)))
     for place, (_, row) in enumerate(patches.iterrows()):
