@@ -162,3 +162,59 @@ def test_the_citation_names_this_project():
     for line in ("cff-version: 1.2.0", f"version: {project['version']}", f"license: {project['license']}"):
         assert line in citation.splitlines()
     assert f"repository-code: {URLS['Repository']}" in citation
+
+
+NB = PROJECT_ROOT / "notebooks"
+NB01, NB02 = NB / "01_EDA.py", NB / "02_Datasets_dataloaders_transforms.py"
+NB03 = NB / "03_Models_losses_&_evaluation_score.py"
+JUNIOR = PROJECT_ROOT / "helpers" / "models" / "junior.py"
+PREPROCESS = PROJECT_ROOT / "helpers" / "preprocess.py"
+# What the junior did, read off his notebook: a pattern, and where it must stand
+JUNIOR_FACTS = {
+    "he trained on the sentinels of 3.5 % of the patches": (
+        r"−999[.,]25",
+        [PREPROCESS, NB02, REVIEW, REVIEW_RU],
+    ),
+    "their share": (r"3[.,]5\s%", [NB02, REVIEW, REVIEW_RU]),
+    "an idle layer": (r"36[,\u00a0\u202f]928", [JUNIOR, REVIEW, REVIEW_RU]),
+    "of his Attention U-Net": (r"96[,\u00a0\u202f]519", [JUNIOR, REVIEW, REVIEW_RU]),
+    "flips in validation too": (
+        r"flips (?:were on by|changed validation)|отражения меняли и валидацию",
+        [NB02, REVIEW, REVIEW_RU],
+    ),
+    "every file read twice": (
+        r"read\s(?:each image )?twice|read each image twice|читали дважды",
+        [NB02, REVIEW, REVIEW_RU],
+    ),
+    "dropout never applied": (r"never\s+applied|не применён", [JUNIOR, NB03, REVIEW, REVIEW_RU]),
+    "an empty batch got 0": (r"batch without a groove|батч без борозды", [NB03, REVIEW, REVIEW_RU]),
+    "the reviewer's Dice too": (r"0 for two empty masks|0 для двух пустых масок", [NB03, REVIEW, REVIEW_RU]),
+    "holes filled in validation": (
+        r"masks,? (?:filled, )?validation too|и на валидации",
+        [NB01, REVIEW, REVIEW_RU],
+    ),
+}
+# Sentences that stood here once and are not true of their source
+UNTRUE = [
+    r"holes of its training masks",
+    r"in training only; CLAHE",
+    r"as the reviewed notebook did",
+    r"two quantiles of \*each sample\*",
+    r"every patch without a groove \|",
+    r"147,584",
+    r"third of all weights",
+]
+
+
+@pytest.mark.parametrize("fact", JUNIOR_FACTS)
+def test_what_the_junior_did_is_told_alike_everywhere(fact):
+    pattern, places = JUNIOR_FACTS[fact]
+    assert [path.name for path in places if not re.search(pattern, path.read_text())] == []
+
+
+def test_no_untrue_sentence_about_the_sources_has_come_back():
+    places = [*NB.glob("*.py"), REVIEW, *(PROJECT_ROOT / "helpers").rglob("*.py")]
+    found = [
+        (path.name, untrue) for path in places for untrue in UNTRUE if re.search(untrue, path.read_text())
+    ]
+    assert found == []
