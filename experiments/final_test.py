@@ -31,7 +31,7 @@ from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well
 from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
 
-HEIGHT = 72  # rows of a section, chosen in notebook 06
+HEIGHT = 144  # rows of a section, chosen in notebook 06
 
 
 def main() -> None:

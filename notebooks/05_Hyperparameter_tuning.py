@@ -74,11 +74,13 @@ from helpers.notebook import open_notebook
 data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
+import warnings
 from datetime import datetime
 from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from optuna.exceptions import ExperimentalWarning
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.visualization import matplotlib as optuna_plots
 
@@ -90,6 +92,7 @@ from helpers.studies import folds, tuning
 from helpers.studies import plots as study_plots
 from helpers.wells import wells_of
 
+warnings.filterwarnings("ignore", category=ExperimentalWarning)  # of Optuna's figures
 print_versions()
 
 # %%
@@ -228,7 +231,7 @@ plt.show()
 
 # %%
 columns = {"number": "trial", "value": "value"} | {f"params_{name}": name for name in tuning.SPACE}
-table.sort_values("value", ascending=False)[list(columns)].rename(columns=columns).head(5).round(3)
+table.sort_values("value", ascending=False)[list(columns)].rename(columns=columns).head(5).round(4)
 
 # %% [markdown]
 # The five best all have batches of 8, full width, some weight decay, and half the baseline's learning rate or less.
