@@ -1,6 +1,6 @@
 """The picture of the front page: test wells as measured, and with their true and found grooves.
 
-    python experiments/train.py --epochs 30
+    python experiments/train.py
     python experiments/front_picture.py runs/<run>/last_<timestamp>.pt
 
 Simulated wells only: pictures of the challenge's images may not be passed on.

@@ -1,11 +1,14 @@
 """Where am I, where is the data: one call opens every notebook, in Colab and elsewhere."""
 
+import inspect
 import os
 import platform
 import random
 import subprocess
 import sys
+import textwrap
 import warnings
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -101,6 +104,11 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - libraries still draw from the global one
     torch.manual_seed(seed)
+
+
+def show_code(*parts: Callable) -> None:
+    """Print the source of functions or classes, as it is today."""
+    print("\n\n".join(textwrap.dedent(inspect.getsource(part)).rstrip() for part in parts))
 
 
 def print_versions() -> None:

@@ -90,13 +90,12 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from helpers import plots
+from helpers import plots, preprocess
 from helpers.config import Config
 from helpers.data import get_patches_per_well, load_data, read_labels
 from helpers.eda import enhancement, outliers, refinement, split_choice, tables
 from helpers.eda import plots as eda_plots
-from helpers.notebook import print_versions
-from helpers.preprocess import PreprocessData, dbscan_outliers, spe_outliers, usable_pixels
+from helpers.notebook import print_versions, show_code
 from helpers.split import split_by_wells
 from helpers.studies import plots as study_plots
 from helpers.studies.folds import paired_differences
@@ -182,7 +181,7 @@ for share, value in zip(config.quantiles, np.quantile(pixels, config.quantiles),
 # 0.01 of zero: the value is the *deviation* of the wall thickness from its mean, negative where metal is lost.
 
 # %%
-eda_plots.show_histogram(pixels[usable_pixels(pixels, config)])
+eda_plots.show_histogram(pixels[preprocess.usable_pixels(pixels, config)])
 
 # %% [markdown]
 # On a logarithmic scale both tails are long: grooves and collars to the left, collars and false echoes to the
@@ -207,8 +206,12 @@ statistics[statistics["missing"] > 0].round(3)
 
 # %% [markdown]
 # All missing values sit in two patches. One is half empty and is dropped; the other misses 11 of 1,296 pixels,
-# which take that patch's own median.
-#
+# which take that patch's own median:
+
+# %%
+show_code(preprocess.repair_pixels)
+
+# %% [markdown]
 # The usual patch, over all of them:
 
 # %%
@@ -244,7 +247,7 @@ eda_plots.show_unusable_pixels(below.to_numpy(), config)
 # pixel takes the median of its patch. `PreprocessData.transform` applies it, and reports each patch it touched.
 
 # %%
-cleaner = PreprocessData(config)
+cleaner = preprocess.PreprocessData(config)
 y_repaired, images_repaired = cleaner.transform(y_train, images_train)
 cleaner.summary_
 
@@ -266,9 +269,9 @@ cleaner.report_.groupby(["well", "action", "reason"]).size().rename("patches").r
 
 # %%
 repaired = images_repaired.to_numpy()
-outside_ellipse = spe_outliers(repaired, config)
+outside_ellipse = preprocess.spe_outliers(repaired, config)
 rest = images_repaired[~outside_ellipse]
-outside_cluster = dbscan_outliers(rest.to_numpy(), config)
+outside_cluster = preprocess.dbscan_outliers(rest.to_numpy(), config)
 tables.published_and_here(
     {
         "left after repair": len(repaired),
@@ -299,8 +302,8 @@ outliers.spe_counts(repaired).T
 # flag them), and patches that they just flag (3.2 would keep them), up to six of each:
 
 # %%
-inside = spe_outliers(repaired, Config(spe_std=2.8)) & ~outside_ellipse
-just_outside = outside_ellipse & ~spe_outliers(repaired, Config(spe_std=3.2))
+inside = preprocess.spe_outliers(repaired, Config(spe_std=2.8)) & ~outside_ellipse
+just_outside = outside_ellipse & ~preprocess.spe_outliers(repaired, Config(spe_std=3.2))
 border = [*np.flatnonzero(inside)[:6], *np.flatnonzero(just_outside)[:6]]
 names = images_repaired.index[border].str.removeprefix("well_")
 plots.show_patches(
@@ -381,7 +384,7 @@ print(
 # interleaved they give a smooth block of 36 x 72, whose last column meets its first:
 
 # %%
-usable = images_train.where(usable_pixels(images_train, config))
+usable = images_train.where(preprocess.usable_pixels(images_train, config))
 pair = [patch_name(7, 40), patch_name(7, 41)]
 even, odd = usable.loc[pair].to_numpy().reshape(2, 36, 36)
 eda_plots.show_twins(even, odd, pair)

@@ -83,7 +83,7 @@ from helpers.data import find_images, get_patches_per_well, load_data
 from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
 from helpers.inference import as_patches
 from helpers.metrics import count_pixels, dice, summarise
-from helpers.notebook import print_versions, seed_everything
+from helpers.notebook import print_versions, seed_everything, show_code
 from helpers.preprocess import PreprocessData
 from helpers.split import split_by_wells, split_y_to_train_val_test
 from helpers.wells import parse_name
@@ -185,6 +185,12 @@ dataset = SegmentationDataset(csv_val, root_dir, transform=transforms.eval_trans
 image, mask = dataset[10]
 print(f"{len(dataset)} patches, for example {dataset.names[10]}")
 print(f"image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask.dtype}")
+
+# %% [markdown]
+# How it gives out a batch, and one of the transforms that it is given:
+
+# %%
+show_code(SegmentationDataset.__getitems__, transforms.Brightness)
 
 # %% [markdown]
 # ## 4 Transforms

@@ -69,7 +69,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.notebook import open_notebook, print_versions
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -81,13 +81,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers import inference, metrics, plots
+from helpers import inference, losses, metrics, models, plots
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
-from helpers.losses import LOSSES, bce
-from helpers.metrics import count_pixels, dice, iou, summarise
-from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES, build_model
 from helpers.models.pretrained import DownloadError
+from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, learning_curves
 from helpers.studies import plots as study_plots
 
@@ -121,7 +119,7 @@ config = Config()
 
 # %% tags=["nbval-ignore-output"]
 try:
-    build_model("mask_rcnn", pretrained=True)
+    models.build_model("mask_rcnn", pretrained=True)
     print("ResNet-18 begins with ImageNet's weights.")
 except DownloadError as error:
     print(error)
@@ -130,11 +128,11 @@ except DownloadError as error:
 # What they weigh, and what they calculate for one patch:
 
 # %%
-models = {}
-for name in [*ARCHITECTURES, *JUNIOR_ARCHITECTURES]:
+networks = {}
+for name in [*models.ARCHITECTURES, *models.JUNIOR_ARCHITECTURES]:
     torch.manual_seed(config.seed)
-    models[name] = build_model(name).eval()
-work = pd.DataFrame({name: learning_curves.count_work(model) for name, model in models.items()}).T
+    networks[name] = models.build_model(name).eval()
+work = pd.DataFrame({name: learning_curves.count_work(model) for name, model in networks.items()}).T
 work.round(2)
 
 # %% [markdown]
@@ -145,19 +143,25 @@ work.round(2)
 # %%
 titles = [
     f"{name}: {row.iloc[0]:.2f} M weights, {row.iloc[1]:,.0f} M multiply-adds"
-    for name, row in work.loc[list(ARCHITECTURES)].iterrows()
+    for name, row in work.loc[list(models.ARCHITECTURES)].iterrows()
 ]
-traces = [learning_curves.trace_shapes(models[name]) for name in ARCHITECTURES]
+traces = [learning_curves.trace_shapes(networks[name]) for name in models.ARCHITECTURES]
 study_plots.show_architectures(dict(zip(titles, traces, strict=True)))
+
+# %% [markdown]
+# The baseline's way through, as it stands in `helpers.models.unet`:
+
+# %%
+show_code(networks["unet"].forward)
 
 # %% [markdown]
 # The junior's Attention U-Net gave the result of its second bottleneck convolution to a name that was never used. Nothing
 # failed; the network was only shallower than drawn, and these weights never learned:
 
 # %%
-print(f"{sum(p.numel() for p in models['unet'].parameters()):,} parameters of the baseline")
-idle = sum(p.numel() for p in models["junior_attention_unet"].bottleneck2.parameters())
-total = sum(p.numel() for p in models["junior_attention_unet"].parameters())
+print(f"{sum(p.numel() for p in networks['unet'].parameters()):,} parameters of the baseline")
+idle = sum(p.numel() for p in networks["junior_attention_unet"].bottleneck2.parameters())
+total = sum(p.numel() for p in networks["junior_attention_unet"].parameters())
 print(f"{idle:,} of {total:,} weights of the junior's Attention U-Net sat idle: {idle / total:.0%}")
 
 # %% [markdown]
@@ -167,7 +171,7 @@ print(f"{idle:,} of {total:,} weights of the junior's Attention U-Net sat idle: 
 # %%
 for height, width in ((36, 36), (40, 40), (36, 72), (360, 36), (37, 41)):
     with torch.no_grad():
-        sizes = {tuple(m(torch.zeros(1, 1, height, width)).shape[-2:]) for m in models.values()}
+        sizes = {tuple(m(torch.zeros(1, 1, height, width)).shape[-2:]) for m in networks.values()}
     print(f"{height} x {width} in, out of all: {sizes}")
 
 # %% [markdown]
@@ -184,7 +188,7 @@ image = prepared.val.dataset.images[:1]
 change = {}
 for azimuth in ("zeros", "circular"):
     torch.manual_seed(config.seed)
-    model = build_model("unet", azimuth=azimuth).eval()
+    model = models.build_model("unet", azimuth=azimuth).eval()
     with torch.no_grad():
         difference = model(image.roll(8, dims=-1)) - model(image).roll(8, dims=-1)
     change[azimuth] = difference.abs().mean(dim=(0, 1, 2)).numpy()
@@ -226,6 +230,12 @@ gradients.iloc[[60, 100, 120, 200]].round(4)
 # *R3.2.* The review asked for BCE, Dice + BCE and focal; Tversky, Lovász hinge and soft IoU are what the field would add. All take
 # logits and masks; each names its paper in [`helpers/losses.py`](../helpers/losses.py).
 #
+# Dice + BCE, as it stands there:
+
+# %%
+show_code(losses.dice_bce)
+
+# %% [markdown]
 # Two of the junior's had flaws in their formulas. His Dice + BCE lacked the factor 2 of the Dice. His focal loss took the focal factor of
 # the batch's *mean* BCE, one number for all pixels, had a gamma of 0 by default, and added BCE once more. Here with a gamma of 2:
 
@@ -234,11 +244,11 @@ gradients.iloc[[60, 100, 120, 200]].round(4)
 def junior_dice_bce(logits, masks, smooth=1.0):
     p = logits.sigmoid()
     overlap = (p * masks).sum() + smooth
-    return bce(logits, masks) + 1 - overlap / ((p**2).sum() + (masks**2).sum() + smooth)
+    return losses.bce(logits, masks) + 1 - overlap / ((p**2).sum() + (masks**2).sum() + smooth)
 
 
 def junior_focal(logits, masks, gamma=2.0):
-    mean = bce(logits, masks)
+    mean = losses.bce(logits, masks)
     return (1 - torch.exp(-mean)) ** gamma * mean + mean
 
 
@@ -257,7 +267,7 @@ def share_of_hardest(loss) -> float:
     return (gradient.abs().flatten()[hardest].sum() / gradient.abs().sum()).item()
 
 
-every_loss = {**LOSSES, "junior's dice_bce": junior_dice_bce, "junior's focal": junior_focal}
+every_loss = {**losses.LOSSES, "junior's dice_bce": junior_dice_bce, "junior's focal": junior_focal}
 pd.DataFrame(
     {
         "loss of a perfect prediction": {
@@ -282,7 +292,7 @@ def relative_costs(predictions: dict[float, torch.Tensor], index_name: str) -> p
     missed = torch.full_like(groove, -sure)
     costs = {
         name: [(loss(p, groove) / loss(missed, groove)).item() for p in predictions.values()]
-        for name, loss in LOSSES.items()
+        for name, loss in losses.LOSSES.items()
     }
     return pd.DataFrame(costs, index=pd.Index(predictions, name=index_name))
 
@@ -316,7 +326,13 @@ plots.show_curves(
 #
 # ## 5 The right Dice
 #
-# *R3.4.* Dice is 2 · overlap / (sum of both areas). The junior's guarded against division by zero with an
+# *R3.4.* Dice is 2 · overlap / (sum of both areas), here from whole numbers counted a patch:
+
+# %%
+show_code(metrics.count_pixels, metrics.dice_from_counts, metrics._ratio_or_one)
+
+# %% [markdown]
+# The junior's guarded against division by zero with an
 # `eps` in the denominator alone, and took it over all pixels of a *batch*: a batch without a groove got 0 however right it was. So it was
 # with his last validation batch, of well 9, in every epoch. The reviewer's corrected `dice`, one ratio over all that is passed,
 # gives 0 for two empty masks as well. Four masks of four pixels, which one can check by hand, each a batch of its own:
@@ -334,8 +350,8 @@ pd.DataFrame(
     {
         "case": ["perfect", "half found", "missed", "no groove, none predicted"],
         "junior's": [junior_dice(p, t).item() for p, t in zip(prediction, target, strict=True)],
-        "dice": dice(prediction, target),
-        "iou": iou(prediction, target),
+        "dice": metrics.dice(prediction, target),
+        "iou": metrics.iou(prediction, target),
     }
 ).round(3)
 
@@ -356,7 +372,9 @@ batches = {
 rows = []
 for split in batches.values():
     juniors = np.mean([junior_dice(prediction[b], target[b]).item() for b in split])
-    ours = summarise(torch.cat([count_pixels(prediction[b], target[b]) for b in split]))
+    ours = metrics.summarise(
+        torch.cat([metrics.count_pixels(prediction[b], target[b]) for b in split])
+    )
     rows.append({"junior's, mean over batches": juniors} | ours)
 pd.DataFrame(rows, index=batches.keys()).round(3)
 
@@ -385,11 +403,11 @@ cases = {
 }
 for guess, columns in zip(guesses, cases.values(), strict=True):
     guess[..., columns] = True
-counts = count_pixels(guesses, truth)
+counts = metrics.count_pixels(guesses, truth)
 pd.DataFrame(
     {
-        "dice": dice(guesses, truth),
-        "iou": iou(guesses, truth),
+        "dice": metrics.dice(guesses, truth),
+        "iou": metrics.iou(guesses, truth),
         "precision": metrics.precision_from_counts(counts),
         "recall": metrics.recall_from_counts(counts),
         "boundary F1": metrics.boundary_f1_from_counts(metrics.count_boundary(guesses, truth)),
@@ -415,7 +433,7 @@ masks = dataset.masks.bool()
 guess = dataset.images < -0.02  # no model: call every pixel of metal loss a groove
 for batch_size in (1, 16, len(masks)):
     batches = zip(guess.split(batch_size), masks.split(batch_size), strict=True)
-    scores = summarise(torch.cat([count_pixels(*batch) for batch in batches]))
+    scores = metrics.summarise(torch.cat([metrics.count_pixels(*batch) for batch in batches]))
     print(f"batches of {batch_size:4d}: dice {scores['dice']!r}, mean IoU {scores['mean_iou']!r}")
 
 # %% [markdown]
@@ -429,7 +447,7 @@ def in_numpy(prediction, target) -> float:
     return np.mean([2 * (p & t).sum() / (p.sum() + t.sum() + 1e-7) for p, t in pairs])
 
 
-for name, score_batch in (("in numpy", in_numpy), ("count_pixels", count_pixels)):
+for name, score_batch in (("in numpy", in_numpy), ("count_pixels", metrics.count_pixels)):
     start = time.perf_counter()
     for _ in range(20):
         for batch in zip(guess.split(16), masks.split(16), strict=True):
@@ -441,7 +459,7 @@ for name, score_batch in (("in numpy", in_numpy), ("count_pixels", count_pixels)
 chosen = torch.arange(0, len(masks), len(masks) // 12)[:12]
 plots.show_patches(
     inference.as_patches(dataset.images[chosen]),
-    [f"IoU {score:.2f}" for score in iou(guess[chosen], masks[chosen])],
+    [f"IoU {score:.2f}" for score in metrics.iou(guess[chosen], masks[chosen])],
     inference.as_patches(masks[chosen]),
     inference.as_patches(guess[chosen]),
 )
@@ -513,13 +531,13 @@ study_plots.show_learning_curves(
 # The U-Net with each loss:
 
 # %%
-losses = ends[(ends["padding"] == "zeros") & (ends["model"] == "unet")]
+of_unet = ends[(ends["padding"] == "zeros") & (ends["model"] == "unet")]
 study_plots.show_study(
-    losses, "loss", {"dice": "Dice", "precision": "precision", "recall": "recall"}
+    of_unet, "loss", {"dice": "Dice", "precision": "precision", "recall": "recall"}
 )
 
 # %%
-folds.paired_differences(losses, "loss", "dice", than="bce").round(3)
+folds.paired_differences(of_unet, "loss", "dice", than="bce").round(3)
 
 # %% [markdown]
 # - **BCE, Dice + BCE, focal and Lovász** lie within each other's spread. A better loss, if there is one among them, would take more wells

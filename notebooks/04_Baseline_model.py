@@ -83,7 +83,7 @@ from helpers import board, checkpoint, inference, metrics, plots, runs, training
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
 from helpers.dataset import as_images, data_preparation_pipeline
-from helpers.notebook import print_versions
+from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, uncertainty
 
 print_versions()
@@ -123,6 +123,9 @@ print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
 # whenever its validation loss is the lowest so far. Within a call the learning rate falls along half a cosine, so that the last
 # epochs settle. On a GPU `fit` trains in mixed precision (bfloat16, or float16 with scaled gradients on Colab's T4); the cell is
 # the same.
+
+# %%
+show_code(training.train_one_epoch)
 
 # %% tags=["nbval-ignore-output"]
 history = training.fit(run, prepared.train, prepared.val, epochs)

@@ -68,7 +68,7 @@ if not os.path.isfile(project / inside):
 os.chdir(project)
 sys.path.insert(0, str(project))
 
-from helpers.notebook import open_notebook, print_versions
+from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
@@ -81,6 +81,7 @@ from helpers import inference, metrics, plots, runs, synthetic, training, transf
 from helpers.config import Config
 from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.dataset import as_images, data_preparation_pipeline
+from helpers.notebook import print_versions
 from helpers.studies import folds
 from helpers.studies import plots as study_plots
 from helpers.wells import cut_well, well_from_frame
