@@ -1,7 +1,8 @@
 """Weights from the internet, for those who ask for them: no model downloads any by default."""
 
+import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 
 class DownloadError(Exception):
@@ -17,7 +18,8 @@ def downloading(name: str, wanted: bool) -> Iterator[None]:
     DownloadError : the download failed; says which weights, why, and what to do.
     """
     try:
-        yield
+        with redirect_stderr(io.StringIO()):  # the libraries' progress, which names folders of this machine
+            yield
     except Exception as error:  # each library, and the network below it, raises its own kinds
         if not wanted:
             raise
