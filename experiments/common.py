@@ -1,7 +1,7 @@
 """What the studies here share: data, folds, and how a row is written with its provenance.
 
 Run k of a study leaves out fold k of the training and validation wells, with seed k. No test well is looked
-at, but by the final evaluation of tune.py.
+at, but by final_test.py.
 """
 
 import argparse

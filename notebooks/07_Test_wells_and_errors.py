@@ -109,7 +109,9 @@ baseline_epochs, fold_epochs = (10, 4) if data.simulated else (2, 1)
 
 # %%
 record = final_evaluation.read_record("experiments/final_test_record_simulated.csv")
-print(record.drop(columns=["question", "evaluation"]).T.to_string())
+for row in record.itertuples():
+    print(f"{row.date}, question {row.evaluation}: {row.reason or 'the first'}")
+    print(f"    {row.scores or 'no scores'}")
 
 # %%
 final = pd.read_csv("experiments/final_test_simulated.csv")
