@@ -37,8 +37,6 @@ def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tenso
     return bce(logits, trust * masks + (1 - trust) * answer)
 
 
-LOSSES["bootstrapped"] = bootstrapped_bce  # for this study alone
-
 CASES = {  # -> loss
     "labels as drawn": "bce",
     "suspects dropped": "bce",
@@ -103,4 +101,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    LOSSES["bootstrapped"] = bootstrapped_bce  # for this study alone
     run_from_command_line(main)
