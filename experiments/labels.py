@@ -6,6 +6,8 @@ models, or, on simulated wells, redrawn as the truth is. Then the U-Net is train
 left out.
 """
 
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
@@ -92,7 +94,8 @@ def main() -> None:
             if results.has(**key):
                 continue
             labels = training_labels(key["case"], y, truth, issues, suspects)
-            model = train_on(labels, images, arguments.epochs, fold.number, loss=cases[key["case"]])
+            with patch.dict(LOSSES, bootstrapped=bootstrapped_bce):  # for this study alone
+                model = train_on(labels, images, arguments.epochs, fold.number, loss=cases[key["case"]])
             row = key | {"train_patches": len(labels)}
             row["pixels_changed"] = int((labels.to_numpy() != y.loc[labels.index].to_numpy()).sum())
             row["suspects_spoiled"] = precision
@@ -101,5 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    LOSSES["bootstrapped"] = bootstrapped_bce  # for this study alone
     run_from_command_line(main)
