@@ -112,7 +112,7 @@ every = (
 # %%
 space = pd.DataFrame({"may be": tuning.SPACE, "baseline": tuning.default_params(config)})
 space["may be"] = [str(kind).replace("Distribution", "") for kind in space["may be"]]
-space.style.set_uuid("settings").set_properties(**{"text-align": "left"})
+print(space.to_string())
 
 # %% [markdown]
 # `width` is the channels of the U-Net's first level, 32 in the baseline; `augmentation` is how likely the changes of [notebook
