@@ -432,11 +432,11 @@ eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 # Bars are means of three folds, dots the folds; simulated wells, judged by the labels as they were drawn, as a validation score is. Split
 # at random the models promise a Dice of 0.67 or 0.64 and keep 0.53 or 0.55. Split by wells they promise 0.46 and keep 0.51. The gap of
 # the random split is 0.14, but folds differ more than that (standard deviation 0.24): the wells left out decide how hard the truth is.
-# Keeping twins together helps little, since the patches above and below show the same groove. A few wells are little to judge by,
+# Keeping twins together helps little; the patches above and below show the same groove. A few wells are little to judge by,
 # too: their promise errs as far, only not always upwards.
 #
-# The published gap is 0.81 in validation against 0.61 on the leaderboard. It holds both: patches that the model had nearly seen, and
-# a change of wells.
+# The published gap is 0.81 in validation against 0.61 on the leaderboard. Patches that the model had nearly seen and a change of wells may
+# both be in it; from the outside they cannot be told apart.
 
 # %% [markdown]
 # ## 9 The split by wells

@@ -234,7 +234,7 @@ columns = {"number": "trial", "value": "value"} | {f"params_{name}": name for na
 table.sort_values("value", ascending=False)[list(columns)].rename(columns=columns).head(5).round(4)
 
 # %% [markdown]
-# The five best all have batches of 8, full width, some weight decay, and half the baseline's learning rate or less.
+# The five best all have batches of 8, full width, some weight decay, and about half the baseline's learning rate or less.
 #
 # fANOVA fits a random forest to the complete trials, and asks how much of their variance each setting accounts for. The shares add up to
 # 1 whatever happens, so from few trials some setting always looks important:

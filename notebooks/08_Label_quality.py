@@ -142,8 +142,7 @@ if data.simulated:
 # %% [markdown]
 # The curves say what a person who checks the most suspicious labels finds. Of the tenth that the pixels flagged by confident learning put
 # first, a little more than a quarter are spoiled; one in five is by chance. So a model's doubt is a weak guide: most of the first
-# suspects are no bad labels but the model's own worst mistakes. (One seed, four epochs. The longer models of section 4 do no better:
-# between 10 % and 39 % of their suspects are spoiled, fold by fold.)
+# suspects are no bad labels but the model's own worst mistakes. (One seed, four epochs. The longer models of section 4 do no better.)
 #
 # The second table is the area under the ROC curve for each kind of flaw (six rows or more of a patch; a hole of any size; 0.5 is chance).
 # Plain 1 − Dice finds the stretches that the annotator overlooked best; cleanlab's rankings find slips of a pixel, wrong widths and
@@ -259,6 +258,7 @@ annotators.style_of_patches(styles, y).iloc[::160].round(1)
 # %%
 study = pd.read_csv("experiments/labels_simulated.csv")
 print(study[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
+print("share of the suspects that are spoiled, fold by fold:", *study["suspects_spoiled"].unique())
 study_plots.show_study(study, "case", {"dice": "Dice", "mean_iou": "mean IoU"})
 
 # %% [markdown]
@@ -269,8 +269,8 @@ folds.paired_differences(study, "case", "dice", than="labels as drawn").round(3)
 
 # %% [markdown]
 # Nothing beats the labels as drawn, not even labels without any flaw. At this size of data the annotator's slips, a pixel here and a
-# hole there, are not what limits the model. Corrected by the model itself, labels cost Dice in two folds of three: what the model cannot
-# see it calls a wrong label, and learns once more not to see it. So let a person decide about suspects, never the model.
+# hole there, are not what limits the model. Corrected by the model itself, labels cost Dice in two folds of three: perhaps since what the
+# model cannot see it calls a wrong label, and learns once more not to see it. So let a person decide about suspects, not the model.
 #
 # ## 5 On the real images
 #

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 
 class DownloadError(Exception):
@@ -18,7 +18,8 @@ def downloading(name: str, wanted: bool) -> Iterator[None]:
     DownloadError : the download failed; says which weights, why, and what to do.
     """
     try:
-        with redirect_stderr(io.StringIO()):  # the libraries' progress, which names folders of this machine
+        # The libraries tell of their progress on either stream, and name folders of this machine.
+        with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             yield
     except Exception as error:  # each library, and the network below it, raises its own kinds
         if not wanted:

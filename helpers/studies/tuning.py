@@ -51,6 +51,8 @@ SPACE: dict[str, BaseDistribution] = {
 }
 Params = dict[str, float | int | str]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+STUDY_NAME = "tuning"  # within its journal
+NO_STUDY = (OSError, ValueError, KeyError, TypeError)  # what Optuna raises on a file that is no journal
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each trial
 
 
@@ -145,7 +147,18 @@ def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUD
         "data": [fingerprint(fold.unseen) for fold in folds],
         "space": {name: str(distribution) for name, distribution in SPACE.items()},
     }
-    study = read_study(path, create=True)
+    try:
+        study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(path))),
+            study_name=STUDY_NAME,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=MedianPruner(n_startup_trials=5, n_warmup_steps=3),
+        )
+    except NO_STUDY as error:
+        raise DataError(
+            f"{path}: expected the journal of a study, or a place for a new one ({error}). Name another file."
+        ) from error
     kept = study.user_attrs.get("setting", setting)
     if differ := [name for name in setting if kept.get(name) != setting[name]]:
         raise DataError(
@@ -160,29 +173,21 @@ def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUD
     return study
 
 
-def read_study(path: Path, create: bool = False) -> Study:
-    """The study in a journal, to look at it.
+def read_study(path: Path) -> Study:
+    """The study in a journal, to look at it; the file stays as it is.
 
     Raises
     ------
     DataError : there is none.
     """
     path = Path(path)
-    if not create and not path.is_file():
+    if not path.is_file():
         raise DataError(f"{path}: expected the journal of a study, found no file.")
     try:
-        study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(path))),
-            study_name="tuning",
-            direction="maximize",
-            load_if_exists=True,
-            pruner=MedianPruner(n_startup_trials=5, n_warmup_steps=3),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected the journal of a study, or a place for a new one ({error}). Name another file."
-        ) from error
-    return study
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        return optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    except NO_STUDY as error:
+        raise DataError(f"{path}: expected the journal of a study ({error}).") from error
 
 
 def run_trials(

@@ -26,10 +26,11 @@ def curve(parts, epochs: int, seed: int = 0) -> pd.DataFrame:
 
 
 def test_a_curve_has_a_row_for_each_epoch_with_every_score(parts):
-    rows = curve(parts, epochs=2)
-    assert list(rows["epoch"]) == [1, 2]
+    rows = curve(parts, epochs=4)
+    assert list(rows["epoch"]) == [1, 2, 3, 4]
     assert {"dice", "mean_iou", "precision", "recall", "boundary_f1"} <= {*rows}
-    assert (rows["train_loss"] > 0).all() and rows["train_seconds"].is_monotonic_increasing
+    assert rows["train_loss"].iloc[-1] < rows["train_loss"].iloc[0]
+    assert rows["train_seconds"].is_monotonic_increasing
 
 
 def test_the_same_seed_gives_the_same_curve(parts):

@@ -245,6 +245,14 @@ def test_a_file_that_is_no_study_is_named(folds, tmp_path):
         read_study(tmp_path / "none.journal")
 
 
+def test_reading_a_study_leaves_its_journal_as_it_is(folds, tmp_path):
+    path = tmp_path / "study.journal"
+    open_study(path, folds, 2)
+    before = path.read_bytes()
+    assert [trial.params for trial in read_study(path).trials] == [{}]  # the defaults wait
+    assert path.read_bytes() == before
+
+
 def test_a_folder_that_cannot_be_made_is_named(folds, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="could not be made"):
