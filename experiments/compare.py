@@ -27,7 +27,7 @@ PADDINGS = {
 
 
 def main() -> None:
-    choices = {"models": MODELS, "losses": list(LOSSES)}
+    choices = {"models": MODELS, "losses": list(LOSSES), "folds": ["0", "1", "2"]}
     arguments = parse_arguments(__doc__, choices)
     source, folds = load_folds()
     cases = [("unet", loss, "zeros") for loss in LOSSES]
@@ -35,6 +35,7 @@ def main() -> None:
     cases += [(model, "bce", "zeros") for model in MODELS if model != "unet"]
     cases = [case for case in cases if case[0] in arguments.models and case[1] in arguments.losses]
     results = Results(arguments.output, __file__, source)
+    folds = [fold for fold in folds if str(fold.number) in arguments.folds]
     runs = [(fold, case) for fold in folds for case in cases]
     for fold, (model, loss, padding) in tqdm(runs, unit="run"):
         key = {"model": model, "loss": loss, "padding": padding, "fold": fold.number}

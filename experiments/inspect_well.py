@@ -21,8 +21,8 @@ from helpers.files import check_output, replace_atomically
 from helpers.models.well_resunet import WellResUNet
 from helpers.synthetic import simulate_sound_wall
 from helpers.wells import well_from_frame
+from helpers.whole_wells.pod import calls, false_calls, fit_detection_curve, hit_or_miss
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
-from helpers.whole_wells.probability_of_detection import calls, false_calls, fit_detection_curve, hit_or_miss
 from helpers.whole_wells.report import groove_report
 
 

@@ -96,7 +96,7 @@ def simulate_well(well: int, seed: int = 0) -> SimulatedWell:
     """Simulate one well of `RECIPES`; the same well and seed give the same arrays everywhere."""
     recipe = RECIPES[well]
     rows = recipe.patches * PATCH_SIZE // recipe.scale
-    return _simulate(recipe, rows, np.random.default_rng([seed, well]))
+    return simulate(recipe, rows, np.random.default_rng([seed, well]))
 
 
 def simulate_sound_wall(rows: int, well: int = 9, seed: int = 0) -> np.ndarray:
@@ -106,10 +106,11 @@ def simulate_sound_wall(rows: int, well: int = 9, seed: int = 0) -> np.ndarray:
     """
     like = RECIPES[well]
     sound = Recipe(like.patches, like.columns, like.joint_rows, like.noise, like.pattern)
-    return _simulate(sound, rows, np.random.default_rng([seed, well, rows])).thickness
+    return simulate(sound, rows, np.random.default_rng([seed, well, rows])).thickness
 
 
-def _simulate(recipe: Recipe, rows: int, rng: np.random.Generator) -> SimulatedWell:
+def simulate(recipe: Recipe, rows: int, rng: np.random.Generator) -> SimulatedWell:
+    """Simulate a well of so many rows; `recipe.patches` is not looked at."""
     shape = (rows, recipe.columns)
     collars = _collar_rows(rows, recipe.joint_rows, rng)
     thickness = _manufacturing_pattern(shape, recipe, collars, rng)

@@ -93,12 +93,10 @@ from sklearn.decomposition import PCA
 from helpers import plots, preprocess
 from helpers.config import Config
 from helpers.data import get_patches_per_well, load_data, read_labels
-from helpers.eda import enhancement, outliers, refinement, split_choice, tables
-from helpers.eda import plots as eda_plots
+from helpers.eda import enhancement, outliers, plots as eda_plots, refinement, split_choice, tables
 from helpers.notebook import print_versions, show_code
 from helpers.split import split_by_wells
-from helpers.studies import plots as study_plots
-from helpers.studies.folds import paired_differences
+from helpers.studies import folds, plots as study_plots
 from helpers.wells import ALL_WELLS, assemble_well, cut_well, patch_name, well_from_frame, wells_of
 
 print_versions()
@@ -352,7 +350,7 @@ study_plots.show_study(
 )
 
 # %%
-paired_differences(ablation, "detector", "dice", than="none").round(3)
+folds.paired_differences(ablation, "detector", "dice", than="none").round(3)
 
 # %% [markdown]
 # Dots are folds, bars their means. The second table pairs the runs: same wells left out, same seed. It gives the mean

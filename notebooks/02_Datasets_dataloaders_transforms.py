@@ -77,12 +77,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from helpers import plots, transforms
+from helpers import inference, metrics, plots, transforms
 from helpers.config import Config
 from helpers.data import find_images, get_patches_per_well, load_data
 from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
-from helpers.inference import as_patches
-from helpers.metrics import count_pixels, dice, summarise
 from helpers.notebook import print_versions, seed_everything, show_code
 from helpers.preprocess import PreprocessData
 from helpers.split import split_by_wells, split_y_to_train_val_test
@@ -224,9 +222,9 @@ seed_everything(config.seed)
 five = transforms.to_tensors(*(part.repeat(5, 1, 1, 1) for part in plain[example]))
 changed = [step(*five) for step in steps.values()]
 plots.show_patches(
-    as_patches(torch.cat([torch.cat([pair[0][None], image]) for image, _ in changed])),
+    inference.as_patches(torch.cat([torch.cat([pair[0][None], image]) for image, _ in changed])),
     [title for name in steps for title in ["as it is", *[name] * 5]],
-    as_patches(torch.cat([torch.cat([pair[1][None], mask]) for _, mask in changed])),
+    inference.as_patches(torch.cat([torch.cat([pair[1][None], mask]) for _, mask in changed])),
 )
 
 # %% [markdown]
@@ -291,9 +289,9 @@ seed_everything(config.seed)
 images_batch, masks_batch = next(iter(prepared.train))
 print(f"images {tuple(images_batch.shape)}, masks {tuple(masks_batch.shape)}")
 plots.show_patches(
-    as_patches(images_batch[:12] * config.value_std),
+    inference.as_patches(images_batch[:12] * config.value_std),
     ["augmented"] * 12,
-    as_patches(masks_batch[:12]),
+    inference.as_patches(masks_batch[:12]),
 )
 
 # %% [markdown]
@@ -303,7 +301,9 @@ plots.show_patches(
 images_batch, masks_batch = next(iter(prepared.val))
 names = prepared.val.dataset.names
 plots.show_patches(
-    as_patches(images_batch[:12] * config.value_std), names[:12], as_patches(masks_batch[:12])
+    inference.as_patches(images_batch[:12] * config.value_std),
+    names[:12],
+    inference.as_patches(masks_batch[:12]),
 )
 
 # %% [markdown]
@@ -382,14 +382,16 @@ assert len(data_preparation_pipeline().train.dataset) == len(y_train)
 # %%
 # No model: the more metal is lost, the more probable is a groove
 target, prediction = plain.masks, (-plain.images / 0.04).clamp(0, 1)
-scores = dice(prediction, target)
+scores = metrics.dice(prediction, target)
 print(f"{len(scores)} scores, mean {scores.mean():.3f}")
-print(f"over all pixels: {summarise(count_pixels(prediction >= 0.5, target))['dice']:.3f}")
+print(
+    f"over all pixels: {metrics.summarise(metrics.count_pixels(prediction >= 0.5, target))['dice']:.3f}"
+)
 
 one_hot = torch.cat([1 - target, target], dim=1)  # (N, 2, 36, 36): wall, groove
 probabilities = torch.cat([1 - prediction, prediction], dim=1)
-assert torch.equal(dice(probabilities[:, 1], one_hot[:, 1]), scores)
-print(f"with the wall's channel: mean {dice(probabilities, one_hot).mean():.3f}")
+assert torch.equal(metrics.dice(probabilities[:, 1], one_hot[:, 1]), scores)
+print(f"with the wall's channel: mean {metrics.dice(probabilities, one_hot).mean():.3f}")
 
 # %% [markdown]
 # **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · [the list of all review points](README.md)

@@ -81,13 +81,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers import inference, losses, metrics, models, plots
+from helpers import dataset, inference, losses, metrics, models, plots
 from helpers.config import Config
-from helpers.dataset import data_preparation_pipeline
-from helpers.models.pretrained import DownloadError
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds, learning_curves
-from helpers.studies import plots as study_plots
+from helpers.studies import folds, learning_curves, plots as study_plots
 
 print_versions()
 
@@ -121,7 +118,7 @@ config = Config()
 try:
     models.build_model("mask_rcnn", pretrained=True)
     print("ResNet-18 begins with ImageNet's weights.")
-except DownloadError as error:
+except models.pretrained.DownloadError as error:
     print(error)
 
 # %% [markdown]
@@ -183,7 +180,7 @@ for height, width in ((36, 36), (40, 40), (36, 72), (360, 36), (37, 41)):
 # turn along and be the same otherwise:
 
 # %%
-prepared = data_preparation_pipeline(data.folder, config)
+prepared = dataset.data_preparation_pipeline(data.folder, config)
 image = prepared.val.dataset.images[:1]
 change = {}
 for azimuth in ("zeros", "circular"):

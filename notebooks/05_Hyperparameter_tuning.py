@@ -36,10 +36,9 @@
 # 1. [What is tuned](#1-What-is-tuned)
 # 2. [Folds of wells](#2-Folds-of-wells)
 # 3. [A small study, live](#3-A-small-study,-live)
-# 4. [A study that was cut off](#4-A-study-that-was-cut-off)
-# 5. [TensorBoard](#5-TensorBoard)
-# 6. [The large study](#6-The-large-study)
-# 7. [The best of many](#7-The-best-of-many)
+# 4. [TensorBoard](#4-TensorBoard)
+# 5. [The large study](#5-The-large-study)
+# 6. [The best of many](#6-The-best-of-many)
 
 # %%
 # Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
@@ -76,23 +75,18 @@ data = open_notebook(DATA)
 # %% tags=["nbval-ignore-output"]
 import warnings
 from datetime import datetime
-from unittest.mock import patch
 
 import matplotlib.pyplot as plt
+import optuna
 import pandas as pd
-from optuna.exceptions import ExperimentalWarning
-from optuna.importance import FanovaImportanceEvaluator
-from optuna.visualization import matplotlib as optuna_plots
 
 from helpers.config import Config
 from helpers.data import load_data
-from helpers.files import DataError
 from helpers.notebook import print_versions
-from helpers.studies import folds, tuning
-from helpers.studies import plots as study_plots
+from helpers.studies import folds, plots as study_plots, tuning
 from helpers.wells import wells_of
 
-warnings.filterwarnings("ignore", category=ExperimentalWarning)  # of Optuna's figures
+warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of its figures
 print_versions()
 
 # %%
@@ -156,50 +150,18 @@ print(f"test wells, in no fold: {sorted(set(wells_of(y).tolist()) - set(in_folds
 # %% tags=["nbval-ignore-output"]
 folder = config.runs_dir / f"tuning_{datetime.now():%Y%m%d_%H%M%S}"
 study = tuning.open_study(folder / "study.journal", three, epochs, config)
-for trial in tuning.run_trials(study, three, trials - 1, config):
+for trial in tuning.run_trials(study, three, trials, config):
     tuning.log_trial(folder, trial)
 shown = ["number", "value", "state", "params_batch_size", "params_learning_rate", "params_width"]
 study.trials_dataframe()[shown].round(4)
 
 # %% [markdown]
-# ## 4 A study that was cut off
+# A study that was stopped or killed goes on by the same calls: the trial that was begun is drawn again, and the rest are those of a
+# study that was never stopped; a test kills one to see it.
 #
-# The stop button, or a kill, leaves a trial in the journal that was begun and never finished. Here the last is interrupted, when its first
-# model is about to be made:
-
-# %%
-try:
-    with patch("helpers.studies.tuning.train_with", side_effect=KeyboardInterrupt):
-        list(tuning.run_trials(study, three, trials, config))
-except KeyboardInterrupt:
-    print([trial.state.name.lower() for trial in study.trials])
-del study
-
-# %% [markdown]
-# The same call opens the study again, in a new session too. It marks that trial as failed and goes on to the number of trials asked
-# for; the next trial draws what the lost one drew:
-
-# %% tags=["nbval-ignore-output"]
-study = tuning.open_study(folder / "study.journal", three, epochs, config)
-for trial in tuning.run_trials(study, three, trials, config):
-    tuning.log_trial(folder, trial)
-print([trial.state.name.lower() for trial in study.trials])
-print("the lost trial repeated:", study.trials[-2].params == study.trials[-1].params)
-
-# %% [markdown]
-# A study that was killed has the same trials as one that was not; a test kills one with `kill -9` to see it. Another study cannot be
-# taken up by mistake, here one with more epochs:
-
-# %% tags=["nbval-ignore-output"]
-try:
-    tuning.open_study(folder / "study.journal", three, epochs + 1, config)
-except DataError as error:
-    print(str(error).replace(str(folder.parent), "runs"))
-
-# %% [markdown]
 # With a third of the patches and one epoch this study can only tell who learns quickly. Nothing is concluded from it but that it works.
 #
-# ## 5 TensorBoard
+# ## 4 TensorBoard
 #
 # Each trial is a run of its own, with its curve and, on the HPARAMS page, its settings and its value. This cell shows it as in
 # [notebook 04](04_Baseline_model.ipynb#4-TensorBoard).
@@ -209,7 +171,7 @@ except DataError as error:
 # %tensorboard --logdir runs
 
 # %% [markdown]
-# ## 6 The large study
+# ## 5 The large study
 #
 # `python experiments/tune.py` does the same at length; killed at any time, it goes on when it is called again. Its journal is read back, and
 # drawn with Optuna's own figures.
@@ -221,7 +183,7 @@ table = large.trials_dataframe()
 print(f"\n{len(table)} trials, {(table['state'] == 'PRUNED').sum()} pruned")
 
 # %% tags=["nbval-ignore-output"]
-axis = optuna_plots.plot_optimization_history(large)
+axis = optuna.visualization.matplotlib.plot_optimization_history(large)
 axis.set(title="The search", ylabel="mean Dice of the folds")
 plt.show()
 
@@ -240,14 +202,14 @@ table.sort_values("value", ascending=False)[list(columns)].rename(columns=column
 # 1 whatever happens, so from few trials some setting always looks important:
 
 # %% tags=["nbval-ignore-output"]
-axis = optuna_plots.plot_param_importances(
-    large, evaluator=FanovaImportanceEvaluator(seed=config.seed)
+axis = optuna.visualization.matplotlib.plot_param_importances(
+    large, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=config.seed)
 )
 axis.set(title="Which settings account for the differences", xlabel="share of the variance")
 plt.show()
 
 # %% tags=["nbval-ignore-output"]
-axes = optuna_plots.plot_slice(
+axes = optuna.visualization.matplotlib.plot_slice(
     large, params=["batch_size", "learning_rate", "weight_decay", "width"]
 )
 axes[0].set_ylabel("mean Dice of the folds")
@@ -257,7 +219,7 @@ plt.show()
 # %% [markdown]
 # The sampler moves all settings together, and draws more where values were good, so a slope in one panel may belong to another setting.
 #
-# ## 7 The best of many
+# ## 6 The best of many
 #
 # Each trial has one seed a fold, and seeds differ. So the best of many trials is partly the luckiest, and its value promises too much. The script
 # trains the best trials and the baseline again from new seeds, on the same folds:

@@ -77,17 +77,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from helpers import inference, metrics, plots, runs, synthetic, training, transforms
+from helpers import dataset, inference, metrics, plots, runs, synthetic, training, transforms
 from helpers.config import Config
 from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
-from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.notebook import print_versions
-from helpers.studies import folds
-from helpers.studies import plots as study_plots
+from helpers.studies import folds, plots as study_plots
 from helpers.wells import cut_well, well_from_frame
-from helpers.whole_wells import geometry, prediction, report, sections, well_files
-from helpers.whole_wells import plots as well_plots
-from helpers.whole_wells import probability_of_detection as pod
+from helpers.whole_wells import geometry, plots as well_plots, pod, prediction, report, sections
 
 print_versions()
 
@@ -127,18 +123,13 @@ rows = np.flatnonzero(np.isnan(well_from_frame(with_gap, 3)).all(axis=1))
 print(f"missing: {geometry.missing_patches(with_gap, 3)}, rows {rows[0]} to {rows[-1]}")
 
 # %% [markdown]
-# Assembled and cut again, every well gives the same bytes; so does a well that was saved and read back. The file is
-# memory-mapped: only the rows that are asked for are read.
+# Assembled and cut again, every well gives the same bytes:
 
 # %%
-path = config.runs_dir / "well.npy"
 for well in wells:
-    well_files.save_well(well_from_frame(images, well), path)
     names = [name for name in images.index if name.startswith(f"well_{well}_")]
-    assert (
-        cut_well(well_files.open_well(path), well).tobytes()
-        == images.loc[names].to_numpy().tobytes()
-    )
+    again = cut_well(well_from_frame(images, well), well)
+    assert again.tobytes() == images.loc[names].to_numpy().tobytes()
 print(f"the same bytes in all {len(wells)} wells")
 
 # %% [markdown]
@@ -178,7 +169,7 @@ training.fit(run, *loaders, epochs=epochs).tail(3).round(4)
 # Beside it the baseline of [notebook 04](04_Baseline_model.ipynb), with as many epochs:
 
 # %% tags=["nbval-ignore-output"]
-prepared = data_preparation_pipeline(data.folder, config)
+prepared = dataset.data_preparation_pipeline(data.folder, config)
 baseline = runs.start_run("unet", config)
 training.fit(baseline, prepared.train, prepared.val, epochs=epochs).tail(3).round(4)
 
@@ -202,7 +193,7 @@ scores, per_well = {}, {}
 for name, predict in (("patches, U-Net", by_patches), ("whole wells", by_whole_well)):
     probability = {well: predict(well_from_frame(images, well), well) for well in config.val_wells}
     patches = torch.from_numpy(geometry.patches_of_wells(probability, names))[:, None]
-    counts = metrics.count_pixels(patches >= config.threshold, as_images(judge.loc[names]))
+    counts = metrics.count_pixels(patches >= config.threshold, dataset.as_images(judge.loc[names]))
     scores[name] = metrics.summarise(counts)
     per_well[name] = metrics.scores_per_well(counts, names)["dice"].add_prefix("Dice of well ")
 print(f"judged by {judged_by}; {epochs} epochs, seed {config.seed}. Data: {data.description}")

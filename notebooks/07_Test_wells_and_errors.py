@@ -84,12 +84,10 @@ from helpers import metrics
 from helpers.config import Config
 from helpers.data import load_data, read_labels
 from helpers.dataset import as_images
-from helpers.labels import calibration, errors, places, quality
-from helpers.labels import plots as label_plots
+from helpers.labels import calibration, errors, places, plots as label_plots, quality
 from helpers.notebook import print_versions
 from helpers.preprocess import PreprocessData
-from helpers.studies import final_evaluation, folds
-from helpers.studies import plots as study_plots
+from helpers.studies import final_evaluation, folds, plots as study_plots
 from helpers.wells import well_from_frame, wells_of
 
 print_versions()

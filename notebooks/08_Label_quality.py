@@ -79,12 +79,10 @@ from sklearn.metrics import roc_auc_score
 from helpers import plots
 from helpers.config import Config
 from helpers.data import load_data, read_labels
-from helpers.labels import annotators, defects, quality
-from helpers.labels import plots as label_plots
+from helpers.labels import annotators, defects, plots as label_plots, quality
 from helpers.notebook import print_versions
 from helpers.preprocess import PreprocessData
-from helpers.studies import folds
-from helpers.studies import plots as study_plots
+from helpers.studies import folds, plots as study_plots
 from helpers.wells import block_of, wells_of
 
 print_versions()

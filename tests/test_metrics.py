@@ -1,7 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sklearn.metrics import precision_score, recall_score
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 

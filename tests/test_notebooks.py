@@ -72,3 +72,8 @@ def test_badge_and_setup_name_the_repository(path):
 
 def test_no_output_names_a_place_on_this_machine(path):
     assert [place for place in (PROJECT_ROOT, Path.home()) if f"{place}/" in path.read_text()] == []
+
+
+def test_imports_are_a_dozen_lines_at_most(path):
+    imports = next(cell.source for cell in code_cells(path) if "print_versions()" in cell.source)
+    assert len([line for line in imports.splitlines() if line.strip()]) <= 12

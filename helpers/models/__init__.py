@@ -24,8 +24,11 @@ JUNIOR_ARCHITECTURES = {
     "junior_attention_unet": ("junior", "JuniorAttentionUNet"),
     "junior_resunet": ("junior", "JuniorResUNet"),
 }
-# Not compared with the others, since it learns from sections of wells (notebook 06), not from patches.
-WHOLE_WELL_ARCHITECTURES = {"well_resunet": ("well_resunet", "WellResUNet")}
+# Not compared with the others, since they learn from sections of wells (notebook 06), not from patches.
+WHOLE_WELL_ARCHITECTURES = {
+    "well_resunet": ("well_resunet", "WellResUNet"),
+    "recurrent_unet": ("recurrent_unet", "RecurrentUNet"),
+}
 
 
 def build_model(name: str, **options) -> nn.Module:
@@ -35,8 +38,8 @@ def build_model(name: str, **options) -> nn.Module:
     ----------
     name : one of `ARCHITECTURES`, for example "unet", or of the other two tables.
     options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `width` for "unet" and "well_resunet", `dropout` for the junior's U-Nets and
-        `mended` for one of them, `pretrained` for the others.
+        "resunet" and "unet++", `width` for "unet" and the two of whole wells, `norm` for "well_resunet",
+        `dropout` for the junior's U-Nets and `mended` for one of them, `pretrained` for the others.
 
     Raises
     ------

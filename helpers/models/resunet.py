@@ -5,8 +5,18 @@ from torch import Tensor, nn
 from helpers.models.blocks import PipeConv2d, pad_to_multiple, stack
 
 
+def normalise(norm: str, channels: int) -> nn.Module:
+    if norm not in ("batch", "group"):
+        raise ValueError(f'Expected a norm of "batch" or "group", found {norm!r}.')
+    return nn.BatchNorm2d(channels) if norm == "batch" else nn.GroupNorm(8, channels)
+
+
 class ResidualBlock(nn.Module):
-    """Pre-activation residual block: twice (batch norm, ReLU, convolution), plus a shortcut (figure 1b)."""
+    """Pre-activation residual block: twice (norm, ReLU, convolution), plus a shortcut (figure 1b).
+
+    norm : "batch", as published, or "group", which does not depend on the batch's size: eight groups of
+        channels (Wu and He 2018, https://arxiv.org/abs/1803.08494).
+    """
 
     def __init__(
         self,
@@ -14,20 +24,21 @@ class ResidualBlock(nn.Module):
         out_channels: int,
         stride: int | tuple[int, int] = 1,
         dropout: float = 0.0,
+        norm: str = "batch",
         **padding: str,
     ):
         super().__init__()
         self.residual = nn.Sequential(
-            nn.BatchNorm2d(in_channels),
+            normalise(norm, in_channels),
             nn.ReLU(),
             PipeConv2d(in_channels, out_channels, stride, **padding),
-            nn.BatchNorm2d(out_channels),
+            normalise(norm, out_channels),
             nn.ReLU(),
             nn.Dropout(dropout),
             PipeConv2d(out_channels, out_channels, **padding),
         )
         self.rows, self.columns = (stride, stride) if isinstance(stride, int) else stride
-        self.shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), nn.BatchNorm2d(out_channels))
+        self.shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), normalise(norm, out_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         # Not a convolution with a stride: with few channels in channels_last, torch 2.14 writes beyond the

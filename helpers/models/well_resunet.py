@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from helpers.models.blocks import PipeConv2d, pad_to_multiple, stack
-from helpers.models.resunet import ResidualBlock
+from helpers.models.resunet import ResidualBlock, normalise
 
 STRIDES = ((2, 2), (2, 2), (3, 1), (3, 1))  # rows and columns; 36 rows become one
 
@@ -19,26 +19,27 @@ class WellResUNet(nn.Module):
     ----------
     width : channels of the first level.
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
+    norm : "batch" or "group", see `helpers.models.resunet.ResidualBlock`.
     """
 
-    def __init__(self, width: int = 16, dropout: float = 0.1):
+    def __init__(self, width: int = 16, dropout: float = 0.1, norm: str = "batch"):
         super().__init__()
         padding = {"azimuth": "circular", "depth": "zeros"}
         channels = [width, 2 * width, 4 * width, 4 * width, 4 * width]
         self.stem = nn.Sequential(
             PipeConv2d(1, width, **padding),
-            nn.BatchNorm2d(width),
+            normalise(norm, width),
             nn.ReLU(),
             PipeConv2d(width, width, **padding),
         )
         self.stem_shortcut = nn.Conv2d(1, width, 1)
         levels = list(zip(channels, channels[1:], STRIDES, strict=False))
         self.down = nn.ModuleList(
-            ResidualBlock(upper, lower, stride, dropout, **padding) for upper, lower, stride in levels
+            ResidualBlock(upper, lower, stride, dropout, norm, **padding) for upper, lower, stride in levels
         )
         self.up = nn.ModuleList(nn.Upsample(scale_factor=stride) for _, _, stride in levels)
         self.decoder = nn.ModuleList(
-            ResidualBlock(lower + upper, upper, **padding) for upper, lower, _ in levels
+            ResidualBlock(lower + upper, upper, norm=norm, **padding) for upper, lower, _ in levels
         )
         self.head = nn.Conv2d(width, 1, 1)
 

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
 from helpers.wells import column_azimuths
-from helpers.whole_wells.probability_of_detection import DetectionCurve
+from helpers.whole_wells.pod import DetectionCurve
 
 
 def show_report(

@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from remedies import FadeGrooves
 
 from helpers.data import COLUMNS

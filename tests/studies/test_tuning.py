@@ -7,8 +7,7 @@ import optuna
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from optuna.trial import TrialState
 from small_wells import small_wells
 

@@ -46,7 +46,7 @@ def grooves_in(text: str) -> int:
     return int(re.search(r"Well \d+, \d+ rows: (\d+) grooves", text)[1])
 
 
-def test_report_and_probability_of_detection(inspect, tmp_path):
+def test_report_and_pod(inspect, tmp_path):
     path = tmp_path / "new folder" / "grooves.csv"
     text = inspect("--well", "2", "--output", str(path))
     report = pd.read_csv(path)

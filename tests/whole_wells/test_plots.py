@@ -6,7 +6,7 @@ import pytest
 
 from helpers import plots
 from helpers.whole_wells import plots as well_plots
-from helpers.whole_wells.probability_of_detection import groove_shape
+from helpers.whole_wells.pod import groove_shape
 from helpers.whole_wells.report import groove_report, number_grooves
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers.whole_wells.probability_of_detection import groove_shape
+from helpers.whole_wells.pod import groove_shape
 from helpers.whole_wells.report import groove_report, number_grooves
 
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from helpers.whole_wells.probability_of_detection import (
+from helpers.whole_wells.pod import (
     calls,
     false_calls,
     fit_detection_curve,

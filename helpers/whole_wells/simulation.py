@@ -1,0 +1,77 @@
+"""Wells that nobody has logged: as many as one likes, for a network to learn from before it sees a real one.
+
+Their truth is known, and their grooves can be as faint, and their pipes as patterned, as any.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from helpers.config import Config
+from helpers.preprocess import usable_pixels
+from helpers.synthetic import RECIPES, Recipe, simulate
+from helpers.whole_wells.sections import Wells
+
+WIDER = 1.25  # each range reaches so much beyond the smallest and the largest value that it is taken from
+
+
+def draw_recipe(like: Sequence[int], rng: np.random.Generator) -> Recipe:
+    """Draw what a well is made of, each property by itself.
+
+    Parameters
+    ----------
+    like : the wells of `RECIPES` that the ranges are taken from. To be fair to a well that shall be unseen,
+        leave it out: its recipe was measured on it.
+
+    Raises
+    ------
+    ValueError : none of these wells has a groove.
+    """
+    recipes = [RECIPES[well] for well in like]
+    grooved = [recipe for recipe in recipes if recipe.groove_share]
+    if not grooved:
+        raise ValueError(f"Expected wells with a groove to draw from, found {sorted(like)}.")
+
+    def between(name: str, among: Sequence[Recipe] = recipes) -> float:
+        values = [getattr(recipe, name) for recipe in among]
+        return float(np.exp(rng.uniform(np.log(min(values) / WIDER), np.log(max(values) * WIDER))))
+
+    columns = int(rng.choice([36, 72]))
+    pipe = {name: between(name) for name in ("noise", "pattern")}
+    groove = {}
+    if rng.random() < 0.85:  # the others have none
+        groove = {name: between(name, grooved) for name in ("contrast", "groove_width", "wander")}
+        groove |= {"groove_share": rng.uniform(0.2, 0.95), "drift": max(0.0, rng.uniform(-2.0, 6.0))}
+    return Recipe(
+        patches=0,
+        columns=columns,
+        joint_rows=int(between("joint_rows")),
+        **pipe,
+        **groove,
+        spikes=float(rng.choice([0.0, 0.0, 0.0, rng.uniform(0, 0.006)])),
+        blind_rows=int(rng.choice([0, 0, 0, 24])),
+        lost_pixels=int(rng.integers(0, 6)),
+        lost_areas=int(rng.choice([0, 0, 1, 3])),
+    )
+
+
+def simulate_wells(
+    count: int, like: Sequence[int], seed: int = 0, rows: int = 1440, config: Config = Config()
+) -> Wells:
+    """Simulate `count` wells, each by a recipe of its own; see `draw_recipe`.
+
+    Returns
+    -------
+    1000, 1001, ... -> (thickness, truth), each (rows, 36 or 72) float32, as `sections.assemble_wells` gives
+    wells: where a pixel is unusable the thickness is 0, and the truth NaN.
+    """
+    wells = {}
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        well = simulate(draw_recipe(like, rng), rows, rng)
+        usable = usable_pixels(well.thickness, config)
+        thickness = np.where(usable, well.thickness, 0).astype(np.float32)
+        truth = np.where(usable, well.truth, np.nan).astype(np.float32)
+        wells[1000 + number] = torch.from_numpy(thickness), torch.from_numpy(truth)
+    return wells
