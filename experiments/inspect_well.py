@@ -1,6 +1,9 @@
-"""The groove report of a well, and how deep a groove must be to be found, by a trained model. Notebook 06.
+"""The groove report of a well, and how deep a groove must be to be found. Notebook 06.
 
-    python experiments/inspect_well.py runs/<run>/last_<timestamp>.pt --well 2 --output grooves.csv
+    python experiments/inspect_well.py --well 2 --output grooves.csv
+    python experiments/inspect_well.py --well 2 --model runs/<run>/last_<timestamp>.pt
+
+Without a model of yours the network that ships with the project is used (data/weights/README.md).
 
 The probability of detection is that of grooves 30 degrees wide and 72 rows long, planted in a wall without
 grooves: on real data `--wall`, on simulated data a new pipe made like it. A depth is nan where the curve does
@@ -22,13 +25,13 @@ from helpers.models.well_resunet import WellResUNet
 from helpers.synthetic import simulate_sound_wall
 from helpers.wells import well_from_frame
 from helpers.whole_wells.pod import calls, false_calls, fit_detection_curve, hit_or_miss
-from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
+from helpers.whole_wells.prediction import WEIGHTS, predict_well, predict_well_by_patches
 from helpers.whole_wells.report import groove_report
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="file of a trained model, of patches or of whole wells")
+    parser.add_argument("--model", type=Path, default=WEIGHTS, help="trained on patches or on whole wells")
     parser.add_argument("--well", type=int, default=2, help="to report on (default 2)")
     parser.add_argument("--wall", type=int, default=9, choices=(9, 10), help="without grooves (default 9)")
     parser.add_argument("--threshold", type=float, help="of the probability (default: the model's own)")

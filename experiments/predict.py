@@ -1,8 +1,10 @@
-"""Masks for a folder of patches, in the challenge's format, by a trained model. Notebook 06.
+"""Masks for a folder of patches, in the challenge's format. Notebook 06.
 
-    python experiments/predict.py runs/<run>/last_<timestamp>.pt path/to/X_test/images y_test.csv
+    python experiments/predict.py path/to/X_test/images y_test.csv
+    python experiments/predict.py path/to/X_test/images y_test.csv --model runs/<run>/last_<timestamp>.pt
 
-Scale and thresholds are those that the model was trained with.
+Without a model of yours the network that ships with the project is used, which has seen simulated wells only
+(data/weights/README.md). Scale and thresholds are those that a model was trained with.
 """
 
 import argparse
@@ -15,14 +17,16 @@ from helpers.checkpoint import load_model
 from helpers.data import write_csv
 from helpers.devices import best_device
 from helpers.files import check_output
-from helpers.inference import predict_folder
+from helpers.inference import predict_folder, predict_pixels
+from helpers.models.well_resunet import WellResUNet
+from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path, help="a model that helpers.training.fit saved")
     parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy")
     parser.add_argument("csv", type=Path, help="CSV to write")
+    parser.add_argument("--model", type=Path, default=WEIGHTS, help="that helpers.training.fit saved")
     parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
     parser.add_argument("--threshold", type=float, help="of probability, instead of the model's own")
     arguments = parser.parse_args()
@@ -32,7 +36,8 @@ def main() -> None:
         if not 0 <= arguments.threshold <= 1:
             parser.error(f"--threshold: expected a number from 0 to 1, found {arguments.threshold}")
         config = replace(config, threshold=arguments.threshold)
-    masks, report = predict_folder(model, config, arguments.images, arguments.example)
+    predict = predict_patches if isinstance(model, WellResUNet) else predict_pixels
+    masks, report = predict_folder(model, config, arguments.images, arguments.example, predict)
     write_csv(masks, arguments.csv)
     corroded = (masks.sum(axis=1) > 0).sum()
     print(f"{arguments.csv}: {len(masks)} patches, {corroded} with a groove.")

@@ -2,17 +2,20 @@
 
 A checkpoint is torch's zip of plain values and tensors. It carries the config that the model was trained
 with, since a model is of no use without its scale and thresholds. The config's folders stay out: they are of
-one machine.
+one machine. Weights that are handed on are a `.safetensors` file, which holds the same but for a run's state.
 """
 
 import dataclasses
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import safetensors.torch
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from helpers.config import Config
@@ -31,7 +34,7 @@ STATE_FIELDS = MODEL_FIELDS | {  # what a run needs besides, to go on
 
 
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Config]:
-    """Load a model that `helpers.training.fit` saved, and the config that it was trained with.
+    """Load a model that `helpers.training.fit` or `write_weights` saved, and the config it was trained with.
 
     Whoever uses the model uses this config's scale (`value_mean`, `value_std`) and thresholds.
 
@@ -63,8 +66,22 @@ def write_checkpoint(path: Path, checkpoint: dict[str, object]) -> None:
         temporary.write_bytes(buffer.getbuffer())
 
 
+def write_weights(path: Path, checkpoint: dict[str, object]) -> None:
+    """Write the model of a checkpoint as a `.safetensors` file: tensors, and all else as JSON text.
+
+    Raises
+    ------
+    DataError : it cannot be written; what was there stays.
+    """
+    about = {name: checkpoint[name] for name in MODEL_FIELDS if name != "state_dict"}
+    weights = {name: tensor.contiguous().cpu() for name, tensor in checkpoint["state_dict"].items()}
+    content = safetensors.torch.save(weights, {"model": json.dumps(about)})
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def read_checkpoint(path: Path, state: bool = False) -> dict[str, object]:
-    """Read a checkpoint.
+    """Read a checkpoint, or, as one, a file of `write_weights`.
 
     Only tensors and plain values are read (`weights_only=True`): a checkpoint cannot run code. The checksums
     in the file are compared, so that no flipped bit goes unnoticed.
@@ -80,11 +97,7 @@ def read_checkpoint(path: Path, state: bool = False) -> dict[str, object]:
     expected = "last_<timestamp>.pt" if state else "model_<timestamp>_<epoch>.pt or last_<timestamp>.pt"
     expected = f"expected a {expected} that helpers.training.fit saved"
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged:
-            raise zipfile.BadZipFile(f"the checksum of {damaged} in it is wrong")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = (_read_weights if Path(path).suffix == ".safetensors" else _read_zip)(path)
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file; {expected}.") from error
     except Exception as error:  # of many kinds, and torch's own texts advise to trust the file
@@ -104,6 +117,20 @@ def read_checkpoint(path: Path, state: bool = False) -> dict[str, object]:
         if checkpoint["loss"] not in LOSSES:
             raise ValueError(f"its loss is {checkpoint['loss']!r}; known are {', '.join(LOSSES)}")
     return checkpoint
+
+
+def _read_zip(path: Path) -> object:
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise zipfile.BadZipFile(f"the checksum of {damaged} in it is wrong")
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _read_weights(path: Path) -> object:
+    with safe_open(path, "pt") as file:
+        about = json.loads(file.metadata()["model"])
+        return about | {"state_dict": {name: file.get_tensor(name) for name in file.keys()}}
 
 
 def build_trained(checkpoint: dict[str, object]) -> nn.Module:

@@ -1,7 +1,7 @@
 """From images to probabilities, and to masks for the challenge."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,11 @@ def as_patches(tensor: Tensor) -> np.ndarray:
 
 
 def predict_folder(
-    model: nn.Module, config: Config, images_dir: Path, example: Path | None = None
+    model: nn.Module,
+    config: Config,
+    images_dir: Path,
+    example: Path | None = None,
+    predict: Callable[[nn.Module, pd.DataFrame, Config], Tensor] = predict_pixels,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict the masks of all patches in a folder.
 
@@ -84,6 +88,8 @@ def predict_folder(
     images_dir : holds `well_<w>_patch_<p>.npy`.
     example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
         by default all of the folder, in the order of wells and patch numbers.
+    predict : gives the probabilities (n, 1, 36, 36) of repaired patches. For a network of whole wells it is
+        `helpers.whole_wells.prediction.predict_patches`.
 
     Returns
     -------
@@ -103,7 +109,8 @@ def predict_folder(
     warn_of_other_units(images)
     pixels, counts = repair_pixels(images.to_numpy(), config)
     unusable = counts.sum(axis=1).to_numpy()
-    masks = predict_pixels(model, pixels, config) >= config.threshold
+    repaired = pd.DataFrame(pixels, images.index, COLUMNS)
+    masks = predict(model, repaired, config) >= config.threshold
     masks = masks.flatten(1).numpy().astype(np.uint8)
     empty, poor = unusable == pixels.shape[1], unusable >= config.ruined_pixels
     masks[empty] = 0

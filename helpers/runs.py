@@ -257,7 +257,7 @@ def save_best(run: Run) -> None:
     """
     row = run.history[-1]
     path = run.folder / f"model_{run.timestamp}_{row['epoch']}.pt"
-    write_checkpoint(path, _describe(run))
+    write_checkpoint(path, describe(run))
     if run.best_path not in (None, path):
         run.best_path.unlink(missing_ok=True)
     run.best_val_loss, run.best_path = row["val_loss"], path
@@ -281,11 +281,11 @@ def save_last(run: Run) -> None:
         "random_states": run.random_states,
         "shuffle_state": run.shuffle_state,
     }
-    write_checkpoint(run.last_path, _describe(run) | state)
+    write_checkpoint(run.last_path, describe(run) | state)
 
 
-def _describe(run: Run) -> dict[str, object]:
-    """A model, and where it comes from: plain values and tensors only."""
+def describe(run: Run) -> dict[str, object]:
+    """A model, and where it comes from: plain values and tensors only, for `helpers.checkpoint` to write."""
     return {
         "model_name": run.model_name,
         "options": run.options,

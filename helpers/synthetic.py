@@ -43,6 +43,7 @@ class Recipe:
     groove_share: float = 0.0  # share of the rows that it takes up
     drift: float = 0.0  # how far it moves sideways in 100 rows
     wander: float = 1.0  # how far it strays from its course
+    spread: float = 0.42  # standard deviation of the loss across, in groove widths
     # What the tool and the telemetry do
     spikes: float = 0.0  # share of pixels with a false echo: the two odd wells
     blind_rows: int = 0  # at the top, without data: the tool was switched on late
@@ -323,7 +324,7 @@ def _metal_loss(
     depth *= gaussian_filter1d(present.astype(float), 2.0)
     half = columns / 2
     distance = (np.arange(columns) - centre[:, None] + half) % columns - half  # the short way around
-    across = distance / (0.42 * recipe.groove_width * recipe.scale)
+    across = distance / (recipe.spread * recipe.groove_width * recipe.scale)
     return depth[:, None] * np.exp(-0.5 * across**2)
 
 

@@ -81,8 +81,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from helpers import dataset, inference, losses, metrics, models, plots
+from helpers import inference, losses, metrics, models, plots
 from helpers.config import Config
+from helpers.dataset import data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, learning_curves, plots as study_plots
 
@@ -180,7 +181,7 @@ for height, width in ((36, 36), (40, 40), (36, 72), (360, 36), (37, 41)):
 # turn along and be the same otherwise:
 
 # %%
-prepared = dataset.data_preparation_pipeline(data.folder, config)
+prepared = data_preparation_pipeline(data.folder, config)
 image = prepared.val.dataset.images[:1]
 change = {}
 for azimuth in ("zeros", "circular"):

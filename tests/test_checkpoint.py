@@ -11,7 +11,7 @@ from stripes import loader, new_run, stripes
 from torch.utils.data import TensorDataset
 
 from helpers import runs
-from helpers.checkpoint import load_model, plain_config
+from helpers.checkpoint import load_model, plain_config, write_weights
 from helpers.config import Config
 from helpers.files import DataError
 from helpers.runs import resume_run
@@ -206,3 +206,21 @@ def test_a_file_that_the_checkpoint_names_elsewhere_is_not_deleted(folder):
     with pytest.raises(DataError):
         fit(resume_run(folder), loader(), loader(), epochs=1)
     assert precious.read_text() == "mine"
+
+
+def test_weights_that_are_handed_on_give_the_same_model_and_config(trained, tmp_path):
+    path = tmp_path / "model.safetensors"
+    write_weights(path, runs.describe(trained))
+    model, config = load_model(path)
+    images, _ = stripes(4)
+    torch.testing.assert_close(model(images), trained.model(images))
+    assert config == replace(trained.config, runs_dir=Config().runs_dir)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}      ", b"PK\x03\x04", None])
+def test_damaged_weights_are_named(trained, tmp_path, content):
+    path = tmp_path / "model.safetensors"
+    write_weights(path, runs.describe(trained))
+    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
+    with pytest.raises(DataError, match=r"model\.safetensors: expected .* damaged"):
+        load_model(path)

@@ -298,3 +298,21 @@ def test_a_narrower_unet_halves_its_channels_and_the_default_is_as_before():
 def test_a_unet_without_channels_is_refused():
     with pytest.raises(ValueError, match="width of at least 1 channel, found 0"):
         build_model("unet", width=0)
+
+
+def test_the_recurrent_unet_scales_each_section_by_itself():
+    model = new("recurrent_unet").eval()
+    images = torch.randn(2, 1, 40, 36)
+    with torch.no_grad():
+        expected = model(images)
+        torch.testing.assert_close(model(0.02 * images - 0.3), expected, rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(model(images[:1]), expected[:1], rtol=1e-3, atol=1e-4)
+
+
+def test_group_norm_does_not_depend_on_the_batch():
+    model, images = new("well_resunet", norm="group", dropout=0.0).train(), torch.randn(2, 1, 36, 36)
+    torch.testing.assert_close(model(images)[:1], model(images[:1]), rtol=1e-4, atol=1e-5)
+    model = new("well_resunet", norm="batch", dropout=0.0).train()
+    assert (model(images)[:1] - model(images[:1])).abs().max() > 0.01
+    with pytest.raises(ValueError, match="norm"):
+        new("well_resunet", norm="layer")

@@ -155,13 +155,13 @@ def test_a_models_own_scale_and_thresholds_are_used(saved, folder, tmp_path):
     assert 0 < expected.sum() < expected.size
     np.testing.assert_array_equal(predict_folder(model, config, folder)[0], expected)
     assert (predict_folder(model, Config(), folder)[0].to_numpy() != expected).any()  # by the defaults
-    run_command(saved, folder, tmp_path / "y_test.csv")
+    run_command(folder, tmp_path / "y_test.csv", "--model", saved)
     np.testing.assert_array_equal(read_labels(tmp_path / "y_test.csv"), expected)
 
 
 def test_a_threshold_may_be_given(saved, folder, tmp_path):
     model, _ = load_model(saved)
-    run_command(saved, folder, tmp_path / "y_test.csv", "--threshold", 0.503)
+    run_command(folder, tmp_path / "y_test.csv", "--model", saved, "--threshold", 0.503)
     found = read_labels(tmp_path / "y_test.csv").to_numpy()
     np.testing.assert_array_equal(found, by_hand(model, folder, 0.503))
     assert (found != by_hand(model, folder, 0.498)).any()
@@ -170,13 +170,13 @@ def test_a_threshold_may_be_given(saved, folder, tmp_path):
 @pytest.mark.parametrize("threshold", ["1.5", "-0.1", "nan"])
 def test_an_impossible_threshold_is_refused(saved, folder, tmp_path, threshold, capsys):
     with pytest.raises(SystemExit):
-        run_command(saved, folder, tmp_path / "y.csv", f"--threshold={threshold}")
+        run_command(folder, tmp_path / "y.csv", "--model", saved, f"--threshold={threshold}")
     assert "--threshold: expected a number from 0 to 1" in capsys.readouterr().err
 
 
 def test_the_command_writes_a_file_in_the_challenges_format(saved, folder, tmp_path, capsys):
     out = tmp_path / "y_test.csv"
-    run_command(saved, folder, out)
+    run_command(folder, out, "--model", saved)
     assert list(read_labels(out).index) == [f"well_4_patch_{number}" for number in range(4)]
     assert out.read_text().startswith(",0,1,2,")
     assert "4 patches" in capsys.readouterr().out
@@ -205,14 +205,14 @@ def test_the_output_path_is_tried_before_anything_is_predicted(saved, folder, tm
         patch("predict.predict_folder", side_effect=AssertionError("predicted")),
         pytest.raises(SystemExit, match=f"{target.name}: "),
     ):
-        run_command(saved, folder, target)
+        run_command(folder, target, "--model", saved)
 
 
 def test_a_trial_leaves_an_old_result_alone(saved, tmp_path):
     out = tmp_path / "y.csv"
     out.write_text("old")
     with pytest.raises(SystemExit, match="nowhere"):
-        run_command(saved, tmp_path / "nowhere", out)
+        run_command(tmp_path / "nowhere", out, "--model", saved)
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -226,4 +226,4 @@ def test_images_in_other_units_are_told(folder):
 
 def test_the_command_ends_with_one_clear_error(folder, tmp_path):
     with pytest.raises(SystemExit, match=r"no\.pt: there is no such file"):
-        run_command(tmp_path / "no.pt", folder, tmp_path / "y.csv")
+        run_command(folder, tmp_path / "y.csv", "--model", tmp_path / "no.pt")

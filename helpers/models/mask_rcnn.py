@@ -34,6 +34,12 @@ class GrooveMaskRCNN(nn.Module):
     the surest instance that covers it, the smaller of the instance's score and its mask there: so it
     reaches 0.5 only if instance and mask do.
 
+    As published: backbone with a feature pyramid, proposals, and heads for class, box and mask, all trained
+    together. Smaller: ResNet-18 without its last stage for ResNet-50 or -101, 64 channels for 256, a box head
+    of 256 units for 1,024, two convolutions for four in the mask head, tens of proposals for thousands, and
+    heads that read the finest level only. Other: the anchors are tall, as grooves are, and an image is
+    enlarged twice, not to 800 pixels.
+
     It does not learn from a loss of its logits, which boxes and scores have passed on the way, but from
     `own_loss`, which `helpers.training` takes instead.
 

@@ -4,16 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from helpers.config import Config
+from helpers.config import PROJECT_ROOT, Config
 from helpers.files import replace_atomically
 from helpers.inference import as_patches, predict_pixels
 from helpers.preprocess import repair_pixels, usable_pixels
-from helpers.wells import assemble_well, cut_well
-from helpers.whole_wells.geometry import check_well
+from helpers.wells import assemble_well, cut_well, well_from_frame, wells_of
+from helpers.whole_wells.geometry import check_well, patches_of_wells
 from helpers.whole_wells.well_files import open_well
+
+# Of a network that has seen simulated wells only, see data/weights/README.md
+WEIGHTS = PROJECT_ROOT / "data" / "weights" / "whole_wells.safetensors"
 
 
 def predict_well(
@@ -122,6 +126,23 @@ def predict_well_file(model: nn.Module, source: Path, target: Path, **options) -
         np.lib.format.write_array_header_1_0(file, header)
         for piece in predict_rows(model, Path(source), **options):
             file.write(np.ascontiguousarray(piece, "<f4").tobytes())
+
+
+def predict_patches(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> Tensor:
+    """Put wells together from their patches, search them, and cut the result into the patches again.
+
+    Parameters
+    ----------
+    model : as in `predict_rows`.
+    images : (n, 1296) thickness, indexed by patch name; patches may be missing.
+
+    Returns
+    -------
+    (n, 1, 36, 36) float32 probabilities, in the order of the images.
+    """
+    wells = sorted(set(wells_of(images).tolist()))
+    found = {well: predict_well(model, well_from_frame(images, well), config=config) for well in wells}
+    return torch.from_numpy(patches_of_wells(found, images.index))[:, None]
 
 
 def predict_well_by_patches(

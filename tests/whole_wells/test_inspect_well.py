@@ -35,7 +35,7 @@ def inspect(monkeypatch, capsys):
     def run(*arguments: str, units: float = 1.5, config: Config = Config()) -> str:
         monkeypatch.setenv("CORROSEG_DATA", "simulated")
         monkeypatch.setattr(inspect_well, "load_model", lambda path: (DeepPixels(units), config))
-        monkeypatch.setattr(sys, "argv", ["inspect_well.py", "model.pt", *arguments])
+        monkeypatch.setattr(sys, "argv", ["inspect_well.py", "--model", "model.pt", *arguments])
         inspect_well.main()
         return capsys.readouterr().out
 
@@ -102,7 +102,7 @@ def test_a_well_that_is_not_there_is_named_and_an_earlier_report_stays(inspect, 
 def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(tmp_path):
     """The model is not there either, but the output is looked at first; in one line, without a traceback."""
     script = PROJECT_ROOT / "experiments" / "inspect_well.py"
-    command = [sys.executable, script, "none.pt", "--output", tmp_path]
+    command = [sys.executable, script, "--model", "none.pt", "--output", tmp_path]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"{tmp_path}: expected the name of a file to write")

@@ -1,0 +1,52 @@
+"""Make the weights that ship with the project: a network that has seen simulated wells only. Notebook 06.
+
+    OMP_NUM_THREADS=1 python experiments/pretrain.py
+
+The simulated wells' recipes are drawn from ranges of the nine training wells; no pixel and no label of a real
+well is used. It takes about half an hour of one CPU core. The same versions on the same kind of CPU give the
+same weights.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from common import run_from_command_line
+from tqdm import tqdm
+
+from helpers.checkpoint import write_weights
+from helpers.config import Config
+from helpers.files import check_output
+from helpers.runs import describe, unsaved_run
+from helpers.training import train
+from helpers.transforms import well_transform
+from helpers.whole_wells.prediction import WEIGHTS
+from helpers.whole_wells.sections import SectionDataset, SectionLoader
+from helpers.whole_wells.simulation import simulate_wells
+
+HEIGHT = 144  # rows of a section, chosen in notebook 06
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--wells", type=int, default=200, help="simulated wells of 1,440 rows (default 200)")
+    parser.add_argument("--epochs", type=int, default=8, help="(default 8)")
+    parser.add_argument("--seed", type=int, default=0, help="of wells and training (default 0)")
+    parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"(default {WEIGHTS.name} in data/)")
+    arguments = parser.parse_args()
+    check_output(arguments.output)
+    torch.set_num_threads(1)
+    config = replace(Config(), seed=arguments.seed, batch_size=32, precision="float32")
+    wells = simulate_wells(arguments.wells, config.train_wells, arguments.seed)
+    sections = SectionDataset(wells, HEIGHT, well_transform(config), moving=True, seed=config.seed)
+    run = unsaved_run("well_resunet", config, norm="group")
+    loader = SectionLoader(sections, config.batch_size, shuffle=True, seed=config.seed)
+    for row in tqdm(train(run, loader, arguments.epochs), total=arguments.epochs, unit="epoch"):
+        print({name: round(value, 4) for name, value in row.items()}, flush=True)
+    write_weights(arguments.output, describe(run))
+    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    run_from_command_line(main)

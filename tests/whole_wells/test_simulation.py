@@ -1,0 +1,62 @@
+"""Simulated wells to learn from."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.config import Config
+from helpers.synthetic import RECIPES
+from helpers.whole_wells.simulation import SPREAD, WIDER, draw_recipe, simulate_wells
+
+LIKE = Config().train_wells
+
+
+def test_the_same_seed_gives_the_same_wells_and_another_others():
+    first, again, other = (simulate_wells(2, LIKE, seed, rows=100) for seed in (0, 0, 1))
+    for well in first:
+        for one, two in zip(first[well], again[well], strict=True):
+            torch.testing.assert_close(one, two, rtol=0, atol=0, equal_nan=True)
+    assert any(
+        first[well][0].shape != other[well][0].shape or not torch.equal(first[well][0], other[well][0])
+        for well in first
+    )
+
+
+def test_more_wells_begin_with_the_same_ones():
+    few, many = simulate_wells(1, LIKE, rows=100), simulate_wells(3, LIKE, rows=100)
+    assert list(many) == [1000, 1001, 1002]
+    assert torch.equal(few[1000][0], many[1000][0])
+
+
+def test_wells_come_as_assembled_ones_do():
+    for thickness, truth in simulate_wells(12, LIKE, rows=200).values():
+        assert thickness.shape == truth.shape and thickness.shape[0] == 200
+        assert thickness.shape[1] in (36, 72)
+        assert thickness.dtype == truth.dtype == torch.float32
+        assert torch.isfinite(thickness).all() and thickness.abs().max() < 0.5
+        assert set(truth[~truth.isnan()].unique().tolist()) <= {0.0, 1.0}
+        assert (thickness[truth.isnan()] == 0).all()
+
+
+def test_where_metal_is_lost_the_truth_is_a_groove():
+    wells = simulate_wells(12, LIKE, rows=400).values()
+    inside = [float(thickness[truth == 1].mean()) for thickness, truth in wells if (truth == 1).any()]
+    assert len(inside) > 6 and max(inside) < 0 and np.mean(inside) < -0.008
+
+
+def test_recipes_stay_within_the_ranges_of_the_wells_they_are_drawn_from():
+    rng = np.random.default_rng(0)
+    drawn = [draw_recipe((3, 13), rng) for _ in range(200)]
+    for name in ("noise", "pattern", "contrast", "groove_width", "wander"):
+        known = sorted(getattr(RECIPES[well], name) for well in (3, 13))
+        values = [getattr(recipe, name) for recipe in drawn if recipe.groove_share]
+        assert known[0] / WIDER <= min(values) and max(values) <= known[1] * WIDER
+    assert {recipe.columns for recipe in drawn} == {36, 72}
+    spreads = [recipe.spread for recipe in drawn if recipe.groove_share]
+    assert SPREAD[0] <= min(spreads) and max(spreads) <= SPREAD[1]
+    assert 0.05 < np.mean([recipe.groove_share == 0 for recipe in drawn]) < 0.3
+
+
+def test_grooveless_wells_alone_are_refused():
+    with pytest.raises(ValueError, match=r"wells with a groove to draw from, found \[9, 10\]"):
+        draw_recipe((9, 10), np.random.default_rng(0))
