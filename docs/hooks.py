@@ -15,7 +15,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = sorted(ROOT.glob("notebooks/*.png"))
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("notebooks/*.md"))]
+PAGES = {"Running it": "running", "Results": "results", "The code": "house"}  # in docs/
+DOCUMENTS = [path for place in ("*.md", "docs/*.md", "notebooks/*.md", "data/weights/*.md")
+             for path in sorted(ROOT.glob(place))]  # fmt: skip
 # Files that documents link to become pages too, so that the site needs no network.
 SOURCES = [
     *(ROOT / name for name in ("LICENSE", "CITATION.cff", "Makefile", "pyproject.toml")),
@@ -37,9 +39,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     helpers = [path for path in SOURCES if uri(path).startswith("helpers/")]
     config.nav = [
         {"Overview": "README.md"},
+        *({title: f"docs/{page}.md"} for title, page in PAGES.items()),
         {"The review": [{"In English": "notebooks/README.md"}, {"По-русски": "notebooks/README.ru.md"}]},
         {"Notebooks": notebooks},
         {"Code": [{uri(path).removeprefix("helpers/"): f"{uri(path)}.md"} for path in helpers]},
+        {"Weights": "data/weights/README.md"},
         {"Contributing": "CONTRIBUTING.md"},
     ]
     return config

@@ -6,6 +6,7 @@ are opened (final_test_record_<data>.csv); another one is refused unless `--reas
 """
 
 import argparse
+import hashlib
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -17,6 +18,7 @@ from common import EPOCHS, HERE, Results, judge_of, run_from_command_line
 from torch import Tensor
 from tqdm import tqdm
 
+from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import find_data, load_data
 from helpers.dataset import SegmentationDataset
@@ -28,7 +30,7 @@ from helpers.training import train
 from helpers.transforms import well_transform
 from helpers.wells import well_from_frame, wells_of
 from helpers.whole_wells.geometry import patches_of_wells
-from helpers.whole_wells.prediction import predict_well
+from helpers.whole_wells.prediction import WEIGHTS, predict_well
 from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
 
 HEIGHT = 144  # rows of a section, chosen in notebook 06
@@ -54,6 +56,7 @@ def main() -> None:
         key
         for seed, name in product(range(arguments.seeds), candidates)
         if not results.has(**(key := {"candidate": name, "seed": seed, "epochs": arguments.epochs}))
+        and (seed == 0 or is_trained(candidates[name]))
     ]
     if not runs:
         return
@@ -74,7 +77,15 @@ def read_candidates(journal: Path, tuned: int | None) -> dict[str, dict]:
         params = read_study(journal).trials[tuned].params
         candidates["tuned"] = {"chosen": f"trial {tuned} of tune.py, by folds", "params": params}
     candidates["whole wells"] = {"chosen": "whole_well.py, by folds", "height": HEIGHT}
+    weights = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
+    candidates["simulated only"] = {"chosen": "recipes.py, by folds", "weights": weights}
+    candidates["simulated, then trained"] = candidates["simulated only"] | {"height": HEIGHT}
     return candidates
+
+
+def is_trained(candidate: dict) -> bool:
+    """Whether it learns from the wells at hand: the weights that ship with the project do not."""
+    return "params" in candidate or "height" in candidate
 
 
 def train_and_predict(
@@ -87,11 +98,16 @@ def train_and_predict(
     if "params" in candidate:
         *_, run = train_with(candidate["params"], y_seen, images_seen, epochs, seed)
         return predict_masks(run.model, test)
-    wells = assemble_wells(y_seen, images_seen, sorted(config.train_wells + config.val_wells))
-    sections = SectionDataset(wells, candidate["height"], well_transform(config), True, seed)
-    run = unsaved_run("well_resunet", config)
-    for _ in train(run, SectionLoader(sections, config.batch_size, shuffle=True, seed=seed), epochs):
-        pass
+    if "weights" in candidate:
+        run = unsaved_run("well_resunet", config, norm="group")
+        run.model.load_state_dict(load_model(WEIGHTS)[0].state_dict())
+    else:
+        run = unsaved_run("well_resunet", config)
+    if is_trained(candidate):
+        wells = assemble_wells(y_seen, images_seen, sorted(config.train_wells + config.val_wells))
+        sections = SectionDataset(wells, candidate["height"], well_transform(config), True, seed)
+        for _ in train(run, SectionLoader(sections, config.batch_size, shuffle=True, seed=seed), epochs):
+            pass
     found = {
         well: predict_well(run.model, well_from_frame(images, well), config=config)
         for well in sorted(config.test_wells)

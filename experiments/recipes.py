@@ -12,11 +12,12 @@ rival : what the challenge's first place describes, rebuilt: a recurrent residua
 rows with IoU and focal loss; once more on 144 rows.
 simulated only : the network with group norm, trained on 200 simulated wells by their truth: no pixel and no
 label of the wells at hand. Their recipes are drawn from ranges of this fold's training wells. Then trained on
-the wells at hand too, at the usual rate or at a quarter of it; or on both together from the start.
+the wells at hand too, at the usual rate or at a quarter of it.
 ensemble : the mean probability of "simulated only" and "simulated, then trained".
+windows of 144 rows : the same network searches a well in windows as tall as the sections that it learned from,
+overlapping by 36; all others in windows of 720 rows, overlapping by 144.
 """
 
-import copy
 import time
 from dataclasses import dataclass, field, replace
 from unittest.mock import patch
@@ -84,9 +85,10 @@ SIMULATIONS = [
     "simulated, then trained",
     "simulated, then trained slowly",
     "ensemble",
-    "simulated and trained together",
 ]
-VARIANTS = ["patches", *LEVERS, *SIMULATIONS]
+WINDOWS = ", windows of 144 rows"
+VARIANTS = ["patches", *LEVERS, "group norm" + WINDOWS, *SIMULATIONS]
+VARIANTS += [name + WINDOWS for name in SIMULATIONS[:2]]
 
 
 def iou_focal(logits: Tensor, masks: Tensor) -> Tensor:
@@ -129,8 +131,9 @@ def find(
             well: np.mean([predict_well(part, image) for part in parts], axis=0)
             for well, image in wells.items()
         }
-    model = model_of(variant, fold, epochs, trained)
-    return {well: predict_well(model, image) for well, image in wells.items()}
+    model = model_of(variant.removesuffix(WINDOWS), fold, epochs, trained)
+    windows = {"rows": HEIGHT, "overlap": HEIGHT // 4} if variant.endswith(WINDOWS) else {}
+    return {well: predict_well(model, image, **windows) for well, image in wells.items()}
 
 
 def model_of(variant: str, fold: Fold, epochs: int, trained: dict[str, nn.Module]) -> nn.Module:
@@ -145,12 +148,6 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[str, nn.Module
         simulated = simulate_wells(SIMULATED, seen, seed=fold.number)
         recipe = Recipe(config={"batch_size": SIMULATED_BATCH})
         model = train_on_wells(recipe, simulated, SIMULATED_EPOCHS, fold.number)
-    elif variant == "simulated and trained together":
-        simulated = simulate_wells(SIMULATED, seen, seed=fold.number)
-        repeats = max(1, round(pixels(simulated) / pixels(own)))  # both have about the same weight
-        copies = {(repeat, well): parts for repeat in range(repeats) for well, parts in own.items()}
-        recipe = Recipe(config={"batch_size": SIMULATED_BATCH})
-        model = train_on_wells(recipe, simulated | copies, SIMULATED_EPOCHS, fold.number)
     else:
         start = model_of("simulated only", fold, epochs, trained)
         rate = STUDY_CONFIG.learning_rate / (4 if variant.endswith("slowly") else 1)
@@ -158,10 +155,6 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[str, nn.Module
         model = train_on_wells(recipe, own, epochs, fold.number, start)
     trained[variant] = model
     return model
-
-
-def pixels(wells: Wells) -> int:
-    return sum(image.numel() for image, _ in wells.values())
 
 
 def train_on_wells(
@@ -176,7 +169,7 @@ def train_on_wells(
     with patch.dict(LOSSES, iou_focal=iou_focal):
         run = unsaved_run(recipe.model, config, recipe.loss, **recipe.options)
         if start is not None:
-            run.model.load_state_dict(copy.deepcopy(start.state_dict()))
+            run.model.load_state_dict(start.state_dict())
         sections = SectionDataset(wells, recipe.height, transform, moving=True, seed=seed)
         loader = SectionLoader(sections, config.batch_size, shuffle=True, seed=seed)
         return last_or_average(run, loader, epochs * recipe.longer, recipe.averaged)

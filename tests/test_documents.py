@@ -12,7 +12,8 @@ import pytest
 from helpers.config import PROJECT_ROOT
 
 NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("*.ipynb"))
-DOCUMENTS = [*NOTEBOOKS, *sorted(PROJECT_ROOT.glob("*.md")), *sorted(PROJECT_ROOT.glob("notebooks/*.md"))]
+PLACES = ("*.md", "docs/*.md", "notebooks/*.md", "data/weights/*.md")
+DOCUMENTS = [*NOTEBOOKS, *(path for place in PLACES for path in sorted(PROJECT_ROOT.glob(place)))]
 REVIEW = PROJECT_ROOT / "notebooks" / "README.md"
 REVIEW_RU = PROJECT_ROOT / "notebooks" / "README.ru.md"
 POINTS = [
@@ -134,7 +135,7 @@ def test_both_languages_have_the_same_points_links_figures_and_code():
 
 def test_every_measured_figure_of_the_review_stands_in_a_notebook_or_a_test():
     """When outputs are renewed and a figure changes, the page has to follow."""
-    pages = [PROJECT_ROOT / "README.md", PROJECT_ROOT / "tests" / "test_facts.py"]
+    pages = [*sorted(PROJECT_ROOT.glob("docs/*.md")), PROJECT_ROOT / "tests" / "test_facts.py"]
     pages += [PROJECT_ROOT / "helpers" / "eda" / "tables.py"]  # published figures
     sources = [page.read_text() for page in pages]
     for path in NOTEBOOKS:
@@ -218,3 +219,7 @@ def test_no_untrue_sentence_about_the_sources_has_come_back():
         (path.name, untrue) for path in places for untrue in UNTRUE if re.search(untrue, path.read_text())
     ]
     assert found == []
+
+
+def test_the_front_page_is_short():
+    assert len((PROJECT_ROOT / "README.md").read_text().splitlines()) < 120
