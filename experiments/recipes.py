@@ -14,7 +14,7 @@ simulated only : the network with group norm, trained on 200 simulated wells by 
 label of the wells at hand. Their recipes are drawn from ranges of this fold's training wells. Then trained on
 the wells at hand too, at the usual rate or at a quarter of it.
 ensemble : the mean probability of "simulated only" and "simulated, then trained".
-windows of 144 rows : the same network searches a well in windows as tall as the sections that it learned from,
+windows of 144 rows : the network searches a well in windows as tall as the sections that it learned from,
 overlapping by 36; all others in windows of 720 rows, overlapping by 144.
 """
 

@@ -86,9 +86,10 @@ def write_card(run: Run, data: str, learned: list[int], scores: dict[str, float]
     judged = (
         "which it has not learned from" if unseen else "which it has learned from: no measure of new wells"
     )
+    count = f"{len(run.history)} epoch{'s' if len(run.history) > 1 else ''}"
     lines = [
         "# A network for whole wells",
-        f"Data: {data}. It learned from wells {', '.join(map(str, learned))}, for {len(run.history)} epochs, "
+        f"Data: {data}. It learned from wells {', '.join(map(str, learned))}, for {count}, "
         f"seed {run.config.seed}, from the weights that ship with the project (simulated wells only).",
         f"Validation wells {', '.join(map(str, run.config.val_wells))}, {judged}: Dice {scores['dice']:.3f}, "
         f"mean IoU over sections of {HEIGHT} rows {scores['mean_iou']:.3f}.",
