@@ -325,14 +325,14 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # %% [markdown]
 # How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it against the reviewer's data set: one file,
 # two medians and one DataFrame row a sample, and torchvision's transforms a sample at a time. On the 9,674 real patches, batch
-# size 16, two CPU cores, medians of five rounds, the better of 0 and 2 workers on each side:
+# size 8, two CPU cores, medians of five rounds, the better of 0 and 2 workers on each side:
 #
 # | | reviewer's data set | ours | |
 # |---|---|---|---|
-# | flips only, patches a second | 993 | 199,231 | 201 times as many |
-# | everything of R2.5, patches a second | 1,749 | 35,243 | 20 times as many |
+# | flips only, patches a second | 1,313 | 129,980 | 99 times as many |
+# | everything of R2.5, patches a second | 1,985 | 29,719 | 15 times as many |
 #
-# (Measured before the loader was rewritten in plainer code, which costs flips about a fifth. The ratios vary with what else the machine does: six calls gave 78 to 201, with a median of 150, and 19 to 24, with 21.) The U-Net trains on some 200 patches
+# (The ratios vary with what else the machine does: a second call gave 84 and 16.) The U-Net trains on some 200 patches
 # a second on these two cores, so the loader is not what it waits for. The reviewer's row is slow because its table has names and
 # pixels in one frame: each row comes as 1,297 Python objects.
 #

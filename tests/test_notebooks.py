@@ -77,3 +77,12 @@ def test_no_output_names_a_place_on_this_machine(path):
 def test_imports_are_a_dozen_lines_at_most(path):
     imports = next(cell.source for cell in code_cells(path) if "print_versions()" in cell.source)
     assert len([line for line in imports.splitlines() if line.strip()]) <= 12
+
+
+def test_no_notebook_but_the_seventh_scores_the_test_wells(path):
+    if path.name.startswith("07"):
+        return
+    tells_of_test_wells = re.compile(r"test_wells|\.test\b|y_test|final_test")
+    scores = re.compile(r"count_pixels|dice|iou\b|summarise|evaluate\(|scores_per_well|\bscore\(")
+    for cell in code_cells(path):
+        assert not (tells_of_test_wells.search(cell.source) and scores.search(cell.source)), cell.source
