@@ -21,7 +21,8 @@
 # Ultrasonic tools log the wall thickness of well casing, depth by depth and azimuth by azimuth. The challenge
 # cuts the logs of 15 wells into patches of 36 x 36 pixels and asks for the grooves that drill pipe has worn.
 # Before any model sees a patch we ask: what is in these files, what is broken, and what may be compared
-# with what?
+# with what? **The finding:** four patches in ten have a near-copy among the others, and wells differ more than anything else, so whoever
+# splits patches at random measures memory.
 #
 # **You will learn** how many patches and how much corrosion each well has, which pixels and patches are
 # unusable and what becomes of them, what a pipe looks like when its patches are put back together, why patches must never
@@ -103,6 +104,26 @@ print_versions()
 
 # %%
 config = Config()
+
+# %% [markdown]
+# The casing of a well, what the tool makes of it, and what the challenge makes of that:
+
+# %%
+eda_plots.show_domain()
+
+# %% [markdown]
+# | word | meaning |
+# |---|---|
+# | thickness | here always the variation of the wall's thickness around its mean, negative where metal is lost |
+# | groove | metal worn away along the casing, 2 to 5 columns of 36 wide; a mask marks its pixels with 1 |
+# | joint, collar | one length of pipe; where two are screwed together, and the echo is lost |
+# | wrap | where the last column meets the first, around the pipe |
+# | twins | two patches of the same rows, one of the even and one of the odd columns |
+# | Dice | twice the pixels that prediction and mask share, over the pixels of both: 1 is perfect, 0 is nothing right |
+# | mean IoU | the shared pixels over those in either, of each patch, averaged: the challenge's score |
+# | clean truth, labels | on simulated wells the truth is known; labels are the truth as a hasty annotator draws it |
+# | silver labels | of the real wells, made by a network; scores against them are agreement, no more |
+# | fold | wells that are left out of a training, to judge it |
 
 # %% [markdown]
 # ## 1 Masks and images belong together
@@ -622,5 +643,22 @@ enhancement.compare_enhancements(pixels, pictures, grooves).round(2)
 # grooves brighter than the wall. CLAHE makes pictures that please the eye, and *lowers* the contrast in most patches:
 # it amplifies the pattern of the pipe as much as the groove. A weak bilateral filter does hardly anything, a strong one
 # takes the narrow grooves away with the noise. So the network gets thickness as measured, on one fixed scale.
+#
+# ## What we now know
+#
+# - Images and labels of one download belong together; the challenge's first download does not, and is refused.
+# - 3.5 % of the patches hold telemetry codes. They are repaired, or dropped where too little is left.
+# - Eight wells were logged at 72 azimuths and cut into interleaved twins: four patches in ten have a near-copy. So wells are split, never
+#   patches.
+# - Wells differ so much in difficulty that two validation wells cannot judge a model; folds of eleven wells can.
+# - Neither dropping odd patches nor enhancing the images pays.
+#
+# ## Exercises
+#
+# 1. Take the codes for measurements again (`Config(outlier_threshold=-1000)`): what becomes of the quantiles in section 3, and of the ellipse
+#    in section 6?
+# 2. Put well 1 together as if its patches went on downwards (`wells.assemble_well` with another well's number). Where do you see
+#    that it is wrong?
+# 3. Choose two validation wells by difficulty (section 9), and run `experiments/stopping.py` with them.
 #
 # **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) · [the list of all review points](README.md)

@@ -21,6 +21,8 @@
 # Three things decide what a network learns and how we know: its architecture, its loss, its score. The notebook under
 # review had a flaw in each, and compared them by one run each, under a split that leaks.
 #
+# **The finding:** between wells the same network's Dice goes from 0.44 to 0.82; between nine architectures it hardly moves.
+#
 # **You will learn** what nine architectures look like inside and what they cost, why a loss should take logits, what six
 # losses punish, how a Dice score goes wrong, and which of all this matters on wells that no model has seen.
 #
@@ -577,5 +579,19 @@ folds.paired_differences(paddings, "padding", "dice", than="zeros").round(3)
 # Where it should help, for grooves at the azimuth's wrap, it does, in every fold ([notebook 07, section
 # 8](07_Test_wells_and_errors.ipynb#8-From-failure-to-remedy)). The baseline keeps zeros, the plain convolution, as reviewed; networks for
 # whole wells go around the pipe ([notebook 06](06_Whole_well_inspection.ipynb)).
+#
+# ## What we now know
+#
+# - A score says what it counts: over all pixels, over patches, or over batches, which is no score at all.
+# - No architecture beats the plain U-Net outside its interval, and the published ranking does not hold.
+# - Losses that are flat where everything is missed can end there. BCE does not.
+# - Wells differ more than networks do, so a comparison needs several wells, not several digits.
+#
+# ## Exercises
+#
+# 1. Add an architecture of yours ([how](../docs/house.md#add-an-architecture-or-a-loss)) and run `experiments/compare.py --models unet <yours>
+#    --losses bce`.
+# 2. Tversky's loss collapses in two folds. Does it with a learning rate of 0.0005? (`experiments/compare.py`, `STUDY_CONFIG`.)
+# 3. Write the Dice of two empty masks as 0 instead of 1. Which networks gain?
 #
 # **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)

@@ -20,6 +20,9 @@
 #
 # From raw files to a trained and scored U-Net, end to end.
 #
+# **The finding:** the last epoch is as good a choice as any rule that looks at two validation wells, and the score is as uncertain as wells
+# differ.
+#
 # **You will learn** how a run is started, watched, continued, resumed and scored, how sure the score is, and why the validation
 # loss of this split is to be read with care.
 #
@@ -321,3 +324,18 @@ def strips(pixels: torch.Tensor) -> dict[str, pd.DataFrame]:
 
 
 plots.show_well_strips(strips(val.images), strips(val.masks), strips(found))
+
+# %% [markdown]
+# ## What we now know
+#
+# - A run can be watched, stopped, taken up and continued, and ends as if nothing had happened.
+# - The lowest validation loss is a poor choice of epoch when two odd wells give it; the last epoch of a falling learning rate is a good one.
+# - The score's interval is as wide as wells differ, not as narrow as the number of patches suggests.
+#
+# ## Exercises
+#
+# 1. Train with `Config(precision="bfloat16")` and in float32. Where do the curves part?
+# 2. Give `fit` a `patience` of 3. Which epoch does it stop at, and what does the rule cost by section 7?
+# 3. Score the other model, with the lowest validation loss, in sections 8 and 9.
+#
+# **Next:** [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) · [the list of all review points](README.md)

@@ -459,4 +459,18 @@ print(f"{len(masks)} patches x {masks.shape[1]} pixels")
 unusable
 
 # %% [markdown]
+# ## What we now know
+#
+# - A network that sees the whole pipe beats patches in every fold; how much depends on the wells.
+# - Group normalisation is worth more than any other change of the recipe that was tried.
+# - Simulated wells are worth having: a network that has seen nothing else finds grooves in wells of which it knows nothing, and training it
+#   further gives the best single network here.
+# - A report needs its probability of detection beside it, and that its false calls.
+#
+# ## Exercises
+#
+# 1. Let the simulation make two grooves a well (`helpers.synthetic.simulate`). What does the network make of crossing ones?
+# 2. Plant shorter grooves in section 8. From which length on is a90 worse?
+# 3. Train on your own wells: `experiments/train_wells.py`.
+#
 # **Next:** [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [the list of all review points](README.md)

@@ -406,4 +406,15 @@ pd.concat(
 # against false and missed grooves, do neither; on the wrap they lose. Both are failed remedies. What lifts the faint wells is another
 # network: see [notebook 06, section 3](06_Whole_well_inspection.ipynb#3-How-much-of-the-pipe-should-it-see?).
 #
+# ## What we now know
+#
+# - The network for whole wells keeps on unseen wells what the folds promised; tuning does not.
+# - Grooves are missed where they are faint against the pipe's own pattern, at collars, and at the borders of patches.
+# - Of three remedies one mends what it was meant for: going around the pipe.
+#
+# ## Exercises
+#
+# 1. Which grooves does the network for whole wells miss? Put its probabilities in the place of the baseline's in section 2.
+# 2. Invent a remedy, and let `experiments/remedies.py` judge it by the folds.
+#
 # **Next:** [08 Label quality](08_Label_quality.ipynb) · [the list of all review points](README.md)

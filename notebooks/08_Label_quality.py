@@ -21,6 +21,8 @@
 #
 # A model is judged by labels, and learns from them. Which are wrong, in which way, and what is it worth to mend them?
 #
+# **The finding:** wrong labels can be found, but on wells like these correcting all of them gains nothing.
+#
 # **You will learn** which labels a model suspects and how often it is right, which systematic errors labels hold, whether an annotator
 # has a hand, and what correcting labels is worth.
 #
@@ -280,5 +282,16 @@ folds.paired_differences(study, "case", "dice", than="labels as drawn").round(3)
 #   and both columns of the table say so.
 # * *Style.* A width holds for 2 to 14 rows (median of each well), where the simulated annotators, like the challenge's, keep it over long
 #   stretches. Widths are those of the wells, 2.3 columns in well 7 to 4.3 in well 15.
+#
+# ## What we now know
+#
+# - A model's doubt is a weak guide to wrong labels: of its first suspects a quarter are, where one in five is by chance. A hole is found by
+#   rule; slips are found with two or three false alarms each.
+# - Correcting them pays nothing at this size of data, and a model that corrects its own labels forgets.
+#
+# ## Exercises
+#
+# 1. Plant more slips (`helpers.synthetic`, `_annotate`): from how many on do labels limit the model?
+# 2. Look at the twenty most suspicious patches of your own labels, and count how many you would change.
 #
 # **Back to:** [01 EDA](01_EDA.ipynb) · [the list of all review points](README.md)

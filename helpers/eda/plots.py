@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.patches import Ellipse, Rectangle
 
 from helpers.config import Config
 from helpers.plots import BLUE, ORANGE, THICKNESS_LABEL, add_colour_bar, draw_thickness
@@ -151,3 +153,94 @@ def show_split_ranking(ranking: pd.DataFrame) -> None:
     axis.set_title("Every choice of two validation wells")
     axis.legend(title="the reviewer's")
     plt.show()
+
+
+# ---------------------------------------------------------------- what the data are, as a drawing
+
+STEEL, GROOVE, COLLAR = "#D9DEE3", "#B03A2E", "#7A8691"
+DEPTH = 108  # rows drawn: three patches
+COLLAR_ROW = 54
+THIN = {"arrowstyle": "-", "color": "0.5"}  # a line from a word to its thing
+
+
+def show_domain() -> None:
+    """Casing and tool, the wall unrolled, the patches of a well, and the twins of a 72-column well."""
+    _, axes = plt.subplots(1, 4, figsize=(12.5, 4.6), width_ratios=(1.1, 1.2, 1.2, 1.5))
+    for axis, draw in zip(axes, (_casing, _unrolled, _patches, _twins), strict=True):
+        draw(axis)
+    plt.show()
+
+
+def _centre(rows: np.ndarray) -> np.ndarray:
+    """Azimuth of the groove's middle in each row, columns of 36."""
+    return 21 + 5 * np.sin(rows / 40)
+
+
+def _casing(axis: Axes) -> None:
+    axis.add_patch(Rectangle((-1, -DEPTH), 2, DEPTH, color=STEEL))
+    axis.add_patch(Ellipse((0, 0), 2, 14, facecolor="white", edgecolor=COLLAR))
+    for row in (COLLAR_ROW, COLLAR_ROW + 4):
+        axis.plot([-1, 1], [-row, -row], color=COLLAR, linewidth=2)
+    rows = np.arange(10, DEPTH)
+    axis.plot(0.55 * np.sin((_centre(rows) - 18) / 36 * 2 * np.pi), -rows, color=GROOVE, linewidth=4)
+    axis.add_patch(Rectangle((-0.12, -70), 0.24, 96, facecolor="0.35", zorder=3))
+    axis.annotate("", (0.55, -70), (0.12, -70), arrowprops={"arrowstyle": "->", "color": BLUE, "lw": 1.5})
+    for text, place, point in (
+        ("tool, turning", (-1.95, 20), (-0.12, 10)),
+        ("collar", (1.15, -56), (1.0, -56)),
+        ("joint: one\nlength of pipe", (1.15, -82), (1.0, -82)),
+        ("groove, worn by\ndrill pipe", (1.15, -20), (0.42, -24)),
+        ("echo: tells\nthickness", (-1.95, -88), (0.3, -71)),
+    ):
+        axis.annotate(
+            text, point, place, fontsize=9, arrowprops={"arrowstyle": "-", "color": "0.5"}, va="center"
+        )
+    axis.set(xlim=(-1.9, 2.9), ylim=(-DEPTH - 4, 30), title="Casing of a well")
+    axis.axis("off")
+
+
+def _wall(axis: Axes, title: str) -> None:
+    """The unrolled wall: azimuth to the right, depth downwards."""
+    axis.add_patch(Rectangle((0, 0), 36, DEPTH, color=STEEL))
+    axis.add_patch(Rectangle((0, COLLAR_ROW), 36, 4, color=COLLAR))
+    rows = np.arange(10, DEPTH)
+    middle = _centre(rows)
+    axis.fill_betweenx(rows, middle - 1.7, middle + 1.7, color=GROOVE, linewidth=0)
+    axis.set(xlim=(0, 36), ylim=(DEPTH, 0), title=title, xticks=(0, 18, 36), ylabel="depth, rows")
+    axis.set_xticklabels(("0°", "180°", "360°"))
+    axis.set_xlabel("azimuth")
+
+
+def _unrolled(axis: Axes) -> None:
+    _wall(axis, "Its wall, unrolled")
+    axis.annotate("collar", (30, 56), (29, 68), fontsize=9, arrowprops=THIN)
+    axis.annotate(
+        "0° and 360° are\nthe same place:\nthe wrap", (0.3, 75), (2.5, 84), fontsize=9, va="center",
+        arrowprops={"arrowstyle": "->", "color": BLUE},
+    )  # fmt: skip
+
+
+def _patches(axis: Axes) -> None:
+    _wall(axis, "Cut into patches of 36 x 36")
+    for number in range(DEPTH // 36):
+        axis.add_patch(
+            Rectangle((0.4, 36 * number + 0.8), 35.2, 34.4, fill=False, edgecolor=ORANGE, linewidth=2)
+        )
+        axis.text(2, 36 * number + 5, f"patch {number}", fontsize=10, va="center")
+    axis.set(yticks=(0, 36, 72, 108))
+
+
+def _twins(axis: Axes) -> None:
+    """Eight columns of a 72-column well, and the two patches that they are dealt out to."""
+    for column in range(8):
+        colour = (BLUE, ORANGE)[column % 2]
+        axis.add_patch(Rectangle((column, 3.2), 0.9, 3, facecolor=colour, alpha=0.75))
+        axis.text(column + 0.45, 6.5, column, ha="center", fontsize=10)
+        place = column // 2 + (0 if column % 2 == 0 else 4.2) - 0.1
+        axis.add_patch(Rectangle((place, 0), 0.9, 2, facecolor=colour, alpha=0.75))
+        axis.plot([column + 0.45, place + 0.45], [3.1, 2.1], color="0.6", linewidth=0.8)
+    axis.text(4, 7.6, "a well of 72 columns", ha="center", fontsize=10)
+    axis.text(1.9, -0.3, "patch 2k:\neven columns", ha="center", va="top", fontsize=10, color=BLUE)
+    axis.text(6.1, -0.3, "patch 2k + 1:\nodd columns", ha="center", va="top", fontsize=10, color="#B45309")
+    axis.set(xlim=(-0.6, 8.6), ylim=(-2.0, 8.4), title="Twins: eight wells are cut so")
+    axis.axis("off")
