@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of each training (default {EPOCHS})")
     parser.add_argument("--seeds", type=int, default=3, help="of each candidate (default 3)")
     parser.add_argument("--tuned", type=int, help="number of the trial that tune.py confirmed")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these candidates (default: all)")
     parser.add_argument("--output", type=Path, default=HERE, help="folder of the CSVs (default: this one)")
     parser.add_argument("--reason", default="", help="why the test wells are asked a second question")
     arguments = parser.parse_args()
@@ -49,6 +50,9 @@ def main() -> None:
     kind = "simulated" if source.simulated else "real"
     y, images = load_data(source.folder, Config().unpacked_dir)
     candidates = read_candidates(arguments.output / f"tune_{kind}.journal", arguments.tuned)
+    if unknown := sorted(set(arguments.only or []) - set(candidates)):
+        raise ValueError(f"--only: no candidate is called {unknown[0]!r}; there are {', '.join(candidates)}.")
+    candidates = {name: candidates[name] for name in arguments.only or candidates}
     results = Results(arguments.output / f"final_test_{kind}.csv", __file__, source)
     record = arguments.output / f"final_test_record_{kind}.csv"
     question = {"candidates": candidates, "epochs": arguments.epochs, "seeds": arguments.seeds}

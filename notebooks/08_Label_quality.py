@@ -24,7 +24,7 @@
 # **The finding:** wrong labels can be found, but on wells like these correcting all of them gains nothing.
 #
 # **You will learn** which labels a model suspects and how often it is right, which systematic errors labels hold, whether an annotator
-# has a hand, and what correcting labels is worth.
+# has a style, and what correcting labels is worth.
 #
 # **Review points** R4.3. The list of all points is in [notebooks/README.md](README.md).
 #
@@ -36,7 +36,7 @@
 # **Contents**
 # 1. [Suspicious labels](#1-Suspicious-labels)
 # 2. [Systematic errors](#2-Systematic-errors)
-# 3. [The annotator's hand](#3-The-annotator's-hand)
+# 3. [The annotator's style](#3-The-annotator's-style)
 # 4. [Does it pay?](#4-Does-it-pay?)
 # 5. [On the real images](#5-On-the-real-images)
 
@@ -225,9 +225,9 @@ if examples:
 # recall by patch is low by nature. Slips are found, but for each true one there are two or three false: where the pattern is strong, the
 # darkest column is not the groove's. Counted per well they tell where to look, no more.
 #
-# ## 3 The annotator's hand
+# ## 3 The annotator's style
 #
-# Who draws wide ribbons and who draws narrow ones? `annotator_styles` reads a hand off each well's labels.
+# Who draws wide ribbons and who draws narrow ones? `annotator_styles` reads it off each well's labels.
 
 # %%
 styles = annotators.annotator_styles(y)
@@ -239,7 +239,7 @@ label_plots.show_styles(styles.dropna(), "width, columns of 36", "steps per 100 
 # %% [markdown]
 # Widths group the wells: about 2.5 columns in wells 1, 2, 5 and 7, about 4 in wells 3, 12, 13 and 14. In the simulation width and drift
 # belong to the groove, and the annotators differ only by chance, so no style is to be found beyond that, and none is claimed. On real
-# labels the same table would separate a hand that draws 2 columns from one that draws 4 over the same kind of groove.
+# labels the same table would separate an annotator who draws 2 columns from one that draws 4 over the same kind of groove.
 #
 # As a feature, each patch gets the standardised style of its well. It is read off the labels, so only training patches have one; for a
 # well without labels one chooses the style that its masks shall have.

@@ -1,4 +1,4 @@
-"""An annotator's hand: how wide and how smoothly the grooves of a well were drawn (review point R4.3)."""
+"""An annotator's style: how wide and how smoothly the grooves of a well were drawn (review point R4.3)."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from helpers.wells import label_grooves, wells_of
 
 
 def label_style(mask: np.ndarray) -> dict[str, float]:
-    """How a well was drawn: its annotator's hand, as numbers; all NaN where nothing is drawn.
+    """How a well was drawn: its annotator's style, as numbers; all NaN where nothing is drawn.
 
     Returns
     -------
