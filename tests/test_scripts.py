@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 import common
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -186,3 +187,39 @@ def test_a_finished_run_gets_more_epochs(config, few_patches, monkeypatch, tmp_p
         call(monkeypatch, "--resume", str(folder))
     call(monkeypatch, "--resume", str(folder), "--epochs", "2", "--seed", "3")
     assert len(resume_run(folder).history) == 3
+
+
+def test_a_candidate_that_is_none_is_named_before_the_test_wells_are_opened(monkeypatch, tmp_path):
+    import final_test
+
+    monkeypatch.setattr(sys, "argv", ["final_test.py", "--only", "best", "--output", str(tmp_path)])
+    monkeypatch.setattr("torch.set_num_threads", Mock())
+    with pytest.raises(ValueError, match="no candidate is called 'best'; there are baseline, whole wells"):
+        final_test.main()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "variant", ["simulated, then trained", "ensemble", "rival, 144 rows", "averaged weights"]
+)
+def test_every_kind_of_recipe_finds_the_wells_that_were_left_out(variant, simulated, monkeypatch):
+    """On three small wells, with a simulation of two, which is like the fold's training wells only."""
+    import recipes
+
+    from helpers.studies.folds import leave_out
+
+    images, labels, _ = simulated
+    few = np.isin(wells_of(images), [8, 10, 12])
+    y, frame = labels[few], images[few]
+    monkeypatch.setattr(recipes, "SIMULATED", 2)
+    monkeypatch.setattr(recipes, "SIMULATED_EPOCHS", 1)
+    liked = []
+    simulate = recipes.simulate_wells
+    monkeypatch.setattr(
+        recipes, "simulate_wells",
+        lambda count, like, seed: liked.append(like) or simulate(count, like, seed, rows=200),
+    )  # fmt: skip
+    found = recipes.find(variant, leave_out(0, (12,), y, frame), frame, epochs=4, trained={})
+    assert list(found) == [12] and found[12].shape == (144, 36)
+    assert ((found[12] > 0) & (found[12] < 1)).all()
+    assert all(like == [8, 10] for like in liked)
