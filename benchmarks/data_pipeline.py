@@ -9,7 +9,8 @@
    package with 95 % of the variance, and DBSCAN as scikit-learn has it. Both must keep the same patches.
 3. Memory that the way from files to loaders takes, in a process of its own, in sizes of the data.
 
-Each figure is the median of the repeats. A ratio compares the better of 0 and 2 workers on both sides.
+Each figure is the median of the repeats. A ratio compares the better of 0 and 2 workers on both sides, in the
+same round; its range over the rounds stands behind it.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,13 +202,19 @@ def time_loaders(folder: Path, config: Config, repeats: int) -> list[list[str]]:
             for workers in (0, 2):
                 rates[name, workers].append(patches_a_second(loader_of(dataset, workers, config)))
     medians = {key: statistics.median(values) for key, values in rates.items()}
-    best = {name: max(medians[name, 0], medians[name, 2]) for name in datasets}
+    best = {name: np.maximum(rates[name, 0], rates[name, 2]) for name in datasets}
     names = list(datasets)
     rows = []
     for number, name in enumerate(names):
-        ratio = f"{best[name] / best[names[number - 1]]:.0f} x" if number % 2 else ""
+        ratio = f"{with_range(best[name] / best[names[number - 1]], '.0f')} x" if number % 2 else ""
         rows.append([name, f"{medians[name, 0]:,.0f}", f"{medians[name, 2]:,.0f}", ratio])
     return rows
+
+
+def with_range(values: Sequence[float], digits: str) -> str:
+    """The median, and from the smallest to the largest."""
+    low, middle, high = (f"{value:{digits}}" for value in np.quantile(values, [0, 0.5, 1]))
+    return f"{middle} ({low} to {high})"
 
 
 def time_files_to_loaders(folder: Path, config: Config, repeats: int) -> list[list[str]]:
@@ -233,7 +241,7 @@ def time_files_to_loaders(folder: Path, config: Config, repeats: int) -> list[li
             "files to loaders, ours",
             f"{medians['ours']:.1f} s",
             "the same patches",
-            f"{medians['ours'] / medians['old']:.2f} of the time",
+            f"{with_range(np.divide(times['ours'], times['old']), '.2f')} of the time",
         ],
     ]
 

@@ -9,7 +9,8 @@
    all else by default. Environment variables are read at start, so each set has a process of its own.
 3. Inference likewise.
 
-Each figure is the median of the rounds. Run it alone: a busy machine slows one side more than the other.
+Each figure is the median of the rounds, with the range of the ratios. Run it alone: a busy machine slows one
+side more than the other.
 """
 
 import argparse
@@ -97,7 +98,9 @@ def show_overhead(rounds: int, epochs: int) -> None:
     patches = len(data.train.dataset), len(data.val.dataset)
     print(f"{epochs} epochs on {patches[0]} patches, validated on {patches[1]}, seconds (median of {rounds})")
     for name, value in median.items():
-        print(f"  {name:28s} {value:7.2f}   {value / median['bare']:.3f} of bare")
+        ratios = [one / bare for one, bare in zip(seconds[name], seconds["bare"], strict=True)]
+        middle = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"  {name:28s} {value:7.2f}   {middle} of bare")
 
 
 def bare_epoch(
@@ -127,11 +130,18 @@ def show_rates(rounds: int) -> None:
             )
             rates[name].append(json.loads(answer.stdout.splitlines()[-1]))
     for kind in ("training", "inference"):
-        table = pd.DataFrame(
-            {name: pd.DataFrame(rows).median().filter(like=f"{kind}, ") for name, rows in rates.items()}
-        )
-        print(f"\n{kind}, patches a second (median of {rounds}); below, as a multiple of the first figure")
-        print(pd.concat([table.round(0), (table / table.iloc[0, 0]).round(2)], axis=1).to_string())
+        of_round = [
+            pd.DataFrame({name: rows[number] for name, rows in rates.items()}).filter(
+                like=f"{kind}, ", axis=0
+            )
+            for number in range(rounds)
+        ]
+        table = pd.concat(of_round).groupby(level=0, sort=False).median().round(0)
+        multiples = pd.concat([one / one.iloc[0, 0] for one in of_round]).groupby(level=0, sort=False)
+        parts = multiples.median(), multiples.min(), multiples.max()
+        middle, low, high = (part.map("{:.2f}".format) for part in parts)
+        print(f"\n{kind}, patches a second (median of {rounds}); then multiples of the first figure (range)")
+        print(pd.concat([table, middle + " (" + low + " to " + high + ")"], axis=1).to_string())
     print(f"\nkeep: {KEEP}\nspin: {SPIN}")
 
 

@@ -21,7 +21,7 @@
 # Three things decide what a network learns and how we know: its architecture, its loss, its score. The notebook under
 # review had a flaw in each, and compared them by one run each, under a split that leaks.
 #
-# **The finding:** between wells the same network's Dice goes from 0.44 to 0.82; between nine architectures it hardly moves.
+# **The finding:** between folds of wells the same network's Dice goes from 0.44 to 0.82; between convolutional architectures it moves by hundredths.
 #
 # **You will learn** what nine architectures look like inside and what they cost, why a loss should take logits, what six
 # losses punish, how a Dice score goes wrong, and which of all this matters on wells that no model has seen.
