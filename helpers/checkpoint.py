@@ -83,8 +83,8 @@ def write_weights(path: Path, checkpoint: dict[str, object]) -> None:
 def read_checkpoint(path: Path, state: bool = False) -> dict[str, object]:
     """Read a checkpoint, or, as one, a file of `write_weights`.
 
-    Only tensors and plain values are read (`weights_only=True`): a checkpoint cannot run code. The checksums
-    in the file are compared, so that no flipped bit goes unnoticed.
+    Only tensors and plain values are read (`weights_only=True`): a checkpoint cannot run code. A run's
+    file has checksums, which are compared, so that no flipped bit goes unnoticed.
 
     Parameters
     ----------

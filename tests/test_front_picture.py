@@ -1,60 +1,51 @@
-"""The picture of the front page."""
+"""The pictures of the front page."""
 
-import re
 import sys
-from dataclasses import replace
 
 import front_picture
+import matplotlib.pyplot as plt
 import pytest
-import torch
-from torch import nn
 
 from helpers.config import Config
 
 
-class DeepPixels(nn.Module):
-    """A groove where a pixel lies more than so many of the config's units below the mean."""
-
-    def __init__(self, units: float):
-        super().__init__()
-        self.units = nn.Parameter(torch.tensor(units))
-
-    def forward(self, images):
-        return -75 * (images / self.units + 1)
-
-
 @pytest.fixture
 def draw(monkeypatch, capsys):
-    def run(*arguments: str, units: float = 1.0, config: Config = Config()) -> str:
+    def run(*arguments) -> str:
         monkeypatch.setenv("CORROSEG_DATA", "simulated")
-        monkeypatch.setattr(front_picture, "load_model", lambda path: (DeepPixels(units), config))
-        monkeypatch.setattr(sys, "argv", ["front_picture.py", "model.pt", *arguments])
+        monkeypatch.setattr(sys, "argv", ["front_picture.py", *map(str, arguments)])
         front_picture.main()
+        plt.close("all")
         return capsys.readouterr().out
 
     return run
 
 
-@pytest.mark.slow
-def test_a_picture_is_written_with_the_models_own_config(draw, config, tmp_path):
-    path = tmp_path / "new folder" / "front.png"
-    expected = draw("--output", str(path), config=config)
-    assert path.read_bytes().startswith(b"\x89PNG")
-    assert 0.1 < float(re.search(r"'dice': ([\d.]+)", expected)[1]) < 1
-    assert draw("--output", str(path), units=0.5, config=replace(config, value_std=0.04)) == expected
-    assert draw("--output", str(path), config=replace(config, threshold=1 - 1e-9)) != expected
+def test_both_pictures_are_written(draw, tmp_path):
+    text = draw("--output", tmp_path / "new folder", "--wells", 8)
+    for name in ("front.png", "domain.png"):
+        assert f"new folder/{name}" in text
+        assert (tmp_path / "new folder" / name).read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("front.jpg", "front.jpg: expected the name of a picture that ends in .png"),
-        ("folder.png", "folder.png: expected the name of a file to write"),
-        ("file/front.png", "front.png: could not be written"),
-    ],
-)
-def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(draw, tmp_path, name, message):
-    (tmp_path / "folder.png").mkdir()
+def test_no_picture_of_a_test_well_is_drawn(draw, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        draw("--output", tmp_path, "--wells", Config().test_wells[0])
+    assert "invalid choice" in capsys.readouterr().err
+
+
+def test_pictures_of_real_wells_are_refused(draw, tmp_path, monkeypatch):
+    source = type("Real", (), {"simulated": False})
+    monkeypatch.setattr(front_picture, "find_data", lambda: source)
+    with pytest.raises(ValueError, match="theirs may not be published"):
+        draw("--output", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(draw, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=message):
-        draw("--output", str(tmp_path / name))
+    (tmp_path / "front.png").mkdir()
+    with pytest.raises(ValueError, match=r"front\.png: could not be written"):
+        draw("--output", tmp_path / "file")
+    with pytest.raises(ValueError, match=r"front\.png: expected the name of a file to write"):
+        draw("--output", tmp_path)
