@@ -236,7 +236,7 @@ pd.DataFrame(
 #
 # Eleven wells are few to learn from, and labels are drawn by hand. A simulation has neither limit: `simulate_wells` makes as many wells as
 # one likes, and knows each groove. What a well is made of is drawn at random, from ranges that reach a quarter beyond those of
-# the training wells. Nothing in them comes from a well that is to be judged:
+# the training wells. But for one range, told below, nothing in them comes from a well that is to be judged:
 
 # %%
 show_code(draw_recipe)
