@@ -31,9 +31,7 @@ from helpers.transforms import well_transform
 from helpers.wells import well_from_frame, wells_of
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
-from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
-
-HEIGHT = 144  # rows of a section, chosen in notebook 06
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, SectionLoader, assemble_wells
 
 
 def main() -> None:

@@ -25,10 +25,8 @@ from helpers.studies.folds import leave_out, score
 from helpers.training import train
 from helpers.transforms import well_transform
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import SectionDataset, SectionLoader
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, SectionLoader
 from helpers.whole_wells.simulation import simulate_wells
-
-HEIGHT = 144  # rows of a section, chosen in notebook 06
 
 
 def main() -> None:

@@ -43,10 +43,9 @@ from helpers.transforms import PixelNoise, well_transform
 from helpers.wells import well_from_frame, wells_of
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
-from helpers.whole_wells.sections import SectionDataset, SectionLoader, Wells, assemble_wells
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, SectionLoader, Wells, assemble_wells
 from helpers.whole_wells.simulation import simulate_wells
 
-HEIGHT = 144  # rows of a section, as in notebook 06
 SIMULATED = 200  # wells of 1,440 rows to learn from before
 SIMULATED_EPOCHS, SIMULATED_BATCH = 6, 32  # a batch in patches: the wells are many, so batches may be large
 

@@ -25,9 +25,7 @@ from helpers.training import evaluate, fit
 from helpers.transforms import eval_transform, well_transform
 from helpers.wells import wells_of
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
-
-HEIGHT = 144  # rows of a section, chosen in notebook 06
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, SectionLoader, assemble_wells
 
 
 def main() -> None:
