@@ -51,7 +51,7 @@ SIMULATED_EPOCHS, SIMULATED_BATCH = 6, 32  # a batch in patches: the wells are m
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Training:
     """How a network for whole wells is trained."""
 
     model: str = "well_resunet"
@@ -64,19 +64,19 @@ class Recipe:
     config: dict = field(default_factory=dict)
 
 
-RIVAL = Recipe(model="recurrent_unet", options={}, height=360, loss="iou_focal")
+RIVAL = Training(model="recurrent_unet", options={}, height=360, loss="iou_focal")
 LEVERS = {
-    "batch norm": Recipe(options={"norm": "batch"}),
-    "group norm": Recipe(),
-    "24 channels": Recipe(options={"norm": "group", "width": 24}),
-    "half the rate": Recipe(config={"learning_rate": 1e-3}),
-    "twice the rate": Recipe(config={"learning_rate": 4e-3}),
-    "Dice + BCE": Recipe(loss="dice_bce"),
-    "Lovász": Recipe(loss="lovasz"),
-    "averaged weights": Recipe(averaged=True),
-    "noise": Recipe(noise=True),
-    "batches of 32": Recipe(config={"batch_size": 32}),
-    "three times the epochs": Recipe(longer=3),
+    "batch norm": Training(options={"norm": "batch"}),
+    "group norm": Training(),
+    "24 channels": Training(options={"norm": "group", "width": 24}),
+    "half the rate": Training(config={"learning_rate": 1e-3}),
+    "twice the rate": Training(config={"learning_rate": 4e-3}),
+    "Dice + BCE": Training(loss="dice_bce"),
+    "Lovász": Training(loss="lovasz"),
+    "averaged weights": Training(averaged=True),
+    "noise": Training(noise=True),
+    "batches of 32": Training(config={"batch_size": 32}),
+    "three times the epochs": Training(longer=3),
     "rival, 360 rows": RIVAL,
     "rival, 144 rows": replace(RIVAL, height=144),
     "rival, 360 rows, BCE": replace(RIVAL, loss="bce"),
@@ -148,19 +148,19 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[str, nn.Module
         model = train_on_wells(LEVERS[variant], own, epochs, fold.number)
     elif variant == "simulated only":
         simulated = simulate_wells(SIMULATED, seen, seed=fold.number)
-        recipe = Recipe(config={"batch_size": SIMULATED_BATCH})
+        recipe = Training(config={"batch_size": SIMULATED_BATCH})
         model = train_on_wells(recipe, simulated, SIMULATED_EPOCHS, fold.number)
     else:
         start = model_of("simulated only", fold, epochs, trained)
         rate = STUDY_CONFIG.learning_rate / (4 if variant.endswith("slowly") else 1)
-        recipe = Recipe(config={"learning_rate": rate})
+        recipe = Training(config={"learning_rate": rate})
         model = train_on_wells(recipe, own, epochs, fold.number, start)
     trained[variant] = model
     return model
 
 
 def train_on_wells(
-    recipe: Recipe, wells: Wells, epochs: int, seed: int, start: nn.Module | None = None
+    recipe: Training, wells: Wells, epochs: int, seed: int, start: nn.Module | None = None
 ) -> nn.Module:
     """Train by a recipe, from new weights or from those of `start`, which stays as it is."""
     config = replace(STUDY_CONFIG, seed=seed, **recipe.config)

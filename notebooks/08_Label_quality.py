@@ -175,7 +175,7 @@ if data.simulated:
 # Of the tenth that it suspects most, three in four are spoiled, where one in five is by chance. So what made a model's doubt a weak guide were
 # the labels that it had learned from, or the patches that it saw; which, was not varied. It has four in five of the wrongly labelled pixels right.
 # But it errs on one in fifty of the others, which are many more: a person should look at its suspects, it should not correct them. (The simulation that it learned from
-# made these wells too. On real wells nobody can count.)
+# made these wells too, and its ranges are taken from theirs. On real wells nobody can count.)
 #
 # Nine suspects of the models above:
 

@@ -13,9 +13,9 @@ from sklearn.metrics import silhouette_score
 
 from helpers.config import Config
 from helpers.data import find_labels, load_data
-from helpers.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers
+from helpers.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers, usable_pixels
 from helpers.split import split_by_wells
-from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, wells_of
+from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, well_from_frame, wells_of
 
 pytestmark = pytest.mark.real_data
 
@@ -273,3 +273,44 @@ def test_labels_have_the_published_counts_or_silver_labels_come_near(frames, wel
     assert (excess[rough] < 0.21).all()
     assert (excess[rough] > 0.08).all()
     assert patches[[0, 12]].tolist() == [130, 1769]
+
+
+def loss_across(thickness: np.ndarray, mask: np.ndarray) -> float:
+    """Standard deviation of the mean loss across a groove, in widths of its label.
+
+    Of all rows with one unbroken label of the well's median width, turned so that its middle comes to lie in
+    the middle; within four columns of 36, above the mean of the wall six to ten columns away.
+    """
+    columns = thickness.shape[1]
+    scale, middle = columns // 36, columns // 2
+    turned, widths = [], []
+    for row, marks in zip(thickness, mask, strict=True):
+        place = np.flatnonzero(marks)
+        if not 2 * scale <= len(place) <= 8 * scale:
+            continue
+        centre = np.angle(np.exp(2j * np.pi * place / columns).mean()) * columns / 2 / np.pi
+        shift = middle - int(round(centre))
+        if np.ptp(np.flatnonzero(np.roll(marks, shift))) + 1 == len(place):  # unbroken
+            turned.append(np.roll(np.nanmedian(row) - row, shift))
+            widths.append(len(place))
+    width = int(np.median(widths))
+    loss = np.nanmean(np.array(turned)[np.array(widths) == width], axis=0)
+    far = np.r_[middle - 10 * scale : middle - 6 * scale, middle + 6 * scale : middle + 10 * scale]
+    offsets = np.arange(-4 * scale, 4 * scale + 1)
+    weights = (loss[middle + offsets] - loss[far].mean()).clip(min=0)
+    mean = np.average(offsets, weights=weights)
+    return np.sqrt(np.average((offsets - mean) ** 2, weights=weights)) / width
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice", "ignore:Mean of empty slice")
+def test_silver_labels_are_wider_than_the_loss_itself(frames, real_data_folder):
+    """What the range of `helpers.whole_wells.simulation.SPREAD` is taken from; training wells only."""
+    if "silver" not in find_labels(real_data_folder).name:
+        pytest.skip("the figures are of the silver labels")
+    y, images = frames
+    found = {}
+    for well in sorted(set(CONFIG.train_wells) - {10}):  # which has no groove
+        thickness = well_from_frame(images, well)
+        thickness = np.where(usable_pixels(thickness), thickness, np.nan)
+        found[well] = round(loss_across(thickness, well_from_frame(y, well) == 1), 2)
+    assert found == {1: 0.35, 6: 0.32, 7: 0.44, 8: 0.12, 11: 0.22, 12: 0.23, 13: 0.30, 14: 0.30}
