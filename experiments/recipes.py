@@ -6,20 +6,23 @@ same patches of the wells left out.
 patches : the baseline U-Net of notebook 04.
 batch norm : the network of whole_well.py, on sections of 144 rows.
 group norm : the same with group normalisation. The levers after it change one more thing in it: channels,
-learning rate, loss, the mean of the weights of the last quarter of the epochs, noise, sections a batch,
-epochs.
+learning rate, its warm-up (a tenth of it in the first epoch), loss, the mean of the weights of the last
+quarter of the epochs, noise, rows that the tool dropped, stretched joints, sections of 72, 144 and 288 rows in
+turn, sections a batch, epochs.
 rival : what the challenge's first place describes, rebuilt: a recurrent residual U-Net on sections of 360
-rows with IoU and focal loss; once more on 144 rows, with BCE, and with batches of 32 for
-three times the epochs (longer).
+rows with IoU and focal loss; once more on 144 rows, with BCE, and for three times the epochs (longer; at 360
+rows with batches of 32).
 simulated only : the network with group norm, trained on 200 simulated wells by their truth: no pixel and no
 label of the wells at hand. Their recipes are drawn from ranges of this fold's training wells. Then trained on
-the wells at hand too, at the usual rate or at a quarter of it.
+the wells at hand too: at the usual rate, at a quarter of it, with the encoder frozen, or on the wells at hand
+and as many rows of simulated ones for half the epochs (rehearsed).
 ensemble : the mean probability of "simulated only" and "simulated, then trained".
 windows of 144 rows : the network searches a well in windows as tall as the sections that it learned from,
 overlapping by 36; all others in windows of 720 rows, overlapping by 144.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from unittest.mock import patch
 
@@ -39,7 +42,7 @@ from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.runs import Run, unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import train
-from helpers.transforms import PixelNoise, well_transform
+from helpers.transforms import BatchTransform, PixelNoise, to_tensors, well_transform
 from helpers.wells import well_from_frame, wells_of
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
@@ -60,7 +63,9 @@ class Training:
     loss: str = "bce"
     longer: int = 1  # times the epochs
     averaged: bool = False
-    noise: bool = False
+    augmentation: Callable[[Config], v2.Transform] | None = None  # before the network's scale
+    warm_up: bool = False
+    frozen: bool = False  # the encoder, when training goes on from other weights
     config: dict = field(default_factory=dict)
 
 
@@ -74,11 +79,16 @@ LEVERS = {
     "Dice + BCE": Training(loss="dice_bce"),
     "Lovász": Training(loss="lovasz"),
     "averaged weights": Training(averaged=True),
-    "noise": Training(noise=True),
+    "warm-up": Training(warm_up=True),
+    "noise": Training(augmentation=lambda config: PixelNoise(config.noisy_share, config.p_noise)),
+    "dropped rows": Training(augmentation=lambda config: DroppedRows()),
+    "stretched joints": Training(augmentation=lambda config: StretchedJoints()),
+    "mixed heights": Training(height=2 * HEIGHT, augmentation=lambda config: MixedHeights()),
     "batches of 32": Training(config={"batch_size": 32}),
     "three times the epochs": Training(longer=3),
     "rival, 360 rows": RIVAL,
     "rival, 144 rows": replace(RIVAL, height=144),
+    "rival, 144 rows, longer": replace(RIVAL, height=144, longer=3),
     "rival, 360 rows, BCE": replace(RIVAL, loss="bce"),
     "rival, 360 rows, BCE, longer": replace(RIVAL, loss="bce", longer=3, config={"batch_size": 32}),
 }
@@ -86,11 +96,54 @@ SIMULATIONS = [
     "simulated only",
     "simulated, then trained",
     "simulated, then trained slowly",
+    "simulated, then trained, encoder frozen",
+    "simulated, then trained, rehearsed",
     "ensemble",
 ]
 WINDOWS = ", windows of 144 rows"
 VARIANTS = ["patches", *LEVERS, "group norm" + WINDOWS, *SIMULATIONS]
 VARIANTS += [name + WINDOWS for name in SIMULATIONS[:2]]
+
+
+class DroppedRows(BatchTransform):
+    """Lose up to 12 rows in a row, as where the tool logged nothing; the label stays, so it is bridged."""
+
+    def draw(self, n, height, width):
+        length = torch.randint(0, 13, (n,))
+        return {"first": torch.randint(height - 12, (n,)), "length": length}
+
+    def apply(self, image, mask, first, length):
+        rows = torch.arange(image.shape[2], device=image.device)
+        lost = (rows >= first[:, None]) & (rows < (first + length)[:, None])  # (N, H)
+        return image.masked_fill(lost[:, None, :, None], 0.0), mask
+
+
+class StretchedJoints(BatchTransform):
+    """Stretch a section in depth by a factor of 1 to 1.5, as where the tool went slower than it was told."""
+
+    def draw(self, n, height, width):
+        return {"factor": 1 + torch.rand(n) / 2}
+
+    def apply(self, image, mask, factor):
+        height = image.shape[2]
+        rows = (torch.arange(height, device=image.device) - height / 2) / factor[:, None] + height / 2
+        lower = rows.floor().long().clamp(0, height - 1)  # (N, H)
+        upper, share = (lower + 1).clamp(max=height - 1), (rows - lower)[:, None, :, None]
+
+        def taken(part: Tensor, index: Tensor) -> Tensor:
+            return part.gather(2, index[:, None, :, None].expand(part.shape))
+
+        image = (1 - share) * taken(image, lower) + share * taken(image, upper)
+        return image, taken(mask, rows.round().long().clamp(0, height - 1))
+
+
+class MixedHeights(v2.Transform):
+    """Cut the batch's sections into 1, 2 or 4 parts, one under the other: as many pixels, less context."""
+
+    def forward(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        parts = 2 ** int(torch.randint(3, ()))
+        size = (-1, 1, image.shape[2] // parts, image.shape[3])
+        return to_tensors(*(part.as_subclass(Tensor).reshape(size) for part in (image, mask)))
 
 
 def iou_focal(logits: Tensor, masks: Tensor) -> Tensor:
@@ -153,7 +206,9 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[str, nn.Module
     else:
         start = model_of("simulated only", fold, epochs, trained)
         rate = STUDY_CONFIG.learning_rate / (4 if variant.endswith("slowly") else 1)
-        recipe = Training(config={"learning_rate": rate})
+        recipe = Training(config={"learning_rate": rate}, frozen=variant.endswith("frozen"))
+        if variant.endswith("rehearsed"):
+            own, epochs = own | as_many_rows(own, seen, fold.number), max(1, epochs // 2)
         model = train_on_wells(recipe, own, epochs, fold.number, start)
     trained[variant] = model
     return model
@@ -165,16 +220,29 @@ def train_on_wells(
     """Train by a recipe, from new weights or from those of `start`, which stays as it is."""
     config = replace(STUDY_CONFIG, seed=seed, **recipe.config)
     transform = well_transform(config)
-    if recipe.noise:
+    if recipe.augmentation is not None:
         *moves, scale = transform.transforms
-        transform = v2.Compose([*moves, PixelNoise(config.noisy_share, config.p_noise), scale])
+        transform = v2.Compose([*moves, recipe.augmentation(config), scale])
     with patch.dict(LOSSES, iou_focal=iou_focal):
         run = unsaved_run(recipe.model, config, recipe.loss, **recipe.options)
         if start is not None:
             run.model.load_state_dict(start.state_dict())
+        if recipe.frozen:
+            for part in (run.model.stem, run.model.stem_shortcut, run.model.down):
+                part.requires_grad_(False)
         sections = SectionDataset(wells, recipe.height, transform, moving=True, seed=seed)
         loader = SectionLoader(sections, config.batch_size, shuffle=True, seed=seed)
+        if recipe.warm_up:
+            run.config = replace(config, learning_rate=config.learning_rate / 10)
+            list(train(run, loader, 1))
+            run.config, epochs = config, epochs - 1
         return last_or_average(run, loader, epochs * recipe.longer, recipe.averaged)
+
+
+def as_many_rows(wells: Wells, like: list[int], seed: int) -> Wells:
+    """Simulated wells of 1,440 rows, about as many rows in all as these wells have; not those of before."""
+    rows = sum(len(thickness) for thickness, _ in wells.values())
+    return simulate_wells(max(1, round(rows / 1440)), like, seed=1000 + seed)
 
 
 def last_or_average(run: Run, loader: SectionLoader, epochs: int, averaged: bool) -> nn.Module:
