@@ -7,8 +7,8 @@ patches : the baseline U-Net of notebook 04.
 batch norm : the network of whole_well.py, on sections of 144 rows.
 group norm : the same with group normalisation. The levers after it change one more thing in it: channels,
 learning rate, its warm-up (a tenth of it in the first epoch), loss, the mean of the weights of the last
-quarter of the epochs, noise, rows that the tool dropped, stretched joints, sections of 72, 144 and 288 rows in
-turn, sections a batch, epochs.
+quarter of the epochs, noise, rows that the tool dropped, stretched joints, sections of 72, 144 or 288 rows
+in turn, sections a batch, epochs.
 rival : what the challenge's first place describes, rebuilt: a recurrent residual U-Net on sections of 360
 rows with IoU and focal loss; once more on 144 rows, with BCE, and for three times the epochs (longer; at 360
 rows with batches of 32).
