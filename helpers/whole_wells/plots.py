@@ -59,26 +59,37 @@ def show_detection(curves: dict[str, DetectionCurve], trials: dict[str, pd.DataF
     """
     figure, axis = plt.subplots(figsize=(8, 4.4))
     for order, ((name, curve), colour) in enumerate(zip(curves.items(), (ORANGE, BLUE), strict=False)):
-        depths = np.geomspace(*curve.depths, 200)
-        axis.plot(depths, curve.pod(depths), color=colour, linewidth=2.5, label=name)
-        axis.plot(
-            depths, curve.pod(depths, 0.95), "--", color=colour, linewidth=1.2, label=f"{name}: 95 % bound"
-        )
-        for confidence, marker in ((0.5, "o"), (0.95, "s")):
-            axis.plot(curve.depth_at(0.9, confidence), 0.9, marker, color=colour, markersize=7)
-        for hit, level in ((1, 1.03 + 0.03 * order), (0, -0.03 - 0.03 * order)):
-            at = trials[name].loc[trials[name]["hit"] == hit, "depth"]
-            axis.plot(at, np.full(len(at), level), "|", color=colour, markersize=7, alpha=0.6)
-    axis.axhline(0.9, color="grey", linewidth=0.8, linestyle=":")
-    axis.set(xscale="log", xlabel="depth of the planted groove (units of the files)")
-    axis.set(ylabel="probability of detection", title="How deep must a groove be to be found?")
-    axis.set_yticks(np.linspace(0, 1, 6))
-    ticks = [0.005, 0.01, 0.02, 0.05, 0.1]
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.minorticks_off()
+        draw_detection(axis, name, curve, trials[name], colour, 0.03 * order)
+    axis.set(title="How deep must a groove be to be found?")
     handles, labels = axis.get_legend_handles_labels()
     for marker, name in (("o", "a90"), ("s", "a90/95")):
         handles.append(Line2D([], [], color="grey", marker=marker, linestyle="none"))
         labels.append(name)
     figure.legend(handles, labels, loc="outside right center", fontsize=9)
     plt.show()
+
+
+def draw_detection(
+    axis: plt.Axes,
+    name: str,
+    curve: DetectionCurve,
+    trials: pd.DataFrame,
+    colour: str = ORANGE,
+    shift: float = 0.0,
+) -> None:
+    """One network's curve, its bound, and its hits and misses; `shift` moves the marks of these outwards."""
+    depths = np.geomspace(*curve.depths, 200)
+    axis.plot(depths, curve.pod(depths), color=colour, linewidth=2.5, label=name)
+    axis.plot(depths, curve.pod(depths, 0.95), "--", color=colour, linewidth=1.2, label=f"{name}: 95 % bound")
+    for confidence, marker in ((0.5, "o"), (0.95, "s")):
+        axis.plot(curve.depth_at(0.9, confidence), 0.9, marker, color=colour, markersize=7)
+    for hit, level in ((1, 1.03 + shift), (0, -0.03 - shift)):
+        at = trials.loc[trials["hit"] == hit, "depth"]
+        axis.plot(at, np.full(len(at), level), "|", color=colour, markersize=7, alpha=0.6)
+    axis.axhline(0.9, color="grey", linewidth=0.8, linestyle=":")
+    axis.set(xscale="log", xlabel="depth of the planted groove (units of the files)")
+    axis.set(ylabel="probability of detection")
+    axis.set_yticks(np.linspace(0, 1, 6))
+    ticks = [0.005, 0.01, 0.02, 0.05, 0.1]
+    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.minorticks_off()

@@ -16,44 +16,55 @@ import pandas as pd
 import statsmodels.api as sm
 from scipy import ndimage
 from scipy.optimize import brentq
-from scipy.stats import t
+from scipy.stats import chi2, norm, t
 
 from helpers.wells import column_azimuths
 from helpers.whole_wells.geometry import check_well
-from helpers.whole_wells.report import number_grooves
+from helpers.whole_wells.report import calls
 
-SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
 _SPACE = 120  # rows between two planted grooves: each stands alone
 
 
-def calls(mask: np.ndarray, shortest: int = SHORTEST_CALL) -> np.ndarray:
-    """Number the grooves that an inspection would call: (H, W) int, 0 where there is none.
+@dataclass(frozen=True)
+class GrooveShape:
+    """What grooves are planted: rounded across, their ends fading over a few rows.
+
+    Attributes
+    ----------
+    width : degrees across at 1/2 of the depth. length : rows.
+    drift : degrees in 100 rows that it moves around the pipe.
+    broken : whether its middle third lacks every second dozen of rows, as where a tool joint rode over it.
+    """
+
+    width: float = 30.0
+    length: int = 72
+    drift: float = 0.0
+    broken: bool = False
+
+
+def groove_shape(
+    shape: tuple[int, int],
+    row: int,
+    azimuth: float,
+    width: float,
+    length: int,
+    drift: float = 0.0,
+    broken: bool = False,
+) -> np.ndarray:
+    """A groove of depth 1, (H, W).
 
     Parameters
     ----------
-    mask : (H, W) of 0 and 1, once around the pipe. Grooves are joined as in `inspection.number_grooves`.
-    shortest : rows that a groove needs at least.
+    row : first row. azimuth : degrees, of its middle. The others : see `GrooveShape`.
     """
-    labels = number_grooves(mask)
-    rows = [place[0].stop - place[0].start for place in ndimage.find_objects(labels)]
-    kept = np.flatnonzero(np.array(rows) >= shortest) + 1
-    numbers = np.zeros(len(rows) + 1, int)
-    numbers[kept] = np.arange(1, len(kept) + 1)
-    return numbers[labels]
-
-
-def groove_shape(shape: tuple[int, int], row: int, azimuth: float, width: float, length: int) -> np.ndarray:
-    """A groove of depth 1: (H, W), rounded across, its ends fading over a few rows.
-
-    Parameters
-    ----------
-    row : first row. length : rows.
-    azimuth, width : degrees, of its middle and across it at 1/2 of its depth.
-    """
-    away = np.abs((column_azimuths(shape[1]) - azimuth + 180) % 360 - 180)
+    middles = azimuth + drift / 100 * (np.arange(shape[0]) - row - (length - 1) / 2)
+    away = np.abs((column_azimuths(shape[1]) - middles[:, None] + 180) % 360 - 180)
     across = np.exp(-np.log(2) * (2 * away / width) ** 2)
     along = np.zeros(shape[0])
     along[row : row + length] = 1
+    if broken:
+        third = np.arange(row + length // 3, row + 2 * length // 3)
+        along[third[(third - third[0]) % 24 < 12]] = 0
     return ndimage.gaussian_filter1d(along, 2.0)[:, None] * across
 
 
@@ -62,8 +73,7 @@ def hit_or_miss(
     background: np.ndarray,
     trials: int,
     depths: tuple[float, float],
-    width: float,
-    length: int,
+    shape: GrooveShape = GrooveShape(),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Plant single grooves in a wall without any, and see which are found.
@@ -77,7 +87,7 @@ def hit_or_miss(
     find : takes (H, W) thickness, returns a mask of 0 and 1.
     background : (H, W) thickness without grooves; NaN where there is none.
     depths : smallest and largest, in the files' units.
-    width, length : degrees and rows of each groove, see `groove_shape`.
+    shape : of all grooves; every second one drifts the other way.
 
     Returns
     -------
@@ -94,6 +104,7 @@ def hit_or_miss(
     """
     check_well(background.shape)
     height, columns = background.shape
+    length = shape.length
     step = length + _SPACE
     spare = height - step
     if spare < 0:
@@ -109,7 +120,8 @@ def hit_or_miss(
         planted = []
         for stretch, start in enumerate(starts[: trials - len(rows)]):
             depth, azimuth = float(np.exp(rng.uniform(*np.log(depths)))), rng.uniform(0, 360)
-            groove = groove_shape(wall.shape, start, azimuth, width, length)
+            turned = shape.drift * (-1) ** stretch
+            groove = groove_shape(wall.shape, start, azimuth, shape.width, length, turned, shape.broken)
             wall -= depth * groove
             place = {
                 "depth": depth,
@@ -128,14 +140,39 @@ def false_calls(find: Callable[[np.ndarray], np.ndarray], background: np.ndarray
     return int(calls(find(background)).max()) / len(background) * 10_000
 
 
+def rate_interval(count: int, rows: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact Poisson interval of calls per 10,000 rows (Garwood 1936), where `count` were made in `rows`."""
+    tail = (1 - confidence) / 2
+    low = chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+    return low / rows * 10_000, chi2.ppf(1 - tail, 2 * count + 2) / 2 / rows * 10_000
+
+
+def threshold_for(probability: np.ndarray, rate: float) -> float:
+    """The lowest threshold, in steps of 0.01, with at most `rate` calls in 10,000 rows of a sound wall.
+
+    Two networks can be compared at the same price only. Raises ValueError if there is none below 1.
+
+    Parameters
+    ----------
+    probability : (H, W) that a network gives a wall without grooves.
+    """
+    for threshold in np.arange(0.99, 0.0, -0.01):
+        if int(calls(probability >= threshold).max()) / len(probability) * 10_000 > rate:
+            threshold += 0.01
+            if threshold > 0.995:
+                raise ValueError(f"No threshold brings false calls down to {rate:g} in 10,000 rows.")
+            return round(float(threshold), 2)
+    return 0.01
+
+
 @dataclass(frozen=True)
 class DetectionCurve:
     """POD(a) = logistic(b0 + b1 ln a), fitted to hits and misses."""
 
     coefficients: np.ndarray  # (2,)
-    covariance: np.ndarray  # (2, 2), clustered by stretch of wall; NaN for fewer than three stretches
+    covariance: np.ndarray  # (2, 2), clustered by stretch of wall; NaN for one or two stretches
     depths: tuple[float, float]  # smallest and largest of the trials: beyond them the curve is a guess
-    stretches: int  # of wall that the trials lie in
+    stretches: int  # of wall that the trials lie in; 0: trials are independent
 
     def pod(self, depth: np.ndarray | float, confidence: float = 0.5) -> np.ndarray:
         """Probability of detection at these depths; with a confidence above 0.5 its one-sided lower bound."""
@@ -143,7 +180,8 @@ class DetectionCurve:
         logit = x @ self.coefficients
         if confidence != 0.5:
             error = np.sqrt(np.einsum("ij,jk,ik->i", x, self.covariance, x))
-            logit = logit - t.ppf(confidence, self.stretches - 1) * error
+            sure = t.ppf(confidence, self.stretches - 1) if self.stretches else norm.ppf(confidence)
+            logit = logit - sure * error
         return 1 / (1 + np.exp(-logit))
 
     def depth_at(self, pod: float, confidence: float = 0.5) -> float:
@@ -179,7 +217,8 @@ def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
 
     Parameters
     ----------
-    trials : depth, stretch and hit of each, from `hit_or_miss`.
+    trials : depth, stretch and hit of each, from `hit_or_miss`. Without stretches the trials count as
+        independent, and bounds take the normal distribution: the handbook's way.
 
     Raises
     ------
@@ -193,8 +232,11 @@ def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
         )
     x = sm.add_constant(np.log(trials["depth"].to_numpy()))
     model = sm.GLM(trials["hit"].to_numpy(), x, family=sm.families.Binomial())
-    stretches = trials["stretch"].nunique()
-    if stretches >= 3:
+    stretches = trials["stretch"].nunique() if "stretch" in trials else 0
+    if stretches == 0:
+        fitted = model.fit()
+        covariance = fitted.cov_params()
+    elif stretches >= 3:
         fitted = model.fit(cov_type="cluster", cov_kwds={"groups": trials["stretch"].to_numpy()})
         covariance = fitted.cov_params()
     else:

@@ -1,6 +1,6 @@
 """Groove probabilities of whole wells, however long, in little memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -110,11 +110,18 @@ def _predict_window(model: nn.Module, window: np.ndarray, views: int, config: Co
     return (total / views)[0, 0].float().cpu().numpy()
 
 
-def predict_well_file(model: nn.Module, source: Path, target: Path, **options) -> None:
+def predict_well_file(
+    model: nn.Module,
+    source: Path,
+    target: Path,
+    progress: Callable[[int], None] = lambda rows: None,
+    **options,
+) -> None:
     """Write the groove probabilities of the well in file `source` to file `target`, in little memory.
 
     Parameters
     ----------
+    progress : called after each piece with its rows.
     options : see `predict_rows`.
 
     Raises
@@ -126,6 +133,7 @@ def predict_well_file(model: nn.Module, source: Path, target: Path, **options) -
         np.lib.format.write_array_header_1_0(file, header)
         for piece in predict_rows(model, Path(source), **options):
             file.write(np.ascontiguousarray(piece, "<f4").tobytes())
+            progress(len(piece))
 
 
 def predict_patches(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> Tensor:

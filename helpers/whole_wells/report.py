@@ -1,4 +1,6 @@
-"""What an inspection engineer wants of a well: a list of its grooves."""
+"""What an inspection engineer wants of a well: a list of its grooves, in rows or in metres."""
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,15 @@ from helpers.preprocess import usable_pixels
 from helpers.wells import column_azimuths, label_grooves
 from helpers.whole_wells.geometry import check_well
 
+if TYPE_CHECKING:
+    from helpers.whole_wells.pod import DetectionCurve
+
+SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
 NEIGHBOURHOOD = (5, 13)  # rows and columns around a pixel whose sound wall is its background
+
+
+COLUMNS = ["start_row", "end_row", "length_rows", "azimuth_deg", "drift_deg", "width_columns", "width_deg"]
+COLUMNS += ["mean_loss", "max_loss", "confidence"]
 
 
 def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
@@ -45,6 +55,22 @@ def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
     return order[labels]
 
 
+def calls(mask: np.ndarray, shortest: int = SHORTEST_CALL) -> np.ndarray:
+    """Number the grooves that an inspection would call: (H, W) int, 0 where there is none.
+
+    Parameters
+    ----------
+    mask : (H, W) of 0 and 1, once around the pipe. Grooves are joined as in `number_grooves`.
+    shortest : rows that a groove needs at least.
+    """
+    labels = number_grooves(mask)
+    rows = [place[0].stop - place[0].start for place in ndimage.find_objects(labels)]
+    kept = np.flatnonzero(np.array(rows) >= shortest) + 1
+    numbers = np.zeros(len(rows) + 1, int)
+    numbers[kept] = np.arange(1, len(kept) + 1)
+    return numbers[labels]
+
+
 def groove_report(
     mask: np.ndarray,
     thickness: np.ndarray,
@@ -70,6 +96,8 @@ def groove_report(
     length_rows : rows from the first to the last, gaps included.
     azimuth_deg : mean direction of the middles of its pixels, from 0 to below 360, see
         `helpers.wells.column_azimuths`.
+    drift_deg : how far it moves around the pipe in 100 rows, by a straight line through the middles of its
+        rows; NaN for a groove of one row.
     width_columns, width_deg : mean width over the rows that it is in.
     mean_loss, max_loss : of metal, in the files' units: how far its pixels lie below the mean of the sound
         wall around them, 13 columns wide and 5 rows high. NaN if nothing was measured there.
@@ -92,7 +120,8 @@ def groove_report(
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[place] == number
         across = inside.sum(axis=1)
-        direction = directions[np.nonzero(inside)[1] + place[1].start].mean()
+        around = directions[place[1]]
+        direction = around[np.nonzero(inside)[1]].mean()
         measured = loss[place][inside]
         measured = measured[np.isfinite(measured)]
         rows.append(
@@ -103,6 +132,7 @@ def groove_report(
                 "length_rows": place[0].stop - place[0].start,
                 # rounded, or a last bit below 0° would come out as 360°
                 "azimuth_deg": np.rad2deg(np.angle(direction)).round(6) % 360,
+                "drift_deg": _drift(inside, around),
                 "width_columns": across[across > 0].mean(),
                 "width_deg": across[across > 0].mean() * 360 / mask.shape[1],
                 "mean_loss": measured.mean() if len(measured) else np.nan,
@@ -110,9 +140,16 @@ def groove_report(
                 "confidence": np.nan if probability is None else probability[place][inside].mean(),
             }
         )
-    columns = ["groove", "start_row", "end_row", "length_rows", "azimuth_deg", "width_columns", "width_deg"]
-    columns += ["mean_loss", "max_loss", "confidence"]
-    return pd.DataFrame(rows, columns=columns).set_index("groove")
+    return pd.DataFrame(rows, columns=["groove", *COLUMNS]).set_index("groove")
+
+
+def _drift(inside: np.ndarray, directions: np.ndarray) -> float:
+    """Degrees in 100 rows of the middle of a groove's rows; (h, w) bool, (w,) complex of length 1."""
+    rows = np.flatnonzero(inside.any(axis=1))
+    if len(rows) < 2:
+        return np.nan
+    middles = np.unwrap(np.angle(inside[rows] @ directions))
+    return float(np.rad2deg(np.polyfit(rows, middles, 1)[0]) * 100)
 
 
 def _background(mask: np.ndarray, thickness: np.ndarray) -> np.ndarray:
@@ -123,3 +160,108 @@ def _background(mask: np.ndarray, thickness: np.ndarray) -> np.ndarray:
     share = ndimage.uniform_filter(sound.astype(float), **modes)
     pixels = NEIGHBOURHOOD[0] * NEIGHBOURHOOD[1]
     return np.where(share > 0.5 / pixels, total / np.maximum(share, 0.5 / pixels), np.nan)
+
+
+def report_by_pieces(
+    thickness: np.ndarray, probability: np.ndarray, config: Config = Config(), rows: int = 20_000
+) -> pd.DataFrame:
+    """The `groove_report` of a well's `calls`, piece by piece, for wells that are on disk.
+
+    A well is cut where nothing is found for a dozen rows, so the report is that of the whole well. Memory
+    depends on the longest groove, not on the well.
+
+    Parameters
+    ----------
+    thickness, probability : (H, W), arrays or memory-mapped files. Pixels from `config.threshold` on are
+        called a groove.
+    rows : of a piece at least, but the last one.
+    """
+    found = np.zeros(len(probability), bool)
+    for start in range(0, len(found), rows):
+        found[start : start + rows] = (probability[start : start + rows] >= config.threshold).any(axis=1)
+    reports, count = [], 0
+    cuts = _cuts(found, rows)
+    for start, stop in zip(cuts, cuts[1:], strict=False):
+        piece = np.asarray(probability[start:stop])
+        mask = calls(piece >= config.threshold) > 0
+        report = groove_report(mask, np.asarray(thickness[start:stop]), piece, config=config)
+        report[["start_row", "end_row"]] += start
+        report.index += count
+        count += len(report)
+        if len(report):
+            reports.append(report)
+    return pd.concat(reports) if reports else report
+
+
+def _cuts(found: np.ndarray, rows: int, empty: int = 12) -> list[int]:
+    """Where to cut a well: in the middle of at least so many empty rows, pieces of at least `rows`."""
+    edges = np.flatnonzero(np.diff(np.r_[True, found, True].astype(int)))
+    starts, stops = edges[0::2], edges[1::2]  # of runs without a find
+    cuts = [0]
+    for start, stop in zip(starts, stops, strict=False):
+        middle = int(start + stop) // 2
+        if stop - start >= empty and middle - cuts[-1] >= rows and len(found) - middle >= empty:
+            cuts.append(middle)
+    return [*cuts, len(found)]
+
+
+def engineers_report(
+    report: pd.DataFrame,
+    depth: np.ndarray | None = None,
+    inner_diameter: float | None = None,
+    curve: "DetectionCurve | None" = None,
+) -> pd.DataFrame:
+    """A report in metres and millimetres, its units in the columns' names.
+
+    Parameters
+    ----------
+    report : from `groove_report`, of a log whose losses are in inches (`helpers.whole_wells.logs`).
+    depth : (H,) metres of each row; without it places stay rows.
+    inner_diameter : of the casing, millimetres; without it widths are in degrees only.
+    curve : of the network that found the grooves, see `helpers.whole_wells.pod`.
+
+    Returns
+    -------
+    top_m, bottom_m, length_m (top_row, bottom_row, length_rows without depths), azimuth_deg, drift_deg_per_m
+    (drift_deg_per_100_rows), width_deg, width_mm with a diameter, mean_loss_mm, max_loss_mm, confidence, and,
+    with a curve, detection_probability: of a groove as deep as the mean loss, so rather too low.
+    """
+    rows = report[["start_row", "end_row"]].to_numpy()
+    if depth is None:
+        table = pd.DataFrame(
+            {
+                "top_row": rows[:, 0],
+                "bottom_row": rows[:, 1],
+                "length_rows": report["length_rows"].to_numpy(),
+                "azimuth_deg": report["azimuth_deg"].to_numpy(),
+                "drift_deg_per_100_rows": report["drift_deg"].to_numpy(),
+            },
+            index=report.index,
+        )
+    else:
+        # a row stands for half a step above and below it
+        step = np.abs(np.gradient(depth)) if len(depth) > 1 else np.zeros(1)
+        top, bottom = depth[rows[:, 0]] - step[rows[:, 0]] / 2, depth[rows[:, 1]] + step[rows[:, 1]] / 2
+        length = bottom - top
+        turned = report["drift_deg"].to_numpy() * report["length_rows"].to_numpy() / 100
+        table = pd.DataFrame(
+            {
+                "top_m": top,
+                "bottom_m": bottom,
+                "length_m": length,
+                "azimuth_deg": report["azimuth_deg"].to_numpy(),
+                "drift_deg_per_m": turned / np.where(length > 0, length, np.nan),
+            },
+            index=report.index,
+        )
+    table["width_deg"] = report["width_deg"]
+    if inner_diameter is not None:
+        table["width_mm"] = report["width_deg"] / 360 * np.pi * inner_diameter
+    for loss in ("mean_loss", "max_loss"):
+        table[f"{loss}_mm"] = report[loss] * 25.4
+    table["confidence"] = report["confidence"]
+    if curve is not None:
+        table["detection_probability"] = (
+            curve.pod(report["mean_loss"].clip(lower=1e-6)) if len(report) else []
+        )
+    return table

@@ -5,12 +5,16 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from helpers.wells import column_azimuths
 from helpers.whole_wells.pod import (
+    GrooveShape,
     calls,
     false_calls,
     fit_detection_curve,
     groove_shape,
     hit_or_miss,
+    rate_interval,
+    threshold_for,
 )
 
 
@@ -39,7 +43,7 @@ def finder(threshold: float):
 
 
 def test_hits_are_the_grooves_that_the_finder_sees():
-    trials = hit_or_miss(finder(0.03), np.zeros((2000, 72)), 60, (0.01, 0.1), width=40, length=40, seed=1)
+    trials = hit_or_miss(finder(0.03), np.zeros((2000, 72)), 60, (0.01, 0.1), GrooveShape(40, 40), seed=1)
     assert len(trials) == 60
     sure = (trials["depth"] > 0.031) | (trials["depth"] < 0.029)
     np.testing.assert_array_equal(trials["hit"][sure], (trials["depth"] > 0.03)[sure])
@@ -49,7 +53,7 @@ def test_hits_are_the_grooves_that_the_finder_sees():
 
 def test_same_seed_same_trials():
     def plant(seed):
-        return hit_or_miss(finder(0.03), np.zeros((500, 36)), 9, (0.01, 0.1), 30, 40, seed)
+        return hit_or_miss(finder(0.03), np.zeros((500, 36)), 9, (0.01, 0.1), GrooveShape(30, 40), seed)
 
     pd.testing.assert_frame_equal(plant(3), plant(3))
     assert not plant(3).equals(plant(4))
@@ -66,7 +70,7 @@ def test_each_trial_says_where_in_the_background_its_groove_was():
         walls.append(wall.copy())
         return np.zeros(wall.shape, np.uint8)
 
-    trials = hit_or_miss(find_nothing, background, 12, (0.01, 0.1), 30, 40)
+    trials = hit_or_miss(find_nothing, background, 12, (0.01, 0.1), GrooveShape(30, 40))
     assert list(trials) == ["depth", "row", "azimuth", "stretch", "hit"]
     assert trials["azimuth"].between(0, 360).all() and trials["azimuth"].nunique() == 12
     seen = set()
@@ -85,7 +89,7 @@ def test_each_trial_says_where_in_the_background_its_groove_was():
 
 
 def test_a_stretch_is_the_same_rows_of_the_background_in_every_round():
-    trials = hit_or_miss(finder(0.03), np.zeros((2000, 36)), 60, (0.01, 0.1), 30, 40)
+    trials = hit_or_miss(finder(0.03), np.zeros((2000, 36)), 60, (0.01, 0.1), GrooveShape(30, 40))
     rows = trials.groupby("stretch")["row"]
     assert list(rows.groups) == list(range(12))
     assert (rows.max() - rows.min() <= 1).all()  # mirrored, a wall of odd spare rows is a row off
@@ -99,7 +103,7 @@ def test_a_pattern_of_the_wall_stays_with_its_stretch():
     """A stretch where nothing can be found is a miss in every round, mirrored or not."""
     background = np.zeros((2000, 36))
     background[:180] = 1  # deep grooves are not deep there
-    trials = hit_or_miss(finder(0.03), background, 60, (0.05, 0.1), 30, 40)
+    trials = hit_or_miss(finder(0.03), background, 60, (0.05, 0.1), GrooveShape(30, 40))
     hits = trials.groupby("stretch")["hit"].agg(["min", "max"])
     assert (hits.loc[0] == 0).all() and (hits.loc[1:] == 1).all(axis=None)
 
@@ -110,13 +114,13 @@ def test_a_call_elsewhere_is_no_hit():
         mask[:20] = 1
         return mask
 
-    trials = hit_or_miss(find_top, np.zeros((500, 36)), 6, (0.01, 0.1), 30, 40)
+    trials = hit_or_miss(find_top, np.zeros((500, 36)), 6, (0.01, 0.1), GrooveShape(30, 40))
     assert trials["hit"].sum() == 0
 
 
 def test_a_wall_too_short_is_refused():
     with pytest.raises(ValueError, match="160 rows, found one of 159"):
-        hit_or_miss(finder(0.03), np.zeros((159, 36)), 5, (0.01, 0.1), 30, 40)
+        hit_or_miss(finder(0.03), np.zeros((159, 36)), 5, (0.01, 0.1), GrooveShape(30, 40))
 
 
 def test_false_calls_are_counted_by_length():
@@ -216,3 +220,56 @@ def test_trials_that_no_curve_fits_are_refused(hits):
     trials = pd.DataFrame({"depth": [0.01, 0.02, 0.03, 0.04], "hit": hits})
     with pytest.raises(ValueError, match="do not overlap in depth"):
         fit_detection_curve(trials)
+
+
+def test_a_broken_and_drifting_groove_is_both():
+    shape = groove_shape((200, 72), 20, 180, 30, 144, drift=40, broken=True)
+    middles = column_azimuths(72)[shape.argmax(axis=1)]
+    assert middles[160] - middles[25] == pytest.approx(0.4 * 135, abs=5)
+    assert shape[74].max() < 0.1 < 0.9 < shape[86].max()  # a gap in the middle third, then the groove again
+
+
+def test_the_interval_of_a_rate_is_the_exact_one_of_poisson():
+    assert rate_interval(0, 10_000) == (0, pytest.approx(3.689, abs=1e-3))
+    assert rate_interval(10, 20_000) == pytest.approx((4.795 / 2, 18.390 / 2), abs=1e-3)  # Garwood 1936
+
+
+def test_a_threshold_is_the_lowest_that_keeps_the_rate():
+    probability = np.zeros((1000, 36))
+    for row, value in ((100, 0.3), (300, 0.605), (500, 0.9)):
+        probability[row : row + 20, 5] = value
+    assert threshold_for(probability, 10) == 0.61
+    assert threshold_for(probability, 20) == 0.31
+    assert threshold_for(probability, 30) == 0.01
+    with pytest.raises(ValueError, match="No threshold brings false calls down to 0"):
+        threshold_for(np.ones((1000, 36)), 0)
+
+
+def test_independent_trials_give_the_handbooks_curve():
+    """Bliss 1935, killed beetles by dose: hits and misses, and a logit of a logarithm, with known results.
+
+    Coefficients and standard errors as in Dobson 2002, "An introduction to generalized linear models", table
+    7.3 (dose as log10): -60.72 (5.18) and 34.27 (2.91). a90/95 is calculated by another way: Newton's steps
+    by hand, and the lower bound searched on a fine grid.
+    """
+    log_dose = np.array([1.6907, 1.7242, 1.7552, 1.7842, 1.8113, 1.8369, 1.8610, 1.8839])
+    beetles = np.array([59, 60, 62, 56, 63, 59, 62, 60])
+    killed = np.array([6, 13, 18, 28, 52, 53, 61, 60])
+    hit = np.concatenate([np.r_[np.ones(k), np.zeros(n - k)] for k, n in zip(killed, beetles, strict=True)])
+    x = np.repeat(log_dose, beetles)
+    curve = fit_detection_curve(pd.DataFrame({"depth": 10**x, "hit": hit}))
+    scale = np.array([1, np.log(10)])  # ours are of ln dose
+    assert curve.coefficients * scale == pytest.approx([-60.72, 34.27], abs=0.01)
+    assert np.sqrt(np.diag(curve.covariance)) * scale == pytest.approx([5.18, 2.91], abs=0.01)
+
+    design, beta = np.column_stack([np.ones_like(x), x]), np.zeros(2)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-design @ beta))
+        information = design.T @ (design * (p * (1 - p))[:, None])
+        beta = beta + np.linalg.solve(information, design.T @ (hit - p))
+    grid = np.column_stack([np.ones(200_001), np.linspace(1.8, 1.9, 200_001)])
+    spread = np.sqrt(np.einsum("ij,jk,ik->i", grid, np.linalg.inv(information), grid))
+    for confidence, z in ((0.5, 0.0), (0.95, 1.6448536)):
+        bound = 1 / (1 + np.exp(-(grid @ beta - z * spread)))
+        expected = 10 ** grid[np.argmax(bound >= 0.9), 1]
+        assert curve.depth_at(0.9, confidence) == pytest.approx(expected, rel=1e-5)

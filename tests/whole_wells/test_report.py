@@ -1,8 +1,16 @@
 import numpy as np
+import pandas as pd
 import pytest
 
+from helpers.config import Config
 from helpers.whole_wells.pod import groove_shape
-from helpers.whole_wells.report import groove_report, number_grooves
+from helpers.whole_wells.report import (
+    calls,
+    engineers_report,
+    groove_report,
+    number_grooves,
+    report_by_pieces,
+)
 
 
 def test_grooves_are_numbered_downwards():
@@ -121,3 +129,37 @@ def test_what_was_not_measured_is_no_loss(well, broken):
     first = groove_report(mask, thickness).loc[1]
     assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
     assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 89, rel=1e-3)
+
+
+@pytest.mark.parametrize("drift", [-30, 0, 12, 45])
+def test_the_drift_of_a_groove_is_measured_around_the_wrap(drift):
+    mask = groove_shape((150, 72), row=20, azimuth=0, width=30, length=100, drift=drift) > 0.5
+    assert groove_report(mask, np.zeros(mask.shape)).loc[1, "drift_deg"] == pytest.approx(drift, abs=1)
+
+
+@pytest.mark.parametrize("rows", [20, 100, 1000])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed):
+    rng = np.random.default_rng(seed)
+    probability = np.zeros((600, 36), np.float32)
+    for _ in range(12):
+        row, column, length = rng.integers(590), rng.integers(36), rng.integers(2, 60)
+        probability[row : row + length, column : column + 3] = rng.uniform(0.4, 1)
+    thickness = rng.normal(0, 0.02, probability.shape).astype(np.float32)
+    thickness[rng.random(thickness.shape) < 0.01] = np.nan
+    whole = groove_report(calls(probability >= 0.5) > 0, thickness, probability)
+    pieces = report_by_pieces(thickness, probability, Config(), rows)
+    pd.testing.assert_frame_equal(pieces, whole)
+
+
+def test_an_engineers_report_is_in_metres_and_millimetres(well):
+    report = groove_report(*well)
+    depth = 2000 + 0.05 * np.arange(len(well[0]))
+    first = engineers_report(report, depth, inner_diameter=200).loc[1]
+    assert (first["top_m"], first["bottom_m"]) == pytest.approx((2000.475, 2001.975))
+    assert first["length_m"] == pytest.approx(1.5)
+    assert first["width_mm"] == pytest.approx(15 / 360 * np.pi * 200)
+    assert first["max_loss_mm"] == pytest.approx(0.08 * 25.4, rel=1e-4)
+    in_rows = engineers_report(report)
+    assert in_rows.loc[1, ["top_row", "bottom_row", "length_rows"]].tolist() == [10, 39, 30]
+    assert "width_mm" not in in_rows

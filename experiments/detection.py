@@ -1,0 +1,152 @@
+"""How deep must a groove be to be found? Patches against whole wells, at one false-call rate. Notebook 06.
+
+Run k leaves out fold k, with seed k. Each network's threshold is the lowest that calls at most two grooves in
+10,000 rows of a wall without any; false calls are then counted on another such wall, and grooves of known
+depth are planted in a third: wide, narrow, short, long, drifting, broken. On simulated data a wall is a new
+pipe made like well 9 or 10; on real data it is well 9 or 10 itself, in the fold that leaves it out, and one
+half of it sets the threshold. Rows are not metres: the challenge does not say how far apart they are.
+
+The network that ships with the project is measured at its own threshold too, on simulated wall; its trials
+are kept beside it (data/weights/detection.csv) for the reports of inspect_log.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from common import Results, load_folds, parse_arguments, run_from_command_line
+from recipes import LEVERS, train_on_wells
+from tqdm import tqdm
+
+from helpers.checkpoint import load_model
+from helpers.config import Config
+from helpers.data import load_data
+from helpers.files import replace_atomically
+from helpers.runs import unsaved_run
+from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
+from helpers.synthetic import simulate_sound_wall
+from helpers.training import train
+from helpers.wells import well_from_frame, wells_of
+from helpers.whole_wells.pod import (
+    GrooveShape,
+    calls,
+    fit_detection_curve,
+    hit_or_miss,
+    rate_interval,
+    threshold_for,
+)
+from helpers.whole_wells.prediction import WEIGHTS, predict_well, predict_well_by_patches
+from helpers.whole_wells.sections import assemble_wells
+
+RATE = 2  # false calls in 10,000 rows, at which networks are compared
+ROWS = 7200  # of each simulated wall
+TRIALS, DEPTHS = 160, (0.004, 0.1)  # of each shape
+SHAPES = {
+    "plain": GrooveShape(30, 72),
+    "narrow": GrooveShape(15, 72),
+    "wide": GrooveShape(60, 72),
+    "short": GrooveShape(30, 36),
+    "long": GrooveShape(30, 144),
+    "drifting": GrooveShape(30, 144, drift=40),
+    "broken": GrooveShape(30, 144, broken=True),
+}
+MODELS = ("patches", "whole wells", "shipped weights")
+
+
+def main() -> None:
+    choices = {"folds": ["0", "1", "2"], "models": MODELS}
+    arguments = parse_arguments(__doc__, choices)
+    source, folds = load_folds()
+    _, images = load_data(source.folder, Config().unpacked_dir)
+    results = Results(arguments.output, __file__, source)
+    for fold in [fold for fold in folds if str(fold.number) in arguments.folds]:
+        walls = walls_of(fold, images, source.simulated)
+        for name in tqdm(arguments.models if walls else [], unit="model", desc=f"fold {fold.number}"):
+            key = {"fold": fold.number, "model": name, "epochs": arguments.epochs}
+            if results.has(**key):
+                continue
+            probability = finder(name, fold, arguments.epochs)
+            results.add_all([key | row for row in measure(probability, *walls)])
+    if "shipped weights" in arguments.models and source.simulated and arguments.output is None:
+        measure_shipped(WEIGHTS.with_name("detection.csv"))
+
+
+def walls_of(fold: Fold, images: pd.DataFrame, simulated: bool) -> tuple[np.ndarray, ...] | None:
+    """Walls to set the threshold on, to count false calls on, to plant grooves in; None: none is unseen."""
+    if simulated:
+        like = (9, 10, 9)
+        return tuple(simulate_sound_wall(ROWS, well, 100 * fold.number + k) for k, well in enumerate(like))
+    unseen = [well for well in (9, 10) if well in fold.wells]
+    if not unseen:
+        return None
+    wall = well_from_frame(images, unseen[0])
+    half = len(wall) // 72 * 36
+    return wall[:half], wall[half:], wall[half:]
+
+
+def finder(name: str, fold: Fold, epochs: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Train this network without the fold's wells; return what gives a wall's probabilities."""
+    config = replace(STUDY_CONFIG, seed=fold.number)
+    if name == "patches":
+        run = unsaved_run("unet", config, dropout=config.dropout)
+        list(train(run, training_loader(*fold.cleaned(config), config), epochs))
+        return lambda wall: predict_well_by_patches(run.model, wall, 9)
+    if name == "whole wells":
+        seen = sorted(set(wells_of(fold.y).tolist()))
+        own = assemble_wells(fold.y, fold.images, seen)
+        model = train_on_wells(LEVERS["group norm"], own, epochs, fold.number)
+    else:
+        model, _ = load_model(WEIGHTS)
+    return lambda wall: predict_well(model, wall)
+
+
+def measure(
+    probability: Callable[[np.ndarray], np.ndarray],
+    for_threshold: np.ndarray,
+    for_calls: np.ndarray,
+    to_plant: np.ndarray,
+) -> list[dict]:
+    """A row a shape of groove, at the threshold of the common false-call rate."""
+    threshold = threshold_for(probability(for_threshold), RATE)
+    count = int(calls(probability(for_calls) >= threshold).max())
+    low, high = rate_interval(count, len(for_calls))
+    false = {"threshold": threshold, "wall_rows": len(for_calls), "false_calls": count}
+    false |= {"false_per_10000": round(count / len(for_calls) * 10_000, 2)}
+    false |= {"low": round(low, 2), "high": round(high, 2)}
+    rows = []
+    for name, trials in plant(lambda wall: probability(wall) >= threshold, to_plant).items():
+        found = {"hits": int(trials["hit"].sum()), "trials": len(trials), "a90": "", "a90_95": ""}
+        try:
+            curve = fit_detection_curve(trials)
+            found |= {"a90": round(curve.depth_at(0.9), 5), "a90_95": round(curve.depth_at(0.9, 0.95), 5)}
+        except ValueError as error:  # all found, or none: no curve
+            print(f"{name}: {error}")
+        rows.append({"shape": name} | false | found)
+    return rows
+
+
+def plant(find: Callable[[np.ndarray], np.ndarray], wall: np.ndarray) -> dict[str, pd.DataFrame]:
+    """Hits and misses of each shape; the same grooves for every network."""
+    return {name: hit_or_miss(find, wall, TRIALS, DEPTHS, shape, seed=0) for name, shape in SHAPES.items()}
+
+
+def measure_shipped(path: Path) -> None:
+    """Keep the trials of the shipped network at its own threshold, in walls of 36 and of 72 columns."""
+    model, config = load_model(WEIGHTS)
+    tables = []
+    for number, well in enumerate((9, 11)):  # 72 and 36 columns
+        wall = simulate_sound_wall(ROWS, well, seed=1000)
+        for name, trials in plant(lambda wall: predict_well(model, wall) >= config.threshold, wall).items():
+            # shapes differ in length, so their stretches are told by place
+            place = trials["row"] // 200 + 100 * number
+            tables.append(trials.assign(shape=name, columns=wall.shape[1], stretch=place))
+    table = pd.concat(tables)[["depth", "stretch", "hit", "shape", "columns"]]
+    with replace_atomically(path) as temporary:
+        table.round(6).to_csv(temporary, index=False, lineterminator="\n")
+    print(f"{path}: {len(table)} grooves planted")
+
+
+if __name__ == "__main__":
+    run_from_command_line(main)
