@@ -138,13 +138,14 @@ def detection_curve(arguments: argparse.Namespace) -> tuple[DetectionCurve, pd.D
 
 
 def facts_of(arguments: argparse.Namespace, shape: tuple, log: Log, threshold: float) -> dict[str, str]:
-    facts = {"Log": str(arguments.log or f"well {arguments.well} of the challenge")}
+    facts = {"Log": arguments.log.name if arguments.log else f"well {arguments.well} of the challenge"}
     if log.depth is not None:
         facts["Depth"] = (
             f"{np.min(log.depth):.2f} to {np.max(log.depth):.2f} m, a row every "
             f"{abs(np.median(np.diff(log.depth))) * 1000:.1f} mm"
         )
     facts["Rows and azimuths"] = f"{shape[0]:,} x {shape[1]}"
+    facts["Unit"] = "inch is assumed for the data that the network learned from, whose unit is not published"
     if arguments.inner_diameter:
         facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"
     facts["Called a groove"] = f"from a probability of {threshold:g} on, ten rows long at least"

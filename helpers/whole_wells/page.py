@@ -12,7 +12,7 @@ import pandas as pd
 
 from helpers.config import Config
 from helpers.files import replace_atomically
-from helpers.plots import PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
+from helpers.plots import PREDICTION_LINE, draw_thickness
 from helpers.preprocess import usable_pixels
 from helpers.whole_wells.plots import draw_detection
 from helpers.whole_wells.pod import DetectionCurve
@@ -23,14 +23,15 @@ NUMBERED = 60  # grooves with their number in the picture, the longest
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 1rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
-img { max-width: 100%; height: auto } .wide { overflow-x: auto }
+img { max-width: 100%; min-width: 34rem; height: auto } .wide { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem }
 th, td { padding: .2rem .6rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
-th { border-bottom: 2px solid #888; vertical-align: bottom }
+th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal }
 dt { font-weight: 600 } dd { margin: 0 0 .4rem }
 pre { white-space: pre-wrap; font-size: .8rem; background: #f6f6f6; padding: .8rem }
 .sign { display: flex; gap: 3rem; margin: 3rem 0 } .sign span { border-top: 1px solid #222; flex: 1 }
-@media print { body { margin: 0; font-size: 11px } .wide { overflow: visible } tr, img { break-inside: avoid }
+@media print { body { margin: 0; font-size: 11px } img { min-width: 0 }
+  .wide { overflow: visible } tr, img { break-inside: avoid }
   thead { display: table-header-group } pre { background: none } }
 """
 
@@ -175,8 +176,11 @@ def _detection(curve: tuple[DetectionCurve, pd.DataFrame] | None) -> str:
         )
     fitted, trials = curve
     a90, bound = (25.4 * fitted.depth_at(0.9, confidence) for confidence in (0.5, 0.95))
-    figure, axis = plt.subplots(figsize=(8, 3.6))
+    figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
     draw_detection(axis, "this network", fitted, trials)
+    ticks = np.array([0.1, 0.2, 0.5, 1, 2])  # mm, where the curve is in inches
+    axis.set_xticks(ticks / 25.4, [f"{tick:g}" for tick in ticks])
+    axis.set_xlabel("depth of the planted groove, mm")
     axis.legend(fontsize=9)
     said = (
         f"Nine in ten grooves of {a90:.2f} mm are found (a90), with 95 % confidence of {bound:.2f} mm "
@@ -222,7 +226,7 @@ def _well_picture(thickness: np.ndarray, places: pd.DataFrame, depth: np.ndarray
         axis.tick_params(labelsize=9)
     axes[0, 0].set_ylabel("row" if depth is None else "depth, m")
     bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=25, pad=0.01, extend="both")
-    bar.set_label(THICKNESS_LABEL, fontsize=9)
+    bar.set_label("thickness deviation, inch", fontsize=9)
     return figure
 
 
@@ -231,4 +235,5 @@ def _image(figure: plt.Figure, description: str) -> str:
     figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
     data = base64.b64encode(file.getvalue()).decode()
-    return f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
+    image = f'<img alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
+    return f'<div class="wide">{image}</div>'
