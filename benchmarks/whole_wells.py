@@ -1,7 +1,10 @@
-"""Memory and speed of whole-well inference by the well's length, each length in a process of its own.
+"""Speed and memory from a DLIS log to the list of its grooves, each length in a process of its own.
 
-python benchmarks/whole_wells.py            # 10,000 and 100,000 and 1,000,000 rows of 36 columns
-python benchmarks/whole_wells.py 10000000   # also as long as this, 1.4 GB of file
+    python benchmarks/whole_wells.py             # 10,000 and 100,000 rows, of 36 and of 72 azimuths
+    python benchmarks/whole_wells.py 1000000     # also as long as this, of 36 azimuths: 150 MB of log
+
+Three rounds of each, but one of the long ones. It reads the log, searches it with the shipped network, and
+lists the grooves. The logs are simulated wells, the same 10,000 rows again and again.
 """
 
 import resource
@@ -12,49 +15,84 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from helpers.models import build_model
-from helpers.whole_wells.prediction import predict_well_file
+from helpers.checkpoint import load_model
+from helpers.synthetic import RECIPES, simulate
+from helpers.whole_wells.logs import read_log
+from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
+from helpers.whole_wells.report import report_by_pieces
+from helpers.whole_wells.well_files import open_well
 
-LENGTHS = [10_000, 100_000, 1_000_000]
-
-
-def write_well(path: Path, rows: int) -> None:
-    """A wall of noise around the mean, written in pieces."""
-    rng = np.random.default_rng(0)
-    with open(path, "wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (rows, 36)}
-        np.lib.format.write_array_header_1_0(file, header)
-        for start in range(0, rows, 10_000):
-            piece = rng.normal(0, 0.02, (min(10_000, rows - start), 36))
-            file.write(piece.astype("<f4").tobytes())
+LOGS = [(10_000, 36), (10_000, 72), (100_000, 36), (100_000, 72)]
+ROUNDS = 3
 
 
-def measure(rows: int) -> None:
-    """Print rows, seconds and peak memory in MB of this process."""
-    torch.manual_seed(0)
-    model = build_model("well_resunet").to(memory_format=torch.channels_last)
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "well.npy", Path(folder) / "probability.npy"
-        write_well(source, rows)
-        start = time.perf_counter()
-        predict_well_file(model, source, target)
-        seconds = time.perf_counter() - start
+def write_log(path: Path, rows: int, columns: int) -> None:
+    """A DLIS file, as tools write them: wall thickness in millimetres, logged upwards."""
+    from dliswriter import DLISFile, enums  # of requirements.txt, for tests and this script only
+
+    like = RECIPES[11 if columns == 36 else 7]
+    well = simulate(like, 10_000, np.random.default_rng(0)).thickness
+    thickness = np.where(np.isfinite(well), (well + 0.4) * 25.4, -999.25).astype(np.float32)
+    depth = 3000 - 0.0381 * np.arange(rows)
+    file = DLISFile()
+    logical = file.add_logical_file()
+    logical.add_origin("BENCHMARK")
+    channels = [
+        logical.add_channel("DEPT", data=depth, units="m"),
+        logical.add_channel("THBK", data=np.tile(thickness, (rows // 10_000, 1)), units="mm"),
+    ]
+    logical.add_frame("FRAME", channels=channels, index_type=enums.FrameIndexType.BOREHOLE_DEPTH)
+    file.write(str(path), output_chunk_size=2**24)
+
+
+def measure(path: Path) -> None:
+    """Print seconds of reading, searching and listing, and the peak memory in MB of this process."""
+    model, config = load_model(WEIGHTS)
+    folder, seconds = path.parent, []
+    start = time.perf_counter()
+    log = read_log(path, folder / "thickness.npy")
+    seconds.append(time.perf_counter() - start)
+    predict_well_file(model, log.path, folder / "probability.npy", config=config)
+    seconds.append(time.perf_counter() - start - sum(seconds))
+    report_by_pieces(open_well(log.path), open_well(folder / "probability.npy"), config)
+    seconds.append(time.perf_counter() - start - sum(seconds))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"| {rows:,} | {seconds:.1f} | {rows / seconds:,.0f} | {peak:.0f} |", flush=True)
+    print(*seconds, peak)
 
 
 def main() -> None:
-    print("| rows | seconds | rows a second | peak memory, MB |\n|---|---|---|---|", flush=True)
-    for rows in LENGTHS + [int(argument) for argument in sys.argv[1:]]:
-        subprocess.run([sys.executable, __file__, "--one", str(rows)], check=True)
+    logs = LOGS + [(int(argument), 36) for argument in sys.argv[1:]]
+    print("| rows | azimuths | read, s | search, s | list, s | rows a second, all | peak memory, MB |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for rows, columns in logs:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "log.dlis"
+            command = [sys.executable, __file__, "--write", str(path), str(rows), str(columns)]
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)  # it draws a bar
+            found = np.array([one(path) for _ in range(ROUNDS if rows <= 100_000 else 1)])
+        speed = rows / found[:, :3].sum(axis=1)
+        read, search, listing, peak = np.median(found, axis=0)
+        spread = f" ({speed.min():,.0f} to {speed.max():,.0f})" if len(speed) > 1 else ""
+        print(
+            f"| {rows:,} | {columns} | {read:.1f} | {search:.1f} | {listing:.1f} | "
+            f"{np.median(speed):,.0f}{spread} | {peak:,.0f} |",
+            flush=True,
+        )
+
+
+def one(path: Path) -> list[float]:
+    command = [sys.executable, __file__, "--one", str(path)]
+    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return [float(number) for number in ended.stdout.split()]
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        measure(int(sys.argv[2]))
+        measure(Path(sys.argv[2]))
+    elif sys.argv[1:2] == ["--write"]:
+        write_log(Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
     else:
         main()
