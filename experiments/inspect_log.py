@@ -59,7 +59,7 @@ def main() -> None:
         predict_well_file(model, log.path, folder / "probability.npy", **options)
     report = report_by_pieces(thickness, open_well(folder / "probability.npy"), config)
     curve = detection_curve(arguments)
-    table = engineers_report(report, log.depth, arguments.inner_diameter, curve and curve[0])
+    table = engineers_report(report, log.depth, arguments.inner_diameter, curve and curve[0].pod)
     with replace_atomically(folder / "grooves.csv") as temporary:
         table.round(5).to_csv(temporary)
     write_page(

@@ -1,6 +1,6 @@
 """What an inspection engineer wants of a well: a list of its grooves, in rows or in metres."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,6 @@ from helpers.config import Config
 from helpers.preprocess import usable_pixels
 from helpers.wells import column_azimuths, label_grooves
 from helpers.whole_wells.geometry import check_well
-
-if TYPE_CHECKING:
-    from helpers.whole_wells.pod import DetectionCurve
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
 NEIGHBOURHOOD = (5, 13)  # rows and columns around a pixel whose sound wall is its background
@@ -209,7 +206,7 @@ def engineers_report(
     report: pd.DataFrame,
     depth: np.ndarray | None = None,
     inner_diameter: float | None = None,
-    curve: "DetectionCurve | None" = None,
+    pod: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """A report in metres and millimetres, its units in the columns' names.
 
@@ -218,13 +215,14 @@ def engineers_report(
     report : from `groove_report`, of a log whose losses are in inches (`helpers.whole_wells.logs`).
     depth : (H,) metres of each row; without it places stay rows.
     inner_diameter : of the casing, millimetres; without it widths are in degrees only.
-    curve : of the network that found the grooves, see `helpers.whole_wells.pod`.
+    pod : gives the probability of detection of these losses in inches, for the network that found the
+        grooves: `helpers.whole_wells.pod.DetectionCurve.pod`.
 
     Returns
     -------
     top_m, bottom_m, length_m (top_row, bottom_row, length_rows without depths), azimuth_deg, drift_deg_per_m
     (drift_deg_per_100_rows), width_deg, width_mm with a diameter, mean_loss_mm, max_loss_mm, confidence, and,
-    with a curve, detection_probability: of a groove as deep as the mean loss, so rather too low.
+    with `pod`, detection_probability: of a groove as deep as the mean loss, so rather too low.
     """
     rows = report[["start_row", "end_row"]].to_numpy()
     if depth is None:
@@ -260,8 +258,6 @@ def engineers_report(
     for loss in ("mean_loss", "max_loss"):
         table[f"{loss}_mm"] = report[loss] * 25.4
     table["confidence"] = report["confidence"]
-    if curve is not None:
-        table["detection_probability"] = (
-            curve.pod(report["mean_loss"].clip(lower=1e-6)) if len(report) else []
-        )
+    if pod is not None:
+        table["detection_probability"] = pod(report["mean_loss"].clip(lower=1e-6)) if len(report) else []
     return table
