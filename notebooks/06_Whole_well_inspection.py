@@ -263,6 +263,7 @@ study_plots.show_study(recipes, "variant", shown)
 # %%
 few = ["patches", "batch norm", "group norm", "three times the epochs", "simulated only"]
 few += ["simulated, then trained", "simulated, then trained slowly", "ensemble"]
+few += [f"simulated, then trained, {how}" for how in ("encoder frozen", "rehearsed")]
 some = recipes[recipes["variant"].isin(few)]
 pd.concat(
     {
@@ -274,15 +275,16 @@ pd.concat(
 
 # %% [markdown]
 # **The recipe.** Group norm gains 0.062 of mean IoU on batch norm, in every fold and by an interval above 0 (0.025 to 0.099). Of the
-# other changes only training three times as long adds to it, by 0.021 (0.006 to 0.036); more channels, other rates and losses, averaged weights, noise and larger
-# batches move it by less than 0.03 either way, inside their intervals or below 0.
+# other changes only training three times as long adds to it, by 0.021 (0.006 to 0.036); more channels, other rates, a warm-up, other losses, averaged weights,
+# noise, dropped rows, stretched joints, sections of mixed heights and larger batches move it by less than 0.03 either way, inside their intervals or below 0.
 #
 # **Simulated wells.** A network that has learned from them alone is level with one that learned from the wells at hand (−0.001, −0.040 to 0.038). With
 # both it gains 0.170 on the patches and 0.043 on group norm alone; in two folds, in the third it is level, so the intervals hold 0. A quarter of the rate, an
 # ensemble, or windows as tall as the sections end within 0.02 of it. We take it as it is: simulated, then trained.
 #
 # **The rival** learns next to nothing on sections of 360 rows in ten epochs, with either loss, and little in thirty with larger
-# batches. On 144 rows it learns in two folds of three. One tall section makes a batch of it, which is then normalised by itself in training and by
+# batches. On 144 rows it learns in two folds of three, and in thirty epochs (0.486 on average) hardly more than in ten (0.461): the third
+# fold stays empty. One tall section makes a batch of it, which is then normalised by itself in training and by
 # running averages afterwards; that this is why is a guess. On real wells, with ten times as many batches, it learned in one fold of three.
 # How the first place trained beyond its description we do not know, so this is no race with it.
 #
@@ -457,7 +459,7 @@ else:
 # bound counts stretches, not grooves (standard errors clustered by stretch). False calls are the price, counted on the same wall
 # without grooves.
 #
-# Two networks can be compared at the same price only. So each gets the lowest threshold that calls at most two grooves in 10,000 rows of one sound wall,
+# Two networks can be compared at the same price only. So each gets the lowest threshold that calls at most ten grooves in 10,000 rows of one sound wall,
 # and meets the same grooves, 30° wide and 72 rows long, in another. The walls must be such that no network has seen: on simulated wells new pipes made like
 # well 9, on real ones the two halves of well 9 itself, which no network here was trained on.
 
@@ -468,7 +470,7 @@ else:
     halves = well_from_frame(images, 9)
     quiet, wall = halves[: len(halves) // 72 * 36], halves[len(halves) // 72 * 36 :]
 finders = {"patches, U-Net": by_patches, "whole wells": by_whole_well}
-thresholds = {name: pod.threshold_for(find(quiet, 9), rate=2) for name, find in finders.items()}
+thresholds = {name: pod.threshold_for(find(quiet, 9), rate=10) for name, find in finders.items()}
 
 # %% tags=["nbval-ignore-output"]
 trials = {}

@@ -15,7 +15,7 @@ from helpers.files import replace_atomically
 from helpers.plots import PREDICTION_LINE, draw_thickness
 from helpers.preprocess import usable_pixels
 from helpers.whole_wells.plots import draw_detection
-from helpers.whole_wells.pod import DetectionCurve
+from helpers.whole_wells.pod import DetectionCurve, rate_interval
 
 STRIPS, ROWS = 6, 1500  # of the picture: a longer well is shown in every second, third ... row
 NUMBERED = 60  # grooves with their number in the picture, the longest
@@ -79,7 +79,8 @@ def write_page(
     table, places : of the grooves: `engineers_report`, and the `groove_report` that it was made of.
     thickness : (H, W), an array or a memory-mapped file. depth : (H,) metres, or None.
     notes : sentences on what was changed or is unusual.
-    curve : probability of detection of the network, and the trials that it was fitted to.
+    curve : probability of detection of the network, and the trials that it was fitted to, with columns
+        of experiments/detection.py: false_calls in wall_rows of each wall.
     card : the model card.
 
     Raises
@@ -176,6 +177,9 @@ def _detection(curve: tuple[DetectionCurve, pd.DataFrame] | None) -> str:
         )
     fitted, trials = curve
     a90, bound = (25.4 * fitted.depth_at(0.9, confidence) for confidence in (0.5, 0.95))
+    walls = trials.drop_duplicates("columns")
+    count, rows = int(walls["false_calls"].sum()), int(walls["wall_rows"].sum())
+    low, high = rate_interval(count, rows)
     figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
     draw_detection(axis, "this network", fitted, trials)
     ticks = np.array([0.1, 0.2, 0.5, 1, 2])  # mm, where the curve is in inches
@@ -186,7 +190,9 @@ def _detection(curve: tuple[DetectionCurve, pd.DataFrame] | None) -> str:
         f"Nine in ten grooves of {a90:.2f} mm are found (a90), with 95 % confidence of {bound:.2f} mm "
         f"(a90/95): {len(trials)} grooves of several widths and lengths, straight, drifting and broken, "
         f"planted in {fitted.stretches} stretches of simulated wall without grooves. Another pipe's pattern "
-        "or noise moves these figures."
+        "or noise moves these figures. "
+        f"The price: {count} false calls in {rows:,} rows of these walls, {count / rows * 10_000:.0f} in "
+        f"10,000 (95 % interval {low:.0f} to {high:.0f})."
     )
     return f"<p>{said}</p>" + _image(figure, "Probability of detection against depth")
 

@@ -238,9 +238,9 @@ def test_a_threshold_is_the_lowest_that_keeps_the_rate():
     probability = np.zeros((1000, 36))
     for row, value in ((100, 0.3), (300, 0.605), (500, 0.9)):
         probability[row : row + 20, 5] = value
-    assert threshold_for(probability, 10) == 0.61
-    assert threshold_for(probability, 20) == 0.31
-    assert threshold_for(probability, 30) == 0.01
+    assert 0.605 < threshold_for(probability, 10) < 0.64
+    assert 0.3 < threshold_for(probability, 20) < 0.33
+    assert threshold_for(probability, 30) < 0.01
     with pytest.raises(ValueError, match="No threshold brings false calls down to 0"):
         threshold_for(np.ones((1000, 36)), 0)
 
