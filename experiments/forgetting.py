@@ -2,7 +2,8 @@
 
 They are trained further on the training wells and judged on the validation wells, which are unlike most of
 them: at the usual rate, at a quarter of it, with the encoder frozen, and rehearsed, that is on as many rows
-of simulated wells besides (half the epochs, at least one).
+of simulated wells besides (half the epochs, at least one). Averaged: the mean of the weights before and after
+(Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", https://arxiv.org/abs/2109.01903).
 """
 
 import pandas as pd
@@ -23,6 +24,7 @@ SLOW = {"learning_rate": STUDY_CONFIG.learning_rate / 4}
 RECIPES = {
     "as shipped": None,
     "trained": Training(),
+    "averaged": Training(),
     "slowly": Training(config=SLOW),
     "encoder frozen": Training(frozen=True),
     "rehearsed": Training(),
@@ -58,7 +60,11 @@ def further(variant: str, own: Wells, epochs: int, seed: int) -> nn.Module:
         return start
     if "rehearsed" in variant:
         own, epochs = own | as_many_rows(own, list(config.train_wells), seed), max(1, epochs // 2)
-    return train_on_wells(recipe, own, epochs, seed, start)
+    model = train_on_wells(recipe, own, epochs, seed, start)
+    if variant == "averaged":
+        before, after = start.state_dict(), model.state_dict()
+        model.load_state_dict({name: (before[name] + after[name]) / 2 for name in after})
+    return model
 
 
 def per_well(counts, names: list[str]) -> dict[str, float]:
