@@ -86,7 +86,15 @@ from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, plots as study_plots
 from helpers.wells import cut_well, well_from_frame
-from helpers.whole_wells import geometry, judging, plots as well_plots, pod, prediction, report, sections
+from helpers.whole_wells import (
+    geometry,
+    judging,
+    plots as well_plots,
+    pod,
+    prediction,
+    report,
+    sections,
+)
 from helpers.whole_wells.simulation import draw_recipe, simulate_wells
 
 print_versions()
@@ -451,12 +459,25 @@ if data.simulated:
     }
     counts, errors = judging.judge_reports(masks, truths, thicknesses, config)
     print(f"wells {judged_wells}: " + counts.round(2).to_string().replace("\n", "; "))
-    display(errors.round({column: 3 for column in errors}))
+    print(errors.round(3).to_string())
+    each = {
+        well: judging.judge_report(masks[well], truths[well], thicknesses[well])[1]
+        for well in judged_wells
+    }
+    middle = {
+        well: round(float(each[well]["azimuth_deg"].median()), 1)
+        for well in judged_wells
+        if len(each[well])
+    }
+    print(f"median error of the azimuth, degrees, by well: {middle}")
 else:
     print("The grooves of real wells are not known: no judging.")
 
 # %% [markdown]
-# JUDGED
+# Of 63 true grooves 58 are hit, 12 of them in pieces, and 71 of 78 calls are right. The middle error of top and bottom is a row or none, but one groove in ten is off
+# by a hundred rows and more: those are the broken ones, and the ones whose faint ends are not seen. Calls are half a column too wide. The azimuth is off by
+# 3° in the middle, and that is the truth's: where the simulation draws a mask an even number of columns wide it lies half a column to the left
+# of the loss. (In wells 3, 13 and 14, with four columns, the middle error is 2° to 6°; in 1, 6, 7 and 11, with an odd number, at most 1°; well 12 has one groove.)
 #
 # **From a log.** Who has no patches but a logging file starts here: `python experiments/inspect_log.py well.dlis --output report` reads the
 # thickness channel of a DLIS file piece by piece (`helpers.whole_wells.logs`), turns thickness into deviation, resamples other counts of
@@ -516,17 +537,33 @@ pd.DataFrame(
 detection = pd.read_csv("experiments/detection_simulated.csv")
 print(detection[["command", "data", "machine"]].drop_duplicates().T.to_string(header=False))
 table = detection.pivot_table(index="shape", columns="model", values="a90", sort=False)
-spread = detection.pivot_table(index="shape", columns="model", values="a90", aggfunc="std", sort=False)
+spread = detection.pivot_table(
+    index="shape", columns="model", values="a90", aggfunc="std", sort=False
+)
 table.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
 
 # %%
+differences = {
+    shape: folds.paired_differences(rows, "model", "a90", than="patches").loc["whole wells"]
+    for shape, rows in detection.groupby("shape", sort=False)
+}
+pd.DataFrame(differences).T.round(3).rename_axis("a90, whole wells less patches")
+
+# %%
 price = detection.drop_duplicates(["fold", "model"])
-price.groupby("model", sort=False)[["threshold", "false_calls", "false_per_10000", "low", "high"]].agg(
-    lambda column: ", ".join(f"{value:g}" for value in column)
-)
+price.groupby("model", sort=False)[
+    ["threshold", "false_calls", "false_per_10000", "low", "high"]
+].agg(lambda column: ", ".join(f"{value:g}" for value in column))
 
 # %% [markdown]
-# DETECTION
+# At one price of false calls the network for whole wells finds a lone groove no sooner than the patches do: in six of seven kinds the intervals of the difference hold
+# 0, and a drifting groove must even be 0.005 deeper (0.001 to 0.008). What it gains in Dice it gains within grooves, not by finding shallower ones. Its thresholds keep their
+# promise better on another wall: 3 to 5 calls where 7 are allowed, against 2 to 15 of the patches. Narrow grooves are found from 0.013 to 0.017 on; of grooves 60° wide
+# only much deeper ones are, 0.055 to 0.087. The grooves that the networks learned from are 23° to 44° wide; whether that is why was not varied. The
+# shipped weights are level with both, at thresholds above 0.9: at their own of 0.5 they call more in sound wall ([model card](../data/weights/README.md#what-it-cannot-do)).
+#
+# Figures are in units of the files. They hold for this kind of wall: a stronger pattern moves them. On real walls without grooves (wells 9 and 10) it was not
+# done, but for the shipped weights' false calls.
 #
 # ## 9 The challenge's submission
 #
@@ -556,12 +593,12 @@ unusable
 # - Group normalisation is worth more than any other change of the recipe that was tried.
 # - Simulated wells are worth having: a network that has seen nothing else finds grooves in wells of which it knows nothing, and training it
 #   further gives the best single network here.
-# - A report needs its probability of detection beside it, and that its false calls.
+# - A report needs its probability of detection beside it, and that its false calls: at one price of these, patches find a lone groove as well.
 #
 # ## Exercises
 #
 # 1. Let the simulation make two grooves a well (`helpers.synthetic.simulate`). What does the network make of crossing ones?
-# 2. Plant shorter grooves in section 8. From which length on is a90 worse?
+# 2. Why are wide grooves found late? Give the simulation more of them (`draw_recipe`), and plant again (`experiments/detection.py`).
 # 3. Train on your own wells: `experiments/train_wells.py`.
 #
 # **Next:** [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [the list of all review points](README.md)
