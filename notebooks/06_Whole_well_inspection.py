@@ -86,15 +86,7 @@ from helpers.dataset import as_images, data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, plots as study_plots
 from helpers.wells import cut_well, well_from_frame
-from helpers.whole_wells import (
-    geometry,
-    judging,
-    plots as well_plots,
-    pod,
-    prediction,
-    report,
-    sections,
-)
+from helpers.whole_wells import geometry, judging, plots as views, pod, prediction, report, sections
 from helpers.whole_wells.simulation import draw_recipe, simulate_wells
 
 print_versions()
@@ -428,12 +420,12 @@ grooves = report.groove_report(numbers > 0, thickness, probability, config=confi
 grooves.to_csv(run.folder / f"grooves_well_{report_well}.csv")
 print(f"Well {report_well}: {len(grooves)} grooves. Data: {data.description}")
 grooves.head(12).round(
-    {"azimuth_deg": 0, "width_columns": 1, "width_deg": 0, "confidence": 2}
+    {"azimuth_deg": 0, "drift_deg": 1, "width_columns": 1, "width_deg": 0, "confidence": 2}
 ).round(4)
 
 # %%
 shown = thickness[:1200]
-well_plots.show_report(
+views.show_report(
     shown,
     numbers[: len(shown)],
     grooves[grooves["start_row"] < len(shown)],
@@ -516,7 +508,7 @@ for name, find in finders.items():
         shape=pod.GrooveShape(width=30, length=72),
     )
 curves = {name: pod.fit_detection_curve(table) for name, table in trials.items()}
-well_plots.show_detection(curves, trials)
+views.show_detection(curves, trials)
 pd.DataFrame(
     {
         name: {
