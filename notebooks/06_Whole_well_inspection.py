@@ -348,7 +348,7 @@ print(f"judged by {judged_by}; seed {config.seed}. Data: {data.description}")
 pd.concat([pd.DataFrame(scores), pd.DataFrame(per_well)]).T.round(2)
 
 # %% [markdown]
-# **What is forgotten.** On the real wells, too, training further helps wells like those learned from, and may harm others. Of the validation wells 3 and 9 the shipped
+# **What is forgotten.** Training further may harm wells unlike those learned from. Of the validation wells 3 and 9 the shipped
 # weights find this much, and this much after one epoch on the nine real training wells (Dice, agreement with silver labels, one seed;
 # `CORROSEG_DATA=<folder> python experiments/forgetting.py --epochs 1 --seeds 0`, 2 CPU cores):
 #
@@ -466,10 +466,10 @@ else:
     print("The grooves of real wells are not known: no judging.")
 
 # %% [markdown]
-# Of 63 true grooves 58 are hit, 12 of them in pieces, and 71 of 78 calls are right. The middle error of top and bottom is a row or none, but one groove in ten is off
-# by a hundred rows and more: those are the broken ones, and the ones whose faint ends are not seen. Calls are half a column too wide. The azimuth is off by
-# 3° in the middle, and that is the truth's: where the simulation draws a mask an even number of columns wide it lies half a column to the left
-# of the loss. (In wells 3, 13 and 14, with four columns, the middle error is 2° to 6°; in 1, 6, 7 and 11, with an odd number, at most 1°; well 12 has one groove.)
+# Of 63 true grooves 58 are hit, 12 of them in pieces, and 71 of 78 calls are right. The median error of top and bottom is a row or none, but one groove in ten is off
+# by about a hundred rows and more; whether those are the broken ones was not counted. Calls are half a column too wide. The azimuth is off by
+# 3° in the median, and that is the truth's: where the simulation draws a mask an even number of columns wide it lies half a column to the left
+# of the loss. (In wells 3, 13 and 14, with four columns, the median error is 2° to 6°; in 1, 6, 7 and 11, with an odd number, at most 1°; well 12 has one groove.)
 #
 # **From a log.** Who has no patches but a logging file starts here: `python experiments/inspect_log.py well.dlis --output report` reads the
 # thickness channel of a DLIS file piece by piece (`helpers.whole_wells.logs`), turns thickness into deviation, resamples other counts of
@@ -549,7 +549,7 @@ price.groupby("model", sort=False)[
 
 # %% [markdown]
 # At one price of false calls the network for whole wells finds a lone groove no sooner than the patches do: in six of seven kinds the intervals of the difference hold
-# 0, and a drifting groove must even be 0.005 deeper (0.001 to 0.008). What it gains in Dice it gains within grooves, not by finding shallower ones. Its thresholds keep their
+# 0, and a drifting groove must even be 0.005 deeper (0.001 to 0.008). (One of seven may be chance.) So its gain in Dice is not one of shallower lone grooves. Its thresholds keep their
 # promise better on another wall: 3 to 5 calls where 7 are allowed, against 2 to 15 of the patches. Narrow grooves are found from 0.013 to 0.017 on; of grooves 60° wide
 # only much deeper ones are, 0.055 to 0.087. The grooves that the networks learned from are 23° to 44° wide; whether that is why was not varied. The
 # shipped weights are level with both, at thresholds above 0.9: at their own of 0.5 they call more in sound wall ([model card](../data/weights/README.md#what-it-cannot-do)).

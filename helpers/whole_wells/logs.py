@@ -88,9 +88,8 @@ def read_log(
             raise DataError(f"{source}: frame {chosen.name} has channel {channel}, but no rows.")
         depth = np.full(rows, np.nan)
         depth_name, depth_scale = _depth_channel(source, chosen, notes)
-        width = columns if columns in (PATCH_SIZE, 2 * PATCH_SIZE) else PATCH_SIZE
-        if columns not in (PATCH_SIZE, 2 * PATCH_SIZE):
-            width = 2 * PATCH_SIZE if columns >= 1.5 * PATCH_SIZE else PATCH_SIZE
+        width = 2 * PATCH_SIZE if columns >= 1.5 * PATCH_SIZE else PATCH_SIZE
+        if columns != width:
             notes.append(f"{columns} azimuths were resampled to {width} around the pipe.")
         around = around_the_pipe(columns, width)
         is_wall = None

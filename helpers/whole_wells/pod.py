@@ -163,7 +163,7 @@ def threshold_for(probability: np.ndarray, rate: float) -> float:
     lowest = None
     for logit in np.arange(13.8, -5, -0.1):
         threshold = 1 / (1 + np.exp(-logit))
-        if int(calls(probability >= threshold).max()) / len(probability) * 10_000 > rate:
+        if false_calls(lambda wall, limit=threshold: wall >= limit, probability) > rate:
             break
         lowest = float(threshold)
     if lowest is None:
