@@ -16,6 +16,7 @@ from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import find_data, load_data
 from helpers.metrics import count_pixels, scores_per_well, summarise
+from helpers.models import mean_of_weights
 from helpers.studies.folds import STUDY_CONFIG, leave_out
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 from helpers.whole_wells.sections import Wells, assemble_wells
@@ -61,10 +62,7 @@ def further(variant: str, own: Wells, epochs: int, seed: int) -> nn.Module:
     if "rehearsed" in variant:
         own, epochs = own | as_many_rows(own, list(config.train_wells), seed), max(1, epochs // 2)
     model = train_on_wells(recipe, own, epochs, seed, start)
-    if variant == "averaged":
-        before, after = start.state_dict(), model.state_dict()
-        model.load_state_dict({name: (before[name] + after[name]) / 2 for name in after})
-    return model
+    return mean_of_weights(start, model) if variant == "averaged" else model
 
 
 def per_well(counts, names: list[str]) -> dict[str, float]:

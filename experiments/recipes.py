@@ -15,7 +15,8 @@ rows with batches of 32).
 simulated only : the network with group norm, trained on 200 simulated wells by their truth: no pixel and no
 label of the wells at hand. Their recipes are drawn from ranges of this fold's training wells. Then trained on
 the wells at hand too: at the usual rate, at a quarter of it, with the encoder frozen, or on the wells at hand
-and as many rows of simulated ones for half the epochs (rehearsed).
+and as many rows of simulated ones for half the epochs (rehearsed). Averaged: the mean of the weights before
+and after (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). The rival learns in both ways too.
 ensemble : the mean probability of "simulated only" and "simulated, then trained".
 windows of 144 rows : the network searches a well in windows as tall as the sections that it learned from,
 overlapping by 36; all others in windows of 720 rows, overlapping by 144.
@@ -39,6 +40,7 @@ from helpers.config import Config
 from helpers.data import load_data
 from helpers.losses import LOSSES, focal, soft_iou
 from helpers.metrics import count_pixels, scores_per_well, summarise
+from helpers.models import mean_of_weights
 from helpers.runs import Run, unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import train
@@ -98,7 +100,10 @@ SIMULATIONS = [
     "simulated, then trained slowly",
     "simulated, then trained, encoder frozen",
     "simulated, then trained, rehearsed",
+    "simulated, then trained, averaged",
     "ensemble",
+    "rival, simulated only",
+    "rival, simulated, then trained",
 ]
 WINDOWS = ", windows of 144 rows"
 VARIANTS = ["patches", *LEVERS, "group norm" + WINDOWS, *SIMULATIONS]
@@ -199,19 +204,28 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[str, nn.Module
     own = assemble_wells(fold.y, fold.images, seen)
     if variant in LEVERS:
         model = train_on_wells(LEVERS[variant], own, epochs, fold.number)
-    elif variant == "simulated only":
+    elif variant.endswith("simulated only"):
         simulated = simulate_wells(SIMULATED, seen, seed=fold.number)
-        recipe = Training(config={"batch_size": SIMULATED_BATCH})
+        recipe = replace(base_of(variant), config={"batch_size": SIMULATED_BATCH})
         model = train_on_wells(recipe, simulated, SIMULATED_EPOCHS, fold.number)
+    elif variant.endswith("averaged"):
+        before, after = (model_of(name, fold, epochs, trained) for name in SIMULATIONS[:2])
+        model = mean_of_weights(before, after)
     else:
-        start = model_of("simulated only", fold, epochs, trained)
+        first = "rival, simulated only" if variant.startswith("rival") else "simulated only"
+        start = model_of(first, fold, epochs, trained)
         rate = STUDY_CONFIG.learning_rate / (4 if variant.endswith("slowly") else 1)
-        recipe = Training(config={"learning_rate": rate}, frozen=variant.endswith("frozen"))
+        recipe = replace(base_of(variant), config={"learning_rate": rate}, frozen=variant.endswith("frozen"))
         if variant.endswith("rehearsed"):
             own, epochs = own | as_many_rows(own, seen, fold.number), max(1, epochs // 2)
         model = train_on_wells(recipe, own, epochs, fold.number, start)
     trained[variant] = model
     return model
+
+
+def base_of(variant: str) -> Training:
+    """How the networks that learn from simulated wells are trained, but for what their names say."""
+    return LEVERS["rival, 144 rows" if variant.startswith("rival") else "group norm"]
 
 
 def train_on_wells(

@@ -200,7 +200,14 @@ def test_a_candidate_that_is_none_is_named_before_the_test_wells_are_opened(monk
 
 
 @pytest.mark.parametrize(
-    "variant", ["simulated, then trained", "ensemble", "rival, 144 rows", "averaged weights"]
+    "variant",
+    [
+        "simulated, then trained, averaged",
+        "ensemble",
+        "rival, simulated, then trained",
+        "rival, 144 rows",
+        "averaged weights",
+    ],
 )
 def test_every_kind_of_recipe_finds_the_wells_that_were_left_out(variant, simulated, monkeypatch):
     """On three small wells, with a simulation of two, which is like the fold's training wells only."""

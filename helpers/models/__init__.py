@@ -1,5 +1,6 @@
 """Architectures, one file each. All take (N, 1, H, W) thickness and return logits of the same shape."""
 
+from copy import deepcopy
 from importlib import import_module
 from inspect import signature
 
@@ -58,3 +59,15 @@ def build_model(name: str, **options) -> nn.Module:
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"{name} has no option {', '.join(unknown)}; its options are {', '.join(known)}.")
     return build(**options)
+
+
+def mean_of_weights(before: nn.Module, after: nn.Module) -> nn.Module:
+    """Return a network whose every weight is the mean of these two networks', on the device of `after`.
+
+    Of a network before and after it was trained further: it keeps more of what it knew (Wortsman et al. 2022,
+    "Robust fine-tuning of zero-shot models", https://arxiv.org/abs/2109.01903, with equal shares).
+    """
+    model, first = deepcopy(after), before.state_dict()
+    means = {name: (first[name].to(last.device) + last) / 2 for name, last in after.state_dict().items()}
+    model.load_state_dict(means)
+    return model

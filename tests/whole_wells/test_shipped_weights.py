@@ -87,8 +87,10 @@ def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(
     card = (run_folder / "README.md").read_text()
     assert "1 epoch, seed 0" in card and "which it has not learned from" in card
     assert len(read_labels(tmp_path / "y.csv")) == 4
-    before = load_model(WEIGHTS)[0].state_dict()
-    assert any(not torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+    before, last = load_model(WEIGHTS)[0].state_dict(), resume_run(run_folder).model.state_dict()
+    assert any(not torch.equal(before[name], tensor) for name, tensor in last.items())
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(tensor, (before[name] + last[name]) / 2)
     run_train_wells(monkeypatch, "--resume", run_folder)  # it is finished: nothing is trained again
     assert len(resume_run(run_folder).history) == 1
 
