@@ -21,7 +21,7 @@ METRES = {
     "0.001 in": 0.0000254, "um": 1e-6,
 }  # fmt: skip
 INCH = METRES["in"]
-ABSENT = -900.0  # -999.25, -999, -9999, -32768: tools write such values where they have none
+ABSENT = -999.25, -999, -9999, -32768  # tools write such values where they have none
 WALLS = 0.02, 2.0  # inches: a wall outside this is no measurement; deviations lie around 0
 PIECE = 16 * 2**20  # bytes that are read at once
 
@@ -100,7 +100,7 @@ def read_log(
             for piece in _pieces(source, logical, chosen, places):
                 stop = start + len(piece)
                 values = piece[curve.name].reshape(len(piece), columns).astype(float)
-                values = np.where(np.isfinite(values) & (values > ABSENT), values * scale, np.nan)
+                values = np.where(_measured(values), values * scale, np.nan)
                 if is_wall is None and np.isfinite(values).any():
                     is_wall = bool(np.nanmedian(values) > 0.1)
                 if is_wall:
@@ -108,7 +108,8 @@ def read_log(
                 values -= _row_means(values) if is_wall else 0.0
                 file.write(resample(values, around).astype("<f4").tobytes())
                 if depth_name:
-                    depth[start:stop] = piece[depth_name].reshape(len(piece)) * depth_scale
+                    raw = piece[depth_name].reshape(len(piece)).astype(float)
+                    depth[start:stop] = np.where(_measured(raw), raw * depth_scale, np.nan)
                 start = stop
                 progress(start, rows)
         if is_wall is None:
@@ -121,6 +122,10 @@ def read_log(
         depth = depth[::-1].copy()
         _turn_round(target)
     return Log(Path(target), depth, tuple(notes))
+
+
+def _measured(values: np.ndarray) -> np.ndarray:
+    return np.isfinite(values) & ~np.isin(values, ABSENT)
 
 
 def around_the_pipe(columns: int, width: int) -> np.ndarray:
@@ -244,8 +249,8 @@ def _pieces(source: Path, logical, frame, places: list[int]) -> Iterator[np.ndar
 
 
 def _tidy_depth(depth: np.ndarray, notes: list[str]) -> np.ndarray | None:
-    """Fill depths that are absent; say where steps are uneven."""
-    known = np.isfinite(depth) & (depth > ABSENT)
+    """Fill depths that are NaN, turn elevations into depths; say where steps are uneven."""
+    known = np.isfinite(depth)
     if known.sum() < 2:
         notes.append("The depths are absent, so places are given in rows.")
         return None
@@ -253,6 +258,9 @@ def _tidy_depth(depth: np.ndarray, notes: list[str]) -> np.ndarray | None:
         rows = np.arange(len(depth))
         depth = np.interp(rows, rows[known], depth[known])
         notes.append(f"{(~known).sum():,} absent depths were filled from their neighbours.")
+    if np.median(depth) < 0:
+        depth = -depth
+        notes.append("The depths are negative, as elevations are; their sign was turned.")
     steps = np.diff(depth)
     usual = np.median(steps)
     if usual == 0:

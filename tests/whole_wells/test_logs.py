@@ -146,6 +146,14 @@ def test_uneven_absent_and_returning_depths_are_told(write, wall):
     assert log.depth[50] == pytest.approx((depth[49] + depth[51]) / 2)
 
 
+def test_elevations_are_turned_into_depths_and_absent_ones_are_known_in_any_unit(write, wall):
+    elevation = -4000 - STEP / 0.3048 * np.arange(300)
+    elevation[7] = -999.25
+    _, log = read(write(frame(wall, depth=elevation, depth_unit="ft")))
+    assert log.depth[0] == pytest.approx(4000 * 0.3048) and np.diff(log.depth) == pytest.approx(STEP)
+    assert "1 absent depths were filled" in log.notes[0] and "elevations" in log.notes[1]
+
+
 def test_without_a_depth_places_are_rows(write, wall):
     _, log = read(write(frame(wall, index=None)))
     assert log.depth is None and "given in rows" in " ".join(log.notes)
