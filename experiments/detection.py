@@ -1,4 +1,4 @@
-"""How deep must a groove be to be found? Patches against whole wells, at one false-call rate. Notebook 06.
+"""How deep must a groove be to be found? Patches against whole wells, at one false-call rate. Notebook 08.
 
 Run k leaves out fold k, with seed k. Each network's threshold is the lowest that calls at most ten grooves in
 10,000 rows of a wall without any; false calls are then counted on another such wall, and grooves of known

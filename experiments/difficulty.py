@@ -1,4 +1,4 @@
-"""How hard is each well for a model that has not seen it? Notebook 01, section 9.
+"""How hard is each well for a model that has not seen it? Notebook 05, section 2.
 
 Each training and validation well is left out in turn; the U-Net is trained on the others and scored on the
 one left out, against the clean truth where it is known. A well's number is also the seed.

@@ -1,6 +1,6 @@
 """The test wells, opened once, for what was chosen by folds of the training and validation wells.
 
-Notebook 07, section 1. Each candidate is trained on all training and validation wells with each seed, and
+Notebook 09, section 1. Each candidate is trained on all training and validation wells with each seed, and
 scored on the test wells by the clean truth where it is known. The question is written down before the wells
 are opened (final_test_record_<data>.csv); another one is refused unless `--reason` says why it is asked.
 """

@@ -1,4 +1,4 @@
-"""What do the shipped weights forget when they learn from wells at hand? Notebook 06, section 5.
+"""What do the shipped weights forget when they learn from wells at hand? Notebook 07, section 5.
 
 They are trained further on the training wells and judged on the validation wells, which are unlike most of
 them: at the usual rate, at a quarter of it, with the encoder frozen, and rehearsed, that is on as many rows

@@ -1,4 +1,4 @@
-"""From a log to a groove report: one HTML file to read and sign, and one CSV. Notebook 06, section 7.
+"""From a log to a groove report: one HTML file to read and sign, and one CSV. Notebook 08.
 
     python experiments/inspect_log.py well.dlis --output report --inner-diameter 220
     python experiments/inspect_log.py well.npy --output report

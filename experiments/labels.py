@@ -1,6 +1,6 @@
 """Does it help to correct suspicious labels, to leave them out, or to train with a robust loss?
 
-Notebook 08, section 4. Each fold of wells is left out in turn. Labels of the others are ranked by models
+Notebook 10, section 4. Each fold of wells is left out in turn. Labels of the others are ranked by models
 that have not seen their wells; the tenth that cleanlab finds most suspicious is dropped, corrected by these
 models, or, on simulated wells, redrawn as the truth is. Then the U-Net is trained and scored on the wells
 left out.

@@ -1,4 +1,4 @@
-"""Masks for a folder of patches, in the challenge's format. Notebook 06.
+"""Masks for a folder of patches, in the challenge's format. Notebook 08.
 
     python experiments/predict.py path/to/X_test/images y_test.csv
     python experiments/predict.py path/to/X_test/images y_test.csv --model runs/<run>/last_<timestamp>.pt

@@ -1,4 +1,4 @@
-"""Make the weights that ship with the project: a network that has seen simulated wells only. Notebook 06.
+"""Make the weights that ship with the project: a network that has seen simulated wells only. Notebook 07.
 
     OMP_NUM_THREADS=1 python experiments/pretrain.py
 

@@ -1,4 +1,4 @@
-"""Which recipe finds most grooves in whole wells? Notebook 06, section 4.
+"""Which recipe finds most grooves in whole wells? Notebook 07, section 4.
 
 Each fold of wells is left out in turn; each recipe is trained on the other wells, and all are judged on the
 same patches of the wells left out.

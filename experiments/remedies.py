@@ -1,6 +1,6 @@
 """Two failures and their remedies: faint grooves that are missed, and grooves at the azimuth's wrap.
 
-Notebook 07, section 8. Each fold of wells is left out in turn; the U-Net is trained on the others with each
+Notebook 09, section 8. Each fold of wells is left out in turn; the U-Net is trained on the others with each
 remedy, and on the wells left out it is counted what became of each groove, see helpers/labels/errors.py.
 """
 

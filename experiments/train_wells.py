@@ -1,4 +1,4 @@
-"""The best recipe on your wells, as one command: from the shipped weights to a submission. Notebook 06.
+"""The best recipe on your wells, as one command: from the shipped weights to a submission. Notebook 07.
 
     CORROSEG_DATA=path/to/folder python experiments/train_wells.py --every-well \\
         --images path/to/X_test/images --csv y_test.csv

@@ -1,4 +1,4 @@
-"""Which hyperparameters, judged by folds of wells? Notebook 05, sections 6 and 7.
+"""Which hyperparameters, judged by folds of wells? Notebook 06, sections 6 and 7.
 
 1. Search: TPE draws parameters, and the U-Net is trained with them on the three folds of the training and
    validation wells, judged by the labels of the wells left out. The median of all stops hopeless trials.

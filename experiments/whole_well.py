@@ -1,4 +1,4 @@
-"""Does it help to see more of the pipe? Notebook 06, section 3.
+"""Does it help to see more of the pipe? Notebook 07, section 3.
 
 Each fold of wells is left out in turn. Each network trains on the other wells for about the same seconds of
 processor time: one epoch is timed first, then a new network gets as many as the budget holds. All are judged

@@ -22,7 +22,7 @@ from helpers.wells import column_azimuths
 THICKNESS_LABEL = "thickness deviation\n(units of the files)"
 LABEL_LINE = {"colors": "black", "linewidths": 1.2, "linestyles": "solid"}
 PREDICTION_LINE = {"colors": "#00A060", "linewidths": 1.6, "linestyles": "dashed"}
-BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe and Ito's colours, safe for the colour-blind
+BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's colours, safe for the colour-blind
 
 
 def set_style() -> None:

@@ -29,11 +29,7 @@
 #
 # **Review points** R2.1 – R2.6. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb)
-#
-# **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
-# [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [08 Label quality](08_Label_quality.ipynb)
+# **Before:** [01 EDA](01_EDA.ipynb) · **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · [all notebooks](../README.md#start)
 #
 # **Contents**
 # 1. [Clean](#1-Clean)

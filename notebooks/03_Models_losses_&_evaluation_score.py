@@ -28,10 +28,7 @@
 #
 # **Review points** R3.1 – R3.5. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb)
-#
-# **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
-# [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [08 Label quality](08_Label_quality.ipynb)
+# **Before:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) · **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [all notebooks](../README.md#start)
 #
 # **Contents**
 # 1. [Nine architectures](#1-Nine-architectures)
@@ -87,7 +84,7 @@ from helpers import inference, losses, metrics, models, plots
 from helpers.config import Config
 from helpers.dataset import data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds, learning_curves, plots as study_plots
+from helpers.studies import architectures, folds, learning_curves, plots as study_plots
 
 print_versions()
 
@@ -136,17 +133,15 @@ work = pd.DataFrame({name: learning_curves.count_work(model) for name, model in 
 work.round(2)
 
 # %% [markdown]
-# (Mask R-CNN's work depends on how many grooves it sees; here it has learned nothing yet.) The same as pictures. In a U the
-# rows halve on the way down and come back on the way up. A transformer keeps its 81 tokens (and one or two more, which stand
-# for no place) through all layers; a decoder leads back to pixels:
+# (Mask R-CNN's work depends on how many grooves it sees; here it has learned nothing yet.) The same as drawings: full height on top, half and a
+# quarter of it below.
 
 # %%
-titles = [
-    f"{name}: {row.iloc[0]:.2f} M weights, {row.iloc[1]:,.0f} M multiply-adds"
+titles = {
+    name: f"{name}\n{row.iloc[0]:.2f} M weights, {row.iloc[1]:,.0f} M multiply-adds"
     for name, row in work.loc[list(models.ARCHITECTURES)].iterrows()
-]
-traces = [learning_curves.trace_shapes(networks[name]) for name in models.ARCHITECTURES]
-study_plots.show_architectures(dict(zip(titles, traces, strict=True)))
+}
+architectures.show_architectures(titles)
 
 # %% [markdown]
 # The baseline's way through, as it stands in `helpers.models.unet`:
@@ -281,8 +276,8 @@ pd.DataFrame(
 # The junior's Dice + BCE charges half a point for a perfect prediction. (Its gradient is weaker, not wrong, so a model learns
 # nonetheless.) His focal loss spreads its gradient over the pixels just as BCE does: it does not focus.
 #
-# What does each loss punish? First the logit of a groove's pixels, while all else is right. Each curve is relative to what a missed
-# groove costs:
+# What does each loss punish? First the logit of a groove's pixels, while all else is right, relative to what a missed groove costs (soft IoU runs like
+# Tversky's):
 
 # %%
 sure = 6.0
@@ -293,6 +288,7 @@ def relative_costs(predictions: dict[float, torch.Tensor], index_name: str) -> p
     costs = {
         name: [(loss(p, groove) / loss(missed, groove)).item() for p in predictions.values()]
         for name, loss in losses.LOSSES.items()
+        if name != "soft_iou"  # which runs like Tversky
     }
     return pd.DataFrame(costs, index=pd.Index(predictions, name=index_name))
 
@@ -465,8 +461,7 @@ plots.show_patches(
 )
 
 # %% [markdown]
-# This is what a threshold on the thickness alone is worth on the validation wells: it outlines every dip of the pipe's own
-# pattern, and the noise. The model has to do better.
+# This is what a threshold on the thickness alone is worth: it outlines every dip of the pipe's own pattern, and the noise.
 #
 # ## 8 The comparison
 #
@@ -508,7 +503,6 @@ differences.join(rates).sort_values("difference", ascending=False)
 # - **The idle convolution was no loss.** Mended, the network gains nothing in two folds, and in the third it stays at finding nothing.
 # - **Transformers** trained from scratch on some 500 patches lag by 0.15 and 0.17 of Dice on average. That nothing tells them that neighbouring
 #   pixels belong together is a guess; a teacher (DeiT) helps in two folds of three.
-# - Batch normalisation, twin U-Nets, nested skips, instances of grooves: none of it shows at this size of data.
 #
 # All nine on the **real wells** too, once: fold 0 (wells 7, 9 and 11 left out), seed 0, three epochs, and how far each agrees with
 # the silver labels, which a plain U-Net made and which therefore favour it
@@ -543,8 +537,7 @@ study_plots.show_learning_curves(
 )
 
 # %% [markdown]
-# The ResUNet is after one epoch where the plain U-Net is after four; in the end all but the transformer meet. That its batch normalisation
-# does it is a guess; it was not varied by itself.
+# The ResUNet is after one epoch where the plain U-Net is after four; in the end all but the transformer meet. Why was not varied.
 #
 # ### Losses
 #
@@ -576,9 +569,9 @@ folds.paired_differences(paddings, "padding", "dice", than="zeros").round(3)
 
 # %% [markdown]
 # Circular padding gains 0.05 of Dice on average, most of it in one fold, and the interval holds 0; reflecting the rows adds nothing to it.
-# Where it should help, for grooves at the azimuth's wrap, it does, in every fold ([notebook 07, section
-# 8](07_Test_wells_and_errors.ipynb#8-From-failure-to-remedy)). The baseline keeps zeros, the plain convolution, as reviewed; networks for
-# whole wells go around the pipe ([notebook 06](06_Whole_well_inspection.ipynb)).
+# Where it should help, for grooves at the azimuth's wrap, it does, in every fold ([notebook 09, section
+# 8](09_Test_wells_and_errors.ipynb#8-From-failure-to-remedy)). The baseline keeps zeros, the plain convolution, as reviewed; networks for
+# whole wells go around the pipe ([notebook 07](07_Whole_wells.ipynb)).
 #
 # ## What we now know
 #

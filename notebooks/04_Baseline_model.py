@@ -28,11 +28,7 @@
 #
 # **Review points** R3.6 – R3.10. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
-# [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb)
-#
-# **Next:** [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
-# [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [08 Label quality](08_Label_quality.ipynb)
+# **Before:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · **Next:** [05 The leak, and the choice of a split](05_Leak_and_split.ipynb) · [all notebooks](../README.md#start)
 #
 # **Contents**
 # 1. [Data](#1-Data)
@@ -249,7 +245,7 @@ folds.summary(last, ["epochs", "batch_size", "learning_rate"], ["dice", "mean_io
 # ## 8 Scores
 #
 # *R3.10.* The model is loaded from its file, as a user would, with the settings that it was trained with, and scored on the validation
-# wells of the reviewer's split. The test wells wait for [notebook 07](07_Test_wells_and_errors.ipynb).
+# wells of the reviewer's split. The test wells wait for [notebook 09](09_Test_wells_and_errors.ipynb).
 
 # %% tags=["nbval-ignore-output"]
 model, trained_with = checkpoint.load_model(run.last_path, device)
@@ -274,8 +270,8 @@ counts = metrics.count_pixels(found, val.masks)
 metrics.scores_per_well(counts, val.names).round(3)
 
 # %% [markdown]
-# Well 9 has no groove, so every pixel found there is false, and its Dice is 0 or 1 by a pixel. Nearly all of the score is well 3, one of
-# the hardest wells ([notebook 01, section 9](01_EDA.ipynb#9-The-split-by-wells)). That is why no choice of this project hangs on these two
+# Well 9 has no groove, so every pixel found there is false, and its Dice is 0 or 1 by a pixel. Nearly all of the score is well 3,
+# the hardest ([notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?)). That is why no choice of this project hangs on these two
 # wells alone.
 #
 # ## 9 How sure is the score?
@@ -292,7 +288,7 @@ uncertainty.bootstrap(counts, val.names, seed=config.seed).round(3)
 
 # %% [markdown]
 # These intervals are about depth. They do not know how much a new *well* would differ: the
-# leave-one-well-out study of [notebook 01, section 9](01_EDA.ipynb#9-The-split-by-wells) shows that wells differ by more than
+# leave-one-well-out study of [notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?) shows that wells differ by more than
 # these intervals are wide. Nor do they know of other seeds: for that see [notebook 03,
 # section 8](03_Models_losses_&_evaluation_score.ipynb#8-The-comparison).
 #
@@ -338,4 +334,4 @@ plots.show_well_strips(strips(val.images), strips(val.masks), strips(found))
 # 2. Give `fit` a `patience` of 3. Which epoch does it stop at, and what does the rule cost by section 7?
 # 3. Score the other model, with the lowest validation loss, in sections 8 and 9.
 #
-# **Next:** [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) · [the list of all review points](README.md)
+# **Next:** [05 The leak, and the choice of a split](05_Leak_and_split.ipynb) · [the list of all review points](README.md)

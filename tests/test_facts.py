@@ -13,6 +13,7 @@ from sklearn.metrics import silhouette_score
 
 from helpers.config import Config
 from helpers.data import find_labels, load_data
+from helpers.eda import tables
 from helpers.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers, usable_pixels
 from helpers.split import split_by_wells
 from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, well_from_frame, wells_of
@@ -273,6 +274,14 @@ def test_labels_have_the_published_counts_or_silver_labels_come_near(frames, wel
     assert (excess[rough] < 0.21).all()
     assert (excess[rough] > 0.08).all()
     assert patches[[0, 12]].tolist() == [130, 1769]
+
+
+def test_statistics_that_notebook_01_puts_beside_the_simulated_wells(frames, real_data_folder):
+    if "silver" not in find_labels(real_data_folder).name:
+        pytest.skip("the statistics of grooves are of silver labels")
+    found = tables.resemblance(*PreprocessData().transform(*frames))
+    assert list(found.index) == list(tables.REAL_WELLS)
+    assert found.to_numpy() == pytest.approx(np.array(list(tables.REAL_WELLS.values())), rel=1e-3)
 
 
 def loss_across(thickness: np.ndarray, mask: np.ndarray) -> float:

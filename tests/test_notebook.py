@@ -425,7 +425,7 @@ def tensorboards() -> list[int]:
 
 
 def test_notebooks_show_tensorboard_in_two_literal_lines():
-    for path in (NOTEBOOK, NOTEBOOK.with_name("05_Hyperparameter_tuning.py")):
+    for path in (NOTEBOOK, NOTEBOOK.with_name("06_Hyperparameter_tuning.py")):
         cells = [cell for cell in jupytext.read(path).cells if "%tensorboard" in cell.source]
         assert [cell.source for cell in cells] == ["%load_ext tensorboard\n%tensorboard --logdir runs"]
 

@@ -25,6 +25,22 @@ PUBLISHED = {
     "left in the end": 9_384,
 }
 
+# Of the fifteen real wells and their silver labels, by `resemblance`: median, lowest and highest.
+REAL_WELLS = {
+    "IQR": (0.01818, 0.01405, 0.02032),
+    "0.5 % quantile": (-0.05571, -0.1281, -0.02872),
+    "99.5 % quantile": (0.03993, 0.02772, 0.127),
+    "column correlation": (0.7554, 0.227, 0.8888),
+    "row correlation": (0.7429, 0.3718, 0.9115),
+    "corroded pixels, %": (6.408, 1.944, 10.59),
+    "corroded rows, %": (77.02, 21.87, 93.37),
+    "groove width": (3.2, 2.318, 4.374),
+    "groove contrast": (0.0185, 0.007285, 0.04876),
+    "correlation 50° apart": (0.1676, -0.03181, 0.3318),
+    "correlation 20 rows apart": (0.3481, -0.002827, 0.7377),
+    "groove at the wrap, %": (2.859, 0, 29.32),
+}
+
 
 def corroded_ratios_per_well(y: pd.DataFrame) -> pd.DataFrame:
     """Ratio of corroded pixels and of patches with any corroded pixel, in per cent, per well.
@@ -155,6 +171,39 @@ def well_features(y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, 
         }
     frames = (pd.DataFrame(rows).T.rename_axis("well") for rows in (image_rows, mask_rows))
     return tuple(frames)
+
+
+def compare_with_real_wells(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Put statistics of these wells beside those of the real ones (`REAL_WELLS`): median, lowest, highest.
+
+    Statistics of grooves leave out the wells that have none.
+
+    Parameters
+    ----------
+    y, images : (n, 1296) masks and repaired images, indexed by patch name.
+    """
+    here = resemblance(y, images)
+    real = pd.DataFrame(REAL_WELLS, index=here.columns).T
+    columns = [f"{name}, {whose}" for whose in ("here", "real") for name in here.columns]
+    return pd.concat([here, real], axis=1).set_axis(columns, axis=1).map("{:.3g}".format)
+
+
+def resemblance(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Statistics of `well_features` and three more, over wells: columns median, lowest, highest."""
+    of_images, of_masks = well_features(y, images)
+    rows = {}
+    for well in of_images.index:
+        image, mask = (well_from_frame(frame, well) for frame in (images, y))
+        mask, sector = np.nan_to_num(mask).astype(bool), image.shape[1] // 36
+        at_wrap = mask[:, :sector].sum() + mask[:, -sector:].sum()
+        rows[well] = {
+            "correlation 50° apart": _correlation(image, np.roll(image, 5 * sector, axis=1)),
+            "correlation 20 rows apart": _correlation(image[20:], image[:-20]),
+            "groove at the wrap, %": 100 * at_wrap / mask.sum() if mask.any() else np.nan,
+        }
+    of_masks = of_masks[of_masks["corroded pixels, %"] > 0]
+    table = pd.concat([of_images, of_masks, pd.DataFrame(rows).T], axis=1)
+    return table.agg(["median", "min", "max"]).T.set_axis(["median", "lowest", "highest"], axis=1)
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Figures of notebooks 07 and 08: failures, calibration, label quality. Each function shows its figure."""
+"""Figures of notebooks 09 and 10: failures, calibration, label quality. Each function shows its figure."""
 
 from collections.abc import Sequence
 

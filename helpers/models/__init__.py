@@ -25,7 +25,7 @@ JUNIOR_ARCHITECTURES = {
     "junior_attention_unet": ("junior", "JuniorAttentionUNet"),
     "junior_resunet": ("junior", "JuniorResUNet"),
 }
-# Not compared with the others, since they learn from sections of wells (notebook 06), not from patches.
+# Not compared with the others, since they learn from sections of wells (notebook 07), not from patches.
 WHOLE_WELL_ARCHITECTURES = {
     "well_resunet": ("well_resunet", "WellResUNet"),
     "recurrent_unet": ("recurrent_unet", "RecurrentUNet"),

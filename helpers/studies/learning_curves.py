@@ -75,38 +75,3 @@ def count_work(model: nn.Module, size: tuple[int, int] = (PATCH_SIZE, PATCH_SIZE
         model(torch.zeros(1, 1, *size, device=device))
     parameters = sum(p.numel() for p in model.parameters())
     return {"parameters, M": parameters / 1e6, "multiply-adds, M": counter.get_total_flops() / 2e6}
-
-
-def trace_shapes(
-    model: nn.Module, size: tuple[int, int] = (PATCH_SIZE, PATCH_SIZE)
-) -> list[tuple[str, tuple[int, ...]]]:
-    """Name and shape of what the parts of a model give for one image, in order of use.
-
-    Shapes are (C, H, W), or (tokens, C) inside a transformer. A part that gives several tensors is
-    replaced by its own parts. timm's "patch_embed" is left out: it gives (H, W, C), the tokens that follow.
-    """
-    calls = []
-
-    def note(name):
-        def hook(_, __, output):
-            if isinstance(output, Tensor) and output.ndim in (3, 4) and len(output) == 1:
-                calls.append((name, tuple(output.shape[1:])))
-
-        return hook
-
-    hooks = [
-        part.register_forward_hook(note(name))
-        for name, part in model.named_modules()
-        if name and "patch_embed" not in name
-    ]
-    model.eval()
-    with torch.no_grad():
-        model(torch.zeros(1, 1, *size, device=next(model.parameters()).device))
-    for hook in hooks:
-        hook.remove()
-    names = {name for name, _ in calls}
-    return [
-        (name, shape)
-        for name, shape in calls
-        if not any(name.startswith(other + ".") for other in names)  # inside a part that is shown
-    ]

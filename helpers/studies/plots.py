@@ -1,14 +1,10 @@
 """Figures of studies. Each function shows its figure and returns nothing."""
 
-import math
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.colors import LogNorm
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
 from helpers.plots import BLUE, ORANGE
 
@@ -59,45 +55,6 @@ def show_folds(patches: pd.DataFrame) -> None:
     axis.set_yticks(range(len(patches)), patches.index)
     axis.invert_yaxis()
     axis.set(xlabel="patches of the wells left out (well numbers in the bars)", ylabel=patches.index.name)
-    plt.show()
-
-
-# ---------------------------------------------------------------- architectures and learning curves
-
-
-def show_architectures(traces: dict[str, list[tuple[str, tuple[int, ...]]]]) -> None:
-    """What each network makes of one image, step by step, from left to right.
-
-    A box is as high as its features have rows; its colour says how many channels. Steps that leave the shape
-    as it was are drawn as one. Tokens of a transformer are drawn as the square that they would fill.
-
-    Parameters
-    ----------
-    traces : title -> names and shapes, from `learning_curves.trace_shapes`.
-    """
-    rows = math.ceil(len(traces) / 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(12, 2.4 * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    norm, colours = LogNorm(1, 2048), plt.get_cmap("viridis_r")
-    for axis, (title, trace) in zip(axes.flat, traces.items(), strict=False):
-        shapes = [shape for _, shape in trace]
-        steps = [shape for i, shape in enumerate(shapes) if i == 0 or shape != shapes[i - 1]]
-        sides = [shape[1] if len(shape) == 3 else math.sqrt(shape[0]) for shape in steps]
-        tallest = max(sides)
-        for place, (shape, side) in enumerate(zip(steps, sides, strict=True)):
-            channels = shape[0] if len(shape) == 3 else shape[1]
-            box = Rectangle((place - 0.35, -side / 2), 0.7, side, color=colours(norm(channels)))
-            axis.add_patch(box)
-            size = str(shape[1]) if len(shape) == 3 else f"{shape[0]} tokens"
-            crowded = {"ha": "center", "fontsize": 10 if len(steps) < 12 else 8}
-            axis.text(place, side / 2 + 0.02 * tallest, channels, va="bottom", **crowded)
-            axis.text(place, -side / 2 - 0.02 * tallest, size, va="top", color="0.35", **crowded)
-        axis.set(xlim=(-0.8, max(len(steps), 6) - 0.2), ylim=(-0.62 * tallest, 0.62 * tallest), title=title)
-    scale = figure.colorbar(
-        plt.cm.ScalarMappable(norm, colours), ax=axes, shrink=0.4, pad=0.01, format=ScalarFormatter()
-    )
-    scale.set_label("channels (above each box; below it: rows)")
     plt.show()
 
 

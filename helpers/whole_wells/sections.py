@@ -22,7 +22,7 @@ from helpers.wells import well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well
 
 Wells = dict[int, tuple[Tensor, Tensor]]
-HEIGHT = 144  # rows of a section, chosen by folds in notebook 06
+HEIGHT = 144  # rows of a section, chosen by folds in notebook 07
 
 
 def assemble_wells(

@@ -160,7 +160,7 @@ def test_a90_95_lies_above_the_true_a90_nineteen_times_of_twenty():
 
 @pytest.mark.parametrize(("stretches", "at_least"), [(8, 0.87), (18, 0.90)])
 def test_a90_95_nearly_keeps_its_word_where_stretches_of_wall_differ(stretches, at_least):
-    """160 grooves, as in notebook 07, where they lie in 18 stretches."""
+    """160 grooves, as in notebook 08, where they lie in 18 stretches."""
     of_stretch = np.random.default_rng(0).normal(0, 1.5, 100_000)
     depths = np.geomspace(0.02, 0.1, 300)
     pod = [(1 / (1 + np.exp(-(14.0 + 3.5 * np.log(depth) + of_stretch)))).mean() for depth in depths]

@@ -14,9 +14,9 @@
 # ---
 
 # %% [markdown]
-# # 05 · Hyperparameter tuning
+# # 06 · Hyperparameter tuning
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/05_Hyperparameter_tuning.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/06_Hyperparameter_tuning.ipynb)
 #
 # Ten settings of the baseline are those that one writes first. Here they are tuned, by wells that the models have not seen.
 #
@@ -27,12 +27,7 @@
 #
 # **Review points** R4.1. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
-# [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb)
-#
-# **Next:** [06 Whole-well inspection](06_Whole_well_inspection.ipynb) ·
-# [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb) · [08 Label quality](08_Label_quality.ipynb)
+# **Before:** [05 The leak, and the choice of a split](05_Leak_and_split.ipynb) · **Next:** [07 Whole wells](07_Whole_wells.ipynb) · [all notebooks](../README.md#start)
 #
 # **Contents**
 # 1. [What is tuned](#1-What-is-tuned)
@@ -249,12 +244,12 @@ folds.paired_differences(confirm, "candidate", "dice", than="defaults", pairs="r
 # baseline lost too. The choice is trial 20. Which of its settings does it was not varied.
 #
 # What was chosen here is scored on the test wells once, with everything else that was chosen, in [notebook
-# 07](07_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once).
+# 09](09_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once).
 #
 # ## What we now know
 #
 # - A search flatters its winner; new seeds take part of the gain back, unseen wells may take the rest ([notebook
-#   07](07_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once)).
+#   09](09_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once)).
 # - With few trials the importance of a setting is a figure of the trials, not of the setting.
 #
 # ## Exercises
@@ -262,4 +257,4 @@ folds.paired_differences(confirm, "candidate", "dice", than="defaults", pairs="r
 # 1. Add the loss to what is tuned (`SPACE` in `helpers.studies.tuning`). What has to change so that trials can be compared?
 # 2. Judge trials by the mean IoU instead of Dice. Does the same trial win?
 #
-# **Next:** [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [the list of all review points](README.md)
+# **Next:** [07 Whole wells](07_Whole_wells.ipynb) · [the list of all review points](README.md)

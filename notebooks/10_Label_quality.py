@@ -15,9 +15,9 @@
 # ---
 
 # %% [markdown]
-# # 08 · Label quality
+# # 10 · Label quality
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/08_Label_quality.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/10_Label_quality.ipynb)
 #
 # A model is judged by labels, and learns from them. Which are wrong, in which way, and what is it worth to mend them?
 #
@@ -28,10 +28,7 @@
 #
 # **Review points** R4.3. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
-# [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
-# [06 Whole-well inspection](06_Whole_well_inspection.ipynb) · [07 The test wells and what fails in them](07_Test_wells_and_errors.ipynb)
+# **Before:** [09 The test wells and what fails in them](09_Test_wells_and_errors.ipynb) · [all notebooks](../README.md#start)
 #
 # **Contents**
 # 1. [Suspicious labels](#1-Suspicious-labels)
@@ -151,7 +148,7 @@ if data.simulated:
 # ### A judge that saw none of these labels
 #
 # These models learned from other labels of the same annotators. The network that ships with the project ([notebook
-# 06](06_Whole_well_inspection.ipynb#4-Pipes-that-nobody-has-logged)) has learned from the truth of other, simulated wells, and from no label. The same rankings by
+# 07](07_Whole_wells.ipynb#4-Pipes-that-nobody-has-logged)) has learned from the truth of other, simulated wells, and from no label. The same rankings by
 # it:
 
 # %% tags=["nbval-ignore-output"]

@@ -14,9 +14,9 @@
 # ---
 
 # %% [markdown]
-# # 07 · The test wells and what fails in them
+# # 09 · The test wells and what fails in them
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/07_Test_wells_and_errors.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/09_Test_wells_and_errors.ipynb)
 #
 # The test wells are opened here for what earlier notebooks chose without them. **The finding:** a network for whole wells that learned from
 # simulated ones before scores 0.84 of mean IoU where the baseline scores 0.68. Then comes what the review's last homework asks
@@ -27,12 +27,7 @@
 #
 # **Review points** R4.2. The list of all points is in [notebooks/README.md](README.md).
 #
-# **Before:** [01 EDA](01_EDA.ipynb) · [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) ·
-# [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) ·
-# [04 Baseline model](04_Baseline_model.ipynb) · [05 Hyperparameter tuning](05_Hyperparameter_tuning.ipynb) ·
-# [06 Whole-well inspection](06_Whole_well_inspection.ipynb)
-#
-# **Next:** [08 Label quality](08_Label_quality.ipynb)
+# **Before:** [08 From a log to a report](08_Groove_report.ipynb) · **Next:** [10 Label quality](10_Label_quality.ipynb) · [all notebooks](../README.md#start)
 #
 # **Contents**
 # 1. [The test wells, opened once](#1-The-test-wells,-opened-once)
@@ -103,7 +98,7 @@ baseline_epochs, fold_epochs = (10, 4) if data.simulated else (2, 1)
 #
 # Everything so far was chosen by folds of the training and validation wells. Now the candidates are trained on all of these wells, three
 # seeds each, and scored on wells 2, 4, 5 and 15, which no choice has seen: the baseline of [notebook 04](04_Baseline_model.ipynb); what
-# [notebook 05](05_Hyperparameter_tuning.ipynb) tuned; the networks for whole wells of [notebook 06](06_Whole_well_inspection.ipynb), with
+# [notebook 06](06_Hyperparameter_tuning.ipynb) tuned; the networks for whole wells of [notebook 07](07_Whole_wells.ipynb), with
 # batch normalisation and new weights ("whole wells"), and with group normalisation and from the shipped weights ("simulated, then
 # trained"); and these weights as they are ("simulated only").
 # `experiments/final_test.py` writes the question down before it opens them, and refuses another without a reason:
@@ -133,7 +128,7 @@ pd.concat(
 # The network that learned from simulated wells first keeps on the test wells what the folds promised: 0.155 of mean IoU more than the
 # baseline (0.102 to 0.209), and 0.072 of Dice; without the simulation, and with batch normalisation, 0.052 is left (0.010 to 0.094). Which
 # part of the difference is the simulation and which the normalisation, the folds of [notebook
-# 06](06_Whole_well_inspection.ipynb#4-Pipes-that-nobody-has-logged) say. The shipped weights, with no training on these wells at all, have the baseline's
+# 07](07_Whole_wells.ipynb#4-Pipes-that-nobody-has-logged) say. The shipped weights, with no training on these wells at all, have the baseline's
 # Dice and more mean IoU.
 #
 # The **real** test wells were opened once too, with one seed, three epochs and silver labels as judge (`CORROSEG_DATA=<folder> python
@@ -145,7 +140,7 @@ pd.concat(
 # Which of these it is, was not varied.
 #
 # Three reservations. These test wells are simulated by the program that the network learned from, with other recipes; on
-# real wells the gain is smaller, 0.081 in the run above (see also [notebook 06](06_Whole_well_inspection.ipynb#4-Pipes-that-nobody-has-logged)). All train for ten epochs on the
+# real wells the gain is smaller, 0.081 in the run above (see also [notebook 07](07_Whole_wells.ipynb#4-Pipes-that-nobody-has-logged)). All train for ten epochs on the
 # wells at hand, not for the same seconds. And the first network for whole wells was designed in an earlier version of this project, which had looked
 # at these wells.
 #
@@ -384,7 +379,7 @@ pd.DataFrame(
 #
 # | failure | seen in | remedy | kind |
 # |---|---|---|---|
-# | missed: faint grooves | section 4: contrast; wells 3, 4 | a network that learns from whole wells, [notebook 06](06_Whole_well_inspection.ipynb) | architecture, *tried there* |
+# | missed: faint grooves | section 4: contrast; wells 3, 4 | a network that learns from whole wells, [notebook 07](07_Whole_wells.ipynb) | architecture, *tried there* |
 # | missed: faint grooves | the same | grooves made fainter in training, `FadeGrooves` | transform, *tried* |
 # | false: stripes of the pattern | section 3; wells 1, 6, 11 | contrast varied in training, `Brightness` | transform, *tried* |
 # | false: specks | section 3; wells 11, 12 | `drop_specks` after prediction | cleaning of masks, *tried* |
@@ -420,7 +415,7 @@ pd.concat(
 # A circular azimuth helps at the wrap, in every fold and by more than the folds differ: about 0.10 of Dice there. Over all pixels
 # its gain is positive in each fold too, but three folds are too few to be sure of its size. Varied contrast and faded grooves, meant
 # against false and missed grooves, do neither; on the wrap they lose. Both are failed remedies. What lifts the faint wells is another
-# network: see [notebook 06, section 3](06_Whole_well_inspection.ipynb#3-How-much-of-the-pipe-should-it-see?).
+# network: see [notebook 07, section 3](07_Whole_wells.ipynb#3-How-much-of-the-pipe-should-it-see?).
 #
 # ## What we now know
 #
@@ -433,4 +428,4 @@ pd.concat(
 # 1. Which grooves does the network for whole wells miss? Put its probabilities in the place of the baseline's in section 2.
 # 2. Invent a remedy, and let `experiments/remedies.py` judge it by the folds.
 #
-# **Next:** [08 Label quality](08_Label_quality.ipynb) · [the list of all review points](README.md)
+# **Next:** [10 Label quality](10_Label_quality.ipynb) · [the list of all review points](README.md)
