@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from helpers.wells import column_azimuths
 
@@ -70,7 +71,7 @@ def draw_patches(
         picture = draw_thickness(axis, image)
         for outlines, style in ((masks, LABEL_LINE), (predictions, PREDICTION_LINE)):
             if outlines is not None and outlines[index].any() and not outlines[index].all():
-                axis.contour(outlines[index], levels=[0.5], **style)
+                draw_outline(axis, style, outlines[index])
         axis.set_title(title, fontsize=9)
     add_colour_bar(figure, picture, axes)
     _name_outlines(figure, masks, predictions)
@@ -97,7 +98,7 @@ def show_well_strips(
         depth = start + np.arange(len(strip)) + 0.5
         for outlines, style in ((masks, LABEL_LINE), (predictions, PREDICTION_LINE)):
             if outlines is not None and np.nanmax(outlines[title][part]) > 0:
-                axis.contour(degrees, depth, outlines[title][part], levels=[0.5], **style)
+                draw_outline(axis, style, degrees, depth, outlines[title][part])
         axis.set(title=title, xticks=[0, 180, 360], xlabel="azimuth, °")
         axis.tick_params(labelsize=9)
     axes[0, 0].set_ylabel("depth, rows of the image")
@@ -136,6 +137,12 @@ def show_history(history: pd.DataFrame) -> None:
 def draw_thickness(axis: Axes, image: np.ndarray, **options) -> AxesImage:
     """Draw (H, W) thickness in the colours of all figures; options go to `imshow`."""
     return axis.imshow(image, cmap="RdBu", vmin=-0.06, vmax=0.06, interpolation="nearest", **options)
+
+
+def draw_outline(axis: Axes, style: dict, *mask: np.ndarray) -> None:
+    """Outline a mask, given as to `contour`, in `LABEL_LINE` or `PREDICTION_LINE`, seen on dark red too."""
+    halo = withStroke(linewidth=style["linewidths"] + 1.4, foreground="white")
+    axis.contour(*mask, levels=[0.5], **style).set(path_effects=[halo])
 
 
 def add_colour_bar(figure: Figure, picture: AxesImage, axes: np.ndarray) -> None:

@@ -254,7 +254,7 @@ folds.paired_differences(confirm, "candidate", "dice", than="defaults", pairs="r
 #
 # ## Exercises
 #
-# 1. Add the loss to what is tuned (`SPACE` in `helpers.studies.tuning`). What has to change so that trials can be compared?
+# 1. Add the padding to what is tuned (`SPACE` in `helpers.studies.tuning`; `azimuth` of the U-Net). Does a trial with circular padding win?
 # 2. Judge trials by the mean IoU instead of Dice. Does the same trial win?
 #
 # **Next:** [07 Whole wells](07_Whole_wells.ipynb) · [the list of all review points](README.md)

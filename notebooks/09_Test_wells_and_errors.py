@@ -229,9 +229,8 @@ errors.count_kinds(cases).dropna().round(0).astype(int)
 label_plots.show_failures(cases, truth, found, images, seed=config.seed, judge=judge)
 
 # %% [markdown]
-# Each row shows three cases; a panel spans 36 rows and the whole azimuth. Most missed grooves cannot be told from the wall by eye in one
-# patch either. Broken ones fade, or stop at a collar. False grooves are lengthwise stripes of the pipe's own pattern, and specks in
-# the noisy wells. How long are the false grooves?
+# Each row shows three cases; a panel spans 36 rows and the whole azimuth. The missed grooves shown can hardly be told from the wall by eye
+# either. Broken ones fade, or stop at a collar. The false ones shown are lengthwise stripes of the pipe's own pattern, and specks. How long are the false grooves?
 
 # %% tags=["nbval-ignore-output"]
 false = cases[cases["kind"] == "false"]
@@ -383,12 +382,12 @@ pd.DataFrame(
 # | missed: faint grooves | the same | grooves made fainter in training, `FadeGrooves` | transform, *tried* |
 # | false: stripes of the pattern | section 3; wells 1, 6, 11 | contrast varied in training, `Brightness` | transform, *tried* |
 # | false: specks | section 3; wells 11, 12 | `drop_specks` after prediction | cleaning of masks, *tried* |
-# | broken: at collars | section 4 | collars found by `find_collars`, their rows filled from both sides | cleaning of images |
-# | broken: gaps of a few rows | section 2 | pieces joined, `helpers.whole_wells.report.number_grooves` | cleaning of masks |
-# | at the wrap | section 4: not seen | `azimuth="circular"` | architecture, *tried* |
-# | at patch borders | section 4: small | neighbouring rows as context | architecture |
-# | shifted, too wide, too narrow | section 3: rare | the labels, sections 8 to 11 | cleaning of labels |
-# | probabilities off, either way | section 5 | none by one number for all wells | |
+# | broken: at collars | section 5 | collars found by `find_collars`, their rows filled from both sides | cleaning of images |
+# | broken: gaps of a few rows | section 3 | pieces joined, `helpers.whole_wells.report.number_grooves` | cleaning of masks |
+# | at the wrap | section 5: not seen | `azimuth="circular"` | architecture, *tried* |
+# | at patch borders | section 5 | neighbouring rows as context, [notebook 07](07_Whole_wells.ipynb) | architecture, *tried there* |
+# | shifted, too wide, too narrow | section 3: rare | the labels, [notebook 10](10_Label_quality.ipynb) | cleaning of labels |
+# | probabilities off, either way | section 6 | none by one number for all wells | |
 #
 # `experiments/remedies.py` tries three of them: the baseline U-Net for ten epochs, each of three folds of the training and validation
 # wells left out in turn, simulated wells, judged by the clean truth. Dots are folds, bars their means:

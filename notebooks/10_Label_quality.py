@@ -207,10 +207,10 @@ label_plots.show_suspects(
 
 # %%
 per_well = defects.defects_per_well(y, images)
-per_well.round(1)
+per_well.round(1).convert_dtypes().astype(object).fillna("–")
 
 # %%
-per_well.sum().round(1).to_frame("all wells").T
+per_well.sum().round(1).convert_dtypes().to_frame("all wells").T
 
 # %% [markdown]
 # On simulated labels holes, slips and width changes are what the simulation puts in. Grooves do not end at patch borders more often than
@@ -231,7 +231,7 @@ if data.simulated:
             "precision": real[flagged[name]].mean(),
             "recall": flagged[name][real].mean(),
         }
-    print(pd.DataFrame(rows).T.round(2).to_string())
+    print(pd.DataFrame(rows).T.round(2).convert_dtypes().to_string())
 
 # %%
 examples = [
@@ -259,7 +259,7 @@ if examples:
 
 # %%
 styles = annotators.annotator_styles(y)
-styles.round(2)
+styles.dropna().round(2)
 
 # %%
 label_plots.show_styles(styles.dropna(), "width, columns of 36", "steps per 100 rows")

@@ -174,7 +174,7 @@ def well_features(y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, 
 
 
 def compare_with_real_wells(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Put statistics of these wells beside those of the real ones (`REAL_WELLS`): median, lowest, highest.
+    """Put statistics of these wells beside those of the real ones: median (lowest to highest), as text.
 
     Statistics of grooves leave out the wells that have none.
 
@@ -184,8 +184,11 @@ def compare_with_real_wells(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFra
     """
     here = resemblance(y, images)
     real = pd.DataFrame(REAL_WELLS, index=here.columns).T
-    columns = [f"{name}, {whose}" for whose in ("here", "real") for name in here.columns]
-    return pd.concat([here, real], axis=1).set_axis(columns, axis=1).map("{:.3g}".format)
+    texts = {
+        whose: [f"{median:.3g} ({low:.3g} to {high:.3g})" for median, low, high in table.to_numpy()]
+        for whose, table in (("here", here), ("real wells", real))
+    }
+    return pd.DataFrame(texts, index=here.index)
 
 
 def resemblance(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,15 @@ from matplotlib.patches import Patch
 
 from helpers.config import PATCH_SIZE
 from helpers.labels.errors import KINDS
-from helpers.plots import BLUE, LABEL_LINE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
+from helpers.plots import (
+    BLUE,
+    LABEL_LINE,
+    ORANGE,
+    PREDICTION_LINE,
+    THICKNESS_LABEL,
+    draw_outline,
+    draw_thickness,
+)
 from helpers.wells import well_from_frame
 
 KIND_COLOURS = {
@@ -197,7 +205,7 @@ def show_suspects(
         for axis in column:
             for mask, style in ((label, LABEL_LINE), (p >= 0.5, PREDICTION_LINE)):
                 if mask.min() < mask.max():
-                    axis.contour(mask, levels=[0.5], **style)
+                    draw_outline(axis, style, mask)
             _frame(axis)
     for axis, title in zip(axes[:, 0], rows, strict=True):
         axis.set_ylabel(title, fontsize=9)

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
+from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_outline, draw_thickness
 from helpers.wells import column_azimuths
 from helpers.whole_wells.pod import DetectionCurve
 
@@ -29,7 +29,7 @@ def show_report(
         picture = draw_thickness(axis, thickness[start:stop], extent=extent, aspect="auto")
         found = numbers[start:stop] > 0
         if found.any():
-            axis.contour(degrees, np.arange(start, stop) + 0.5, found, levels=[0.5], **PREDICTION_LINE)
+            draw_outline(axis, PREDICTION_LINE, degrees, np.arange(start, stop) + 0.5, found)
         for number, groove in report[report["start_row"].between(start, stop - 1)].iterrows():
             place = (groove["azimuth_deg"], max(groove["start_row"] - 4, start + 12))
             box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
