@@ -100,6 +100,7 @@ SIMULATIONS = [
     "simulated, then trained slowly",
     "simulated, then trained, encoder frozen",
     "simulated, then trained, rehearsed",
+    "simulated, then trained, averaged",
     "ensemble",
     "rival, simulated only",
     "rival, simulated, then trained",

@@ -202,6 +202,7 @@ table.sort_values("value", ascending=False)[list(columns)].rename(columns=column
 axis = optuna.visualization.matplotlib.plot_param_importances(
     large, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=config.seed)
 )
+axis.set_title("", loc="left")
 axis.set(title="Which settings account for the differences", xlabel="share of the variance")
 plt.show()
 

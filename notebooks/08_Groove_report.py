@@ -130,7 +130,7 @@ grooves.to_csv(folder / "grooves_well_3.csv")
 print(f"Well 3: {len(grooves)} grooves. Data: {data.description}")
 grooves.head(12).round(
     {"azimuth_deg": 0, "drift_deg": 1, "width_columns": 1, "width_deg": 0, "confidence": 2}
-).round(4)
+).round(4).astype({"azimuth_deg": int, "width_deg": int})
 
 # %%
 shown = thickness[:1200]

@@ -207,7 +207,7 @@ label_plots.show_suspects(
 
 # %%
 per_well = defects.defects_per_well(y, images)
-per_well.round(1).convert_dtypes().astype(object).fillna("–")
+per_well.round(1).convert_dtypes().astype(object).where(per_well.notna(), "–")
 
 # %%
 per_well.sum().round(1).convert_dtypes().to_frame("all wells").T

@@ -43,7 +43,7 @@ def show_failures(
     seed: int = 0,
     judge: str = "label",
 ) -> None:
-    """A gallery of failures: a row a kind; of each case image, judge's mask, prediction and difference.
+    """A gallery of failures: a row a kind; of each case the image, and where prediction and judge differ.
 
     A panel is a block of 36 rows, once around the pipe. Cases are drawn at random, one a well as far as there
     are so many wells; cases of fewer than six rows come last.
@@ -55,7 +55,7 @@ def show_failures(
     """
     shown = [kind for kind in KINDS[1:] if (cases["kind"] == kind).any()]  # all but what was found
     figure, axes = plt.subplots(
-        len(shown), 4 * each, figsize=(1.12 * 4 * each, 1.3 * len(shown) + 0.7), squeeze=False
+        len(shown), 2 * each, figsize=(1.75 * 2 * each + 1, 1.95 * len(shown) + 0.7), squeeze=False
     )
     for axis in axes.flat:
         axis.set_axis_off()
@@ -67,25 +67,18 @@ def show_failures(
             image, true, guess = (
                 well_from_frame(frame, case["well"])[part] for frame in (images, truth, prediction)
             )
-            panels = row[4 * place : 4 * place + 4]
+            panels = row[2 * place : 2 * place + 2]
             picture = draw_thickness(panels[0], image, aspect="auto")
-            _draw(panels[1], true, "gray_r")
-            _draw(panels[2], guess, "gray_r")
             difference = np.select([(true > 0) & (guess > 0), guess > 0, true > 0], [1, 2, 3], 0)
-            _draw(panels[3], difference, ListedColormap(["white", BOTH, FALSE, MISSED]), largest=3)
+            _draw(panels[1], difference, ListedColormap(["white", BOTH, FALSE, MISSED]), largest=3)
             for axis in panels:
                 _frame(axis)
-            panels[0].set_title(f"{kind} · well {case['well']}, rows {part.start}–", fontsize=8.5, loc="left")
-    titles = ("image", judge, "prediction", "difference")
-    for axis, title in zip(axes[-1], titles * each, strict=True):
-        axis.set_axis_on()
-        _frame(axis)
-        axis.set_xlabel(title, fontsize=8.5)
+            panels[0].set_title(f"{kind} · well {case['well']}, rows {part.start}–", fontsize=10, loc="left")
     bar = figure.colorbar(picture, ax=axes, shrink=0.5, pad=0.01, extend="both")
     bar.set_label(THICKNESS_LABEL, fontsize=9)
     colours = {"both": BOTH, "only predicted": FALSE, f"only in the {judge}": MISSED}
     handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     plt.show()
 
 
