@@ -137,8 +137,7 @@ image_patches = get_patches_per_well(images_train.index)
 assert mask_patches == image_patches
 
 # %% [markdown]
-# Both have the same patches. The wells are of very different lengths: the three longest hold more than half of
-# all patches.
+# The three longest wells hold more than half of all patches.
 #
 # One row a patch, one column a pixel, row by row (R1.4: a bare last expression shows it, `display` adds nothing):
 
@@ -192,7 +191,7 @@ for share, value in zip(config.quantiles, np.quantile(pixels, config.quantiles),
     print(f"quantile {share:6.4f}: {value:9.3f}")
 
 # %% [markdown]
-# The lowest quantile is the telemetry code; the next is still far below the rest. Half of all pixels lie within
+# The lowest quantile is the telemetry code. Half of all pixels lie within
 # 0.01 of zero: the value is the *deviation* of the wall thickness from its mean, negative where metal is lost.
 
 # %%

@@ -251,7 +251,12 @@ plots.show_well_strips(
 # %%
 recipes = pd.read_csv("experiments/recipes_simulated.csv")
 print(recipes[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
-study_plots.show_study(recipes, "variant", shown)
+of_recipe = ~recipes["variant"].str.contains("simulated|ensemble|rival")
+study_plots.show_study(recipes[of_recipe], "variant", shown)
+
+# %%
+compared = ~of_recipe | recipes["variant"].isin(["patches", "group norm"])
+study_plots.show_study(recipes[compared], "variant", shown)
 
 # %%
 few = ["patches", "batch norm", "group norm", "three times the epochs", "simulated only"]

@@ -32,7 +32,7 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
         axis.xaxis.set_major_locator(MaxNLocator(4))
     axes[0, 0].set_yticks(range(len(order)), order)
     axes[0, 0].set_ylabel(by)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
     figure.supxlabel("dots: runs · bars: their means", fontsize=9)
     plt.show()
 
