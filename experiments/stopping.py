@@ -1,4 +1,4 @@
-"""How long to train, in which steps, and which epoch's model to go on with? Notebook 04, section 7.
+"""How long to train, in which steps, and which epoch's model to go on with? Notebook 04, section 6.
 
 Each fold of wells is left out in turn. Of the other wells about a fifth, whole wells, validates; the U-Net is
 trained on the rest with each number of epochs, batch size and learning rate. Four rules choose a model, all

@@ -36,11 +36,11 @@
 # 3. [Training](#3-Training)
 # 4. [TensorBoard](#4-TensorBoard)
 # 5. [More epochs](#5-More-epochs)
-# 6. [A run that was cut off](#6-A-run-that-was-cut-off)
-# 7. [Which model to go on with](#7-Which-model-to-go-on-with)
-# 8. [Scores](#8-Scores)
-# 9. [How sure is the score?](#9-How-sure-is-the-score?)
-# 10. [What it sees](#10-What-it-sees)
+# 6. [Which model to go on with](#6-Which-model-to-go-on-with)
+# 7. [Scores](#7-Scores)
+# 8. [How sure is the score?](#8-How-sure-is-the-score?)
+# 9. [What it sees](#9-What-it-sees)
+# 10. [Appendix: a run that was cut off](#Appendix:-a-run-that-was-cut-off)
 
 # %%
 # Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
@@ -149,7 +149,7 @@ plots.show_history(board.read_scalars(run.folder))
 # ## 5 More epochs
 #
 # *R3.7.* A run goes on where it stopped: same model, same optimizer, same curves, and a learning rate that starts anew. To leave the
-# baseline as it is, this and the next section use a run of their own, which learns from the validation wells alone.
+# baseline as it is, this section and the appendix use a run of their own, which learns from the validation wells alone.
 
 # %% tags=["nbval-ignore-output"]
 other = runs.start_run("unet", config, loss="bce", dropout=config.dropout)
@@ -159,46 +159,7 @@ training.fit(other, prepared.val, prepared.val, epochs=1).round(4)
 training.fit(other, prepared.val, prepared.val, epochs=1).round(4)
 
 # %% [markdown]
-# ## 6 A run that was cut off
-#
-# Colab disconnects, a laptop falls asleep. After each epoch the whole state of the run is on disk: weights, optimizer, random
-# generators, history. Here the second of two more epochs is interrupted, as with the stop button. `resume_run` takes the run up from
-# its folder, in a new session too, and `fit` without a number of epochs finishes what was begun:
-
-
-# %%
-class Interrupted:
-    """A loader that is stopped in the middle of its second epoch."""
-
-    def __init__(self, loader):
-        self.loader, self.epochs = loader, 0
-        self.dataset, self.generator = loader.dataset, loader.generator
-
-    def __len__(self):
-        return len(self.loader)
-
-    def __iter__(self):
-        self.epochs += 1
-        for number, batch in enumerate(self.loader):
-            if self.epochs == 2 and number == len(self) // 2:
-                raise KeyboardInterrupt
-            yield batch
-
-
-try:
-    training.fit(other, Interrupted(prepared.val), prepared.val, epochs=2)
-except KeyboardInterrupt:
-    print(f"interrupted after {len(other.history)} whole epochs")
-
-# %% tags=["nbval-ignore-output"]
-other = runs.resume_run(other.folder)
-training.fit(other, prepared.val, prepared.val).round(4)
-
-# %% [markdown]
-# On a CPU it ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to see
-# it. On a GPU a few operations are not deterministic, and the last digits may differ.
-#
-# ## 7 Which model to go on with
+# ## 6 Which model to go on with
 #
 # *R3.9.* The review asks to save the model of the lowest validation loss, and `fit` does. Is it the one to use? `experiments/stopping.py`
 # asks wells that had no say: each fold of the training and validation wells is left out in turn, about a fifth of the others validates,
@@ -242,7 +203,7 @@ folds.summary(last, ["epochs", "batch_size", "learning_rate"], ["dice", "mean_io
 # eight, with a learning rate of 0.002.
 
 # %% [markdown]
-# ## 8 Scores
+# ## 7 Scores
 #
 # *R3.10.* The model is loaded from its file, as a user would, with the settings that it was trained with, and scored on the validation
 # wells of the reviewer's split. The test wells wait for [notebook 09](09_Test_wells_and_errors.ipynb).
@@ -274,7 +235,7 @@ metrics.scores_per_well(counts, val.names).round(3)
 # the hardest ([notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?)). That is why no choice of this project hangs on these two
 # wells alone.
 #
-# ## 9 How sure is the score?
+# ## 8 How sure is the score?
 #
 # Another stretch of the same wells would give another score. The bootstrap draws blocks of ten patches' depth within each well (neighbours
 # show the same groove, so single patches are no independent draws) and scores each draw. How much the draws differ is the standard
@@ -292,7 +253,7 @@ uncertainty.bootstrap(counts, val.names, seed=config.seed).round(3)
 # these intervals are wide. Nor do they know of other seeds: for that see [notebook 03,
 # section 8](03_Models_losses_&_evaluation_score.ipynb#8-The-comparison).
 #
-# ## 10 What it sees
+# ## 9 What it sees
 #
 # The best, the middle and the worst validation patches with a groove, by IoU. Titles give well and patch.
 
@@ -331,7 +292,47 @@ plots.show_well_strips(strips(val.images), strips(val.masks), strips(found))
 # ## Exercises
 #
 # 1. Train with `Config(precision="bfloat16")` and in float32. Where do the curves part?
-# 2. Give `fit` a `patience` of 3. Which epoch does it stop at, and what does the rule cost by section 7?
-# 3. Score the other model, with the lowest validation loss, in sections 8 and 9.
+# 2. Give `fit` a `patience` of 3. Which epoch does it stop at, and what does the rule cost by section 6?
+# 3. Score the other model, with the lowest validation loss, in sections 7 and 8.
+
+# %% [markdown]
+# ## Appendix: a run that was cut off
+#
+# *R3.7.* Colab disconnects, a laptop falls asleep. After each epoch the whole state of the run is on disk: weights, optimizer, random
+# generators, history. Here the second of two more epochs is interrupted, as with the stop button. `resume_run` takes the run up from
+# its folder, in a new session too, and `fit` without a number of epochs finishes what was begun:
+
+
+# %%
+class Interrupted:
+    """A loader that is stopped in the middle of its second epoch."""
+
+    def __init__(self, loader):
+        self.loader, self.epochs = loader, 0
+        self.dataset, self.generator = loader.dataset, loader.generator
+
+    def __len__(self):
+        return len(self.loader)
+
+    def __iter__(self):
+        self.epochs += 1
+        for number, batch in enumerate(self.loader):
+            if self.epochs == 2 and number == len(self) // 2:
+                raise KeyboardInterrupt
+            yield batch
+
+
+try:
+    training.fit(other, Interrupted(prepared.val), prepared.val, epochs=2)
+except KeyboardInterrupt:
+    print(f"interrupted after {len(other.history)} whole epochs")
+
+# %% tags=["nbval-ignore-output"]
+other = runs.resume_run(other.folder)
+training.fit(other, prepared.val, prepared.val).round(4)
+
+# %% [markdown]
+# On a CPU it ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to see
+# it. On a GPU a few operations are not deterministic, and the last digits may differ.
 #
 # **Next:** [05 The leak, and the choice of a split](05_Leak_and_split.ipynb) · [the list of all review points](README.md)

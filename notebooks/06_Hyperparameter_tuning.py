@@ -113,7 +113,7 @@ print(space.to_string())
 # ## 2 Folds of wells
 #
 # Two validation wells are little to judge by, and the two of this split are odd: [notebook
-# 04](04_Baseline_model.ipynb#7-Which-model-to-go-on-with) shows what choosing by them is worth. So training and validation wells together are dealt into three
+# 04](04_Baseline_model.ipynb#6-Which-model-to-go-on-with) shows what choosing by them is worth. So training and validation wells together are dealt into three
 # folds of about equal size. Each fold is left out once; a trial trains three models and is judged by wells that its models have not
 # seen. Test wells are in no fold.
 
