@@ -15,14 +15,15 @@ HALF = 0.17  # half a box's side
 
 
 def show_architectures(titles: dict[str, str]) -> None:
-    """Draw the nine networks of `helpers.models.ARCHITECTURES`.
+    """Draw the networks that have a drawing in `DRAWINGS`.
 
     Full height (36 rows) is on top, half and a quarter of it below. Boxes are blocks of convolutions.
 
     Parameters
     ----------
-    titles : name of the architecture -> title of its drawing.
+    titles : name of the architecture -> title of its drawing; names without a drawing are passed over.
     """
+    titles = {name: title for name, title in titles.items() if name in DRAWINGS}
     figure, axes = plt.subplots(3, 3, figsize=(12, 8))
     for axis, (name, title) in zip(axes.flat, titles.items(), strict=True):
         axis.set(title=title, xlim=(-0.5, 6.5), ylim=(-2.75, 0.65), aspect="equal")
