@@ -37,7 +37,7 @@
 # 3. [A dataset that is read once](#3-A-dataset-that-is-read-once)
 # 4. [Transforms](#4-Transforms)
 # 5. [The whole pipeline](#5-The-whole-pipeline)
-# 6. [Calls of the review](#6-Calls-of-the-review)
+# 6. [Appendix: calls of the review](#Appendix:-calls-of-the-review)
 
 # %%
 # Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
@@ -334,8 +334,23 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # (The ratios vary with what else the machine does: a second call gave 84 and 16.) The U-Net trains on some 200 patches
 # a second on these two cores, so the loader is not what it waits for. The reviewer's row is slow because its table has names and
 # pixels in one frame: each row comes as 1,297 Python objects.
+
+# %% [markdown]
+# ## What we now know
 #
-# ## 6 Calls of the review
+# - What is fitted sees training wells only; validation and test wells are repaired, and lose none but their ruined patches.
+# - Image and mask are transformed together, a batch at a time, by one seed: two runs give the same batches.
+# - Everything is read once and kept in memory, so that the loader is a hundred times as fast as one file a sample.
+#
+# ## Exercises
+#
+# 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.transforms`). Which test
+#    of tests/test_transforms.py takes it in?
+# 2. Which augmentation would *not* leave a groove a groove? Show twelve patches of it.
+# 3. Read the images with a `Dataset` of your own, one file a sample, and time it against `BatchLoader`.
+
+# %% [markdown]
+# ## Appendix: calls of the review
 #
 # The review shows what it proposes as calls. They work here as they are written there; where ours do more, or differ, this
 # table says why. The cell below it makes each call.
@@ -393,17 +408,4 @@ assert torch.equal(metrics.dice(probabilities[:, 1], one_hot[:, 1]), scores)
 print(f"with the wall's channel: mean {metrics.dice(probabilities, one_hot).mean():.3f}")
 
 # %% [markdown]
-# ## What we now know
-#
-# - What is fitted sees training wells only; validation and test wells are repaired, and lose none but their ruined patches.
-# - Image and mask are transformed together, a batch at a time, by one seed: two runs give the same batches.
-# - Everything is read once and kept in memory, so that the loader is a hundred times as fast as one file a sample.
-#
-# ## Exercises
-#
-# 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.transforms`). Which test
-#    of tests/test_transforms.py takes it in?
-# 2. Which augmentation would *not* leave a groove a groove? Show twelve patches of it.
-# 3. Read the images with a `Dataset` of your own, one file a sample, and time it against `BatchLoader`.
-#
 # **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · [the list of all review points](README.md)

@@ -20,7 +20,7 @@
 #
 # The review splits by wells. What would a random split have promised, and are two validation wells enough to choose by?
 #
-# **The finding:** split at random by patch, a model promises a Dice of 0.67 and keeps 0.53 on wells that it has not seen. But two validation wells err as far, either way.
+# **The finding:** split at random by patch, a model promises a Dice of 0.67 and keeps 0.53 on wells that it has not seen. But a few validation wells err too, either way.
 # So every choice of this project is made by three folds of wells.
 #
 # **You will learn** how to measure a leak, how hard each well is, how to compare every possible choice of validation wells, and what folds of wells are.
