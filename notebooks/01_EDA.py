@@ -402,8 +402,8 @@ plots.show_well_strips({n: strips[n] for n in names[:8]}, {n: masks[n] for n in 
 plots.show_well_strips({n: strips[n] for n in names[8:]}, {n: masks[n] for n in names[8:]})
 
 # %% [markdown]
-# Now one sees pipes. Every joint has a manufacturing pattern of its own, collars cross the image as noisy lines, and
-# the grooves run through many patches, some of them around the pipe and back in on the other side.
+# Now one sees pipes: each joint has a pattern of its own, collars cross as noisy lines, and grooves run through many patches, some of them
+# across the wrap.
 
 # %% [markdown]
 # ## 8 The split by wells
