@@ -61,7 +61,7 @@ def in_full_records(content: bytes, size: int = 8192) -> Iterator[bytes]:
     place, record = 80, b""
     while place < len(content):
         stop = place + int.from_bytes(content[place : place + 2], "big")
-        if 4 + len(record) + stop - place - 4 > size:
+        if len(record) + stop - place > size:
             yield (4 + len(record)).to_bytes(2, "big") + b"\xff\x01" + record
             record = b""
         record += content[place + 4 : stop]
