@@ -92,6 +92,21 @@ print_versions()
 config = Config()
 
 # %% [markdown]
+# The finding in one picture, of five networks (simulated wells, clean truth; [section 8](#8-The-comparison) has all, and how they were trained):
+
+# %%
+curves = pd.read_csv("experiments/compare_simulated.csv")
+ends = curves[curves["epoch"] == curves["epochs"]]  # the last epoch
+plain = ends[(ends["padding"] == "zeros") & (ends["loss"] == "bce")]
+five = ["unet", "attention_unet", "resunet", "vgg16_unet", "vit"]
+study_plots.show_study(
+    plain[plain["model"].isin(five)],
+    "model",
+    {"dice": "Dice of the wells left out"},
+    "Wells differ more than networks do",
+)
+
+# %% [markdown]
 # ## 1 Nine architectures
 #
 # *R3.1, R3.3.* A model lives in a module of its own, and a notebook builds it by name. Three kinds are the notebook's own: U-Net,
@@ -470,10 +485,8 @@ plots.show_patches(
 # each network and loss, and the clean truth of the wells left out as judge. No test well is looked at.
 
 # %%
-curves = pd.read_csv("experiments/compare_simulated.csv")
 provenance = ["command", "data", "judge", "torch", "machine", "epochs"]
 print(curves[provenance].drop_duplicates().T.to_string(header=False))
-ends = curves[curves["epoch"] == curves["epochs"]]  # the last epoch
 shown = {"dice": "Dice", "mean_iou": "mean IoU", "boundary_f1": "boundary F1"}
 
 # %% [markdown]
@@ -484,7 +497,6 @@ shown = {"dice": "Dice", "mean_iou": "mean IoU", "boundary_f1": "boundary F1"}
 # fold and seed: the mean difference and its 95 % interval.
 
 # %%
-plain = ends[(ends["padding"] == "zeros") & (ends["loss"] == "bce")]
 study_plots.show_study(plain, "model", shown)
 
 # %%
@@ -528,7 +540,6 @@ differences.join(rates).sort_values("difference", ascending=False)
 # The way there, for five of them. Lines are means of three folds, bands go from the worst to the best:
 
 # %%
-five = ["unet", "attention_unet", "resunet", "vgg16_unet", "vit"]
 of_five = curves[
     (curves["padding"] == "zeros") & (curves["loss"] == "bce") & curves["model"].isin(five)
 ]

@@ -93,6 +93,19 @@ epochs = (
 )  # of the baseline; the real wells have ten times as many patches
 
 # %% [markdown]
+# The finding in one picture (simulated wells left out, clean truth; [section 4](#4-Pipes-that-nobody-has-logged) has all, and how they were trained):
+
+# %%
+recipes = pd.read_csv("experiments/recipes_simulated.csv")
+steps = ["patches", "batch norm", "group norm", "simulated, then trained"]
+study_plots.show_study(
+    recipes[recipes["variant"].isin(steps)],
+    "variant",
+    {"mean_iou": "mean IoU of the wells left out"},
+    "Whole wells, and simulated ones first",
+)
+
+# %% [markdown]
 # ## 1 Wells, not patches
 #
 # The challenge cuts a well into patches of 36 x 36. In eight of the wells the patches 2k and 2k+1 are the even and the odd columns of
@@ -249,7 +262,6 @@ plots.show_well_strips(
 # rows. *Simulated only* has learned from 200 simulated wells, and from nothing else.
 
 # %%
-recipes = pd.read_csv("experiments/recipes_simulated.csv")
 print(recipes[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
 of_recipe = ~recipes["variant"].str.contains("simulated|ensemble|rival")
 study_plots.show_study(recipes[of_recipe], "variant", shown)

@@ -94,6 +94,18 @@ config = Config()
 baseline_epochs, fold_epochs = (10, 4) if data.simulated else (2, 1)
 
 # %% [markdown]
+# The finding in one picture (simulated test wells, clean truth, three seeds; section 1 tells what these are):
+
+# %%
+final = pd.read_csv("experiments/final_test_simulated.csv")
+study_plots.show_study(
+    final,
+    "candidate",
+    {"dice": "Dice of the test wells", "mean_iou": "mean IoU of the test wells"},
+    "What the folds chose holds on the test wells, but for tuning",
+)
+
+# %% [markdown]
 # ## 1 The test wells, opened once
 #
 # Everything so far was chosen by folds of the training and validation wells. Now the candidates are trained on all of these wells, three
@@ -110,7 +122,6 @@ for row in record.itertuples():
     print(f"    {row.scores or 'no scores'}")
 
 # %%
-final = pd.read_csv("experiments/final_test_simulated.csv")
 print(final[["data", "judge", "torch", "machine"]].drop_duplicates().T.to_string(header=False))
 folds.summary(final, ["candidate"], ["dice", "mean_iou", "precision", "recall", "boundary_f1"])
 

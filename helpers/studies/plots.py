@@ -9,13 +9,14 @@ from matplotlib.ticker import MaxNLocator
 from helpers.plots import BLUE, ORANGE
 
 
-def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
+def show_study(results: pd.DataFrame, by: str, scores: dict[str, str], title: str = "") -> None:
     """Scores of a study, a panel each; a dot is a run, a bar their mean, the line the first row's mean.
 
     Parameters
     ----------
     by : column whose values are compared; its first value is what the others are compared with.
     scores : columns to draw -> how to label them.
+    title : what one is to see.
     """
     order = list(results[by].unique())
     figure, axes = plt.subplots(
@@ -34,6 +35,7 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
     axes[0, 0].set_ylabel(by)
     axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
     figure.supxlabel("dots: runs · bars: their means", fontsize=9)
+    figure.suptitle(title, fontsize=11)
     plt.show()
 
 
