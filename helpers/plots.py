@@ -28,7 +28,7 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's colours
 
 def set_style() -> None:
     """Set fonts, sizes and colours for all figures of a notebook."""
-    sns.set_theme(style="ticks", palette=[BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9"])
+    sns.set_theme(style="ticks", palette=[BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9"])
     plt.rcParams.update(
         {
             "figure.dpi": 90,
