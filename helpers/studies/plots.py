@@ -20,7 +20,11 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str], title: st
     """
     order = list(results[by].unique())
     figure, axes = plt.subplots(
-        1, len(scores), figsize=(2.2 + 3.6 * len(scores), 0.9 + 0.36 * len(order)), sharey=True, squeeze=False
+        1,
+        len(scores),
+        figsize=(2.2 + 3.6 * len(scores), max(2, 0.9 + 0.36 * len(order))),
+        sharey=True,
+        squeeze=False,
     )
     for axis, (score, label) in zip(axes[0], scores.items(), strict=True):
         means = results.groupby(by)[score].mean()
