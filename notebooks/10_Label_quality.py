@@ -91,6 +91,18 @@ config = Config()
 fold_epochs = 4 if data.simulated else 1  # of each of the three models that judge the labels
 
 # %% [markdown]
+# The finding in one picture (simulated wells, clean truth; [section 4](#4-Does-it-pay?) tells how it was made):
+
+# %%
+study = pd.read_csv("experiments/labels_simulated.csv")
+study_plots.show_study(
+    study,
+    "case",
+    {"dice": "Dice of the wells left out", "mean_iou": "mean IoU of the wells left out"},
+    "Correcting labels gains nothing, not even with a perfect annotator",
+)
+
+# %% [markdown]
 # ## 1 Suspicious labels
 #
 # *R4.3.* [cleanlab](https://github.com/cleanlab/cleanlab) compares each label with the probability that a model which has
@@ -121,7 +133,9 @@ if data.simulated:
     spoiled = (known["iou"] < 0.7).to_numpy()
     print(f"{spoiled.sum()} of {len(spoiled)} labels are spoiled ({spoiled.mean():.0%})")
     label_plots.show_ranking(suspicion, spoiled)
-    print(quality.precision_recall_at(suspicion, spoiled).unstack("share").round(2).to_string())
+    precision = quality.precision_recall_at(suspicion, spoiled)["precision"].unstack("share")
+    print("share that is spoiled, of the first suspects of each ranking:")
+    print(precision.rename(columns="first {:.0%}".format).round(2).to_string())
 else:
     print("Real wells: which labels are wrong is not known, so a ranking cannot be judged.")
 
@@ -157,12 +171,11 @@ found = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], co
 by_shipped = pd.DataFrame(found.flatten(1).numpy(), y_train.index, y_train.columns)
 shipped_suspicion = quality.rank_labels(y_train, by_shipped, seed=config.seed)
 if data.simulated:
-    print(
-        quality.precision_recall_at(shipped_suspicion, spoiled)
-        .unstack("share")
-        .round(2)
-        .to_string()
+    precision = quality.precision_recall_at(shipped_suspicion, spoiled)["precision"].unstack(
+        "share"
     )
+    print("share that is spoiled, of the first suspects of each ranking:")
+    print(precision.rename(columns="first {:.0%}".format).round(2).to_string())
     wrong = (y_train != truth.loc[y_train.index]).to_numpy()
     right_now = ((by_shipped >= config.threshold) == (truth.loc[y_train.index] == 1)).to_numpy()
     print(f"{wrong.sum():,} pixels are labelled wrongly; of these the network has", end=" ")
@@ -210,7 +223,7 @@ per_well = defects.defects_per_well(y, images)
 per_well.round(1).convert_dtypes().astype(object).where(per_well.notna(), "–")
 
 # %%
-per_well.sum().round(1).convert_dtypes().to_frame("all wells").T
+per_well.sum().map("{:,.0f}".format).to_frame("all wells").T
 
 # %% [markdown]
 # On simulated labels holes, slips and width changes are what the simulation puts in. Grooves do not end at patch borders more often than
@@ -284,10 +297,8 @@ annotators.style_of_patches(styles, y).iloc[::160].round(1)
 # "All redrawn" is the most that any cleaning of labels can give; "bootstrapped BCE" is a loss that trusts labels less.
 
 # %%
-study = pd.read_csv("experiments/labels_simulated.csv")
 print(study[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
 print("share of the suspects that are spoiled, fold by fold:", *study["suspects_spoiled"].unique())
-study_plots.show_study(study, "case", {"dice": "Dice", "mean_iou": "mean IoU"})
 
 # %% [markdown]
 # Against the labels as drawn, same fold and seed, with the 95 % interval of the mean difference:
