@@ -60,7 +60,7 @@ def show_detection(curves: dict[str, DetectionCurve], trials: dict[str, pd.DataF
     figure, axis = plt.subplots(figsize=(8, 4.4))
     for order, ((name, curve), colour) in enumerate(zip(curves.items(), (ORANGE, BLUE), strict=False)):
         draw_detection(axis, name, curve, trials[name], colour, 0.03 * order)
-    axis.set(title="How deep must a groove be to be found?")
+    axis.set(title="The fewer false calls, the deeper a groove must be to be found")
     handles, labels = axis.get_legend_handles_labels()
     for marker, name in (("o", "a90"), ("s", "a90/95")):
         handles.append(Line2D([], [], color="grey", marker=marker, linestyle="none"))
