@@ -49,9 +49,10 @@ def show_patches(
     masks: np.ndarray | None = None,
     predictions: np.ndarray | None = None,
     columns: int = 6,
+    heading: str = "",
 ) -> None:
     """A grid of patches, (n, H, W), with the outlines of masks and predictions of the same shape."""
-    draw_patches(images, titles, masks, predictions, columns)
+    draw_patches(images, titles, masks, predictions, columns).suptitle(heading, fontsize=11)
     plt.show()
 
 
