@@ -125,10 +125,10 @@ def show_history(history: pd.DataFrame) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
     left.plot(history["train_loss"], marker="o", label="Training")
     left.plot(history["val_loss"], marker="s", label="Validation")
-    left.set(title="Training vs. Validation Loss", xlabel="epoch", ylabel="binary cross-entropy")
+    left.set(title="Loss, training and validation", xlabel="epoch", ylabel="binary cross-entropy")
     right.plot(history["val_dice"], marker="o", label="Dice, all pixels")
     right.plot(history["val_mean_iou"], marker="s", label="mean IoU per patch")
-    right.set(title="Validation scores", xlabel="epoch", ylabel="score", ylim=(0, 1))
+    right.set(title="Scores of the validation wells", xlabel="epoch", ylabel="score", ylim=(0, 1))
     for axis in (left, right):
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend()

@@ -413,10 +413,10 @@ plots.show_well_strips({n: strips[n] for n in names[8:]}, {n: masks[n] for n in 
 
 # %%
 image_features, mask_features = tables.well_features(y_repaired, images_repaired)
-eda_plots.show_clusters(image_features, "Wells by image")
+eda_plots.show_clusters(image_features, "Wells joined by how alike their images are")
 
 # %%
-eda_plots.show_clusters(mask_features, "Wells by mask")
+eda_plots.show_clusters(mask_features, "Wells joined by how alike their masks are")
 
 # %% [markdown]
 # By image, wells 11 and 12 stand apart: their false echoes lengthen the upper tail and undo the likeness of neighbouring

@@ -29,7 +29,7 @@ def show_histogram(values: np.ndarray) -> None:
     plt.hist(values.ravel(), bins=120, color=BLUE, log=True)
     plt.xlabel(THICKNESS_LABEL.replace("\n", " "))
     plt.ylabel("pixels")
-    plt.title("Distribution of thickness")
+    plt.title("Most of the wall is near its mean; both tails are long")
     plt.show()
 
 
@@ -107,7 +107,7 @@ def show_difficulty(results: pd.DataFrame) -> None:
     figure, axis = plt.subplots(figsize=(8, 3.2))
     axis.bar(results["well"].astype(str), results["dice"], color=BLUE)
     axis.set(xlabel="well that was left out", ylabel="Dice, all pixels", ylim=(0, 1))
-    axis.set_title("How hard a well is for a model that has not seen it")
+    axis.set_title("Wells differ widely for a model that has not seen them")
     plt.show()
 
 
@@ -151,7 +151,7 @@ def show_split_ranking(ranking: pd.DataFrame) -> None:
     )
     axis.set_xlabel("imbalance (largest relative deviation in size or corroded share)")
     axis.set_ylabel("gap in Dice, validation and training wells")
-    axis.set_title("Every choice of two validation wells")
+    axis.set_title("Few choices of two validation wells are balanced and as hard as the rest")
     axis.legend(title="the reviewer's")
     plt.show()
 
