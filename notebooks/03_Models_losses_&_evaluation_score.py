@@ -497,7 +497,7 @@ shown = {"dice": "Dice", "mean_iou": "mean IoU", "boundary_f1": "boundary F1"}
 # fold and seed: the mean difference and its 95 % interval.
 
 # %%
-study_plots.show_study(plain, "model", shown)
+study_plots.show_study(plain, "model", shown, "No network beats the plain U-Net")
 
 # %%
 differences = folds.paired_differences(plain, "model", "dice", than="unet").round(3)
@@ -557,7 +557,10 @@ study_plots.show_learning_curves(
 # %%
 of_unet = ends[(ends["padding"] == "zeros") & (ends["model"] == "unet")]
 study_plots.show_study(
-    of_unet, "loss", {"dice": "Dice", "precision": "precision", "recall": "recall"}
+    of_unet,
+    "loss",
+    {"dice": "Dice", "precision": "precision", "recall": "recall"},
+    "Tversky and soft IoU collapse, the other losses lie within the spread",
 )
 
 # %%
@@ -573,7 +576,12 @@ folds.paired_differences(of_unet, "loss", "dice", than="bce").round(3)
 
 # %%
 paddings = ends[(ends["model"] == "unet") & (ends["loss"] == "bce")]
-study_plots.show_study(paddings, "padding", {"dice": "Dice", "mean_iou": "mean IoU"})
+study_plots.show_study(
+    paddings,
+    "padding",
+    {"dice": "Dice", "mean_iou": "mean IoU"},
+    "Circular padding gains on average, within the spread",
+)
 
 # %%
 folds.paired_differences(paddings, "padding", "dice", than="zeros").round(3)

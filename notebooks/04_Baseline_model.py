@@ -107,7 +107,7 @@ study_plots.show_study(
     last_first,
     "rule",
     {"dice": "Dice of the wells left out", "mean_iou": "mean IoU of the wells left out"},
-    "Which epoch: no rule beats the last one",
+    "Which epoch: no rule beats the last one outside the spread",
 )
 
 # %% [markdown]
