@@ -22,7 +22,7 @@
 # the images and nothing read twice.
 #
 # **The finding:** image and mask can be changed together, a whole batch at once: the loader gives 15 times as many augmented patches a
-# second as one that reads and changes a file a sample.
+# second as one that reads and changes a file a sample (real images; [section 5](#5-The-whole-pipeline)).
 #
 # **You will learn** what cleaning does to each part, why masks must move with their images, and what a batch looks
 # like.
