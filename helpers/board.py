@@ -1,5 +1,6 @@
 """What a run tells TensorBoard, and how to read it back."""
 
+import time
 import warnings
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Board:
         self.folder = run.folder
         purge = {"purge_step": len(run.history) + 1}
         with disk_errors(run.folder, "written", run.folder):
+            _wait_for_the_next_second(run.folder)
             self.writer = SummaryWriter(run.folder, **purge)
             self.parts = {part: SummaryWriter(run.folder / name, **purge) for part, name in PARTS.items()}
             if not run.history:
@@ -105,6 +107,13 @@ class Board:
                 made_with, scores | {"final/best_val_loss": run.best_val_loss}, run_name=".",
                 global_step=row["epoch"],
             )  # fmt: skip
+
+
+def _wait_for_the_next_second(folder: Path) -> None:
+    """TensorBoard reads event files by name, and a name starts with the second in which the file was made:
+    files of one second can be read in the wrong order, and `purge_step` would then hide the older ones."""
+    while any(folder.rglob(f"events.out.tfevents.{int(time.time()):010d}.*")):
+        time.sleep(0.05)
 
 
 def _some_images(loader: DataLoader) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:

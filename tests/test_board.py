@@ -12,7 +12,7 @@ import pytest
 from stripes import loader, new_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from helpers.board import read_scalars
+from helpers.board import Board, read_scalars
 from helpers.runs import resume_run, save_last
 from helpers.training import evaluate, fit
 
@@ -101,3 +101,15 @@ def test_events_are_written_after_each_epoch(config):
     with patch("helpers.training.evaluate", side_effect=look):
         fit(run, train, loader(), epochs=3)
     assert logged == [1, 2]
+
+
+def test_a_run_taken_up_within_the_second_is_read_in_the_order_of_its_making(config):
+    """Event files are read by name: second, host, process number. Process 10000 comes before 9999."""
+    run = new_run(config)
+    row = fit(run, loader(8), loader(8), epochs=1).reset_index().iloc[0].to_dict()
+    time.sleep(1 - time.time() % 1)  # the next two boards within one second
+    for process, epoch in [(9999, 2), (10000, 3)]:
+        with patch("os.getpid", return_value=process), Board(run) as board:
+            run.history.append(row | {"epoch": epoch})
+            board.log_epoch(run.history[-1])
+    assert list(read_scalars(run.folder).index) == [1, 2, 3]
