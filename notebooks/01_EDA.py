@@ -22,10 +22,10 @@
 # patches of 36 x 36 pixels and asks for the grooves that drill pipe has worn. Before any model sees a patch we ask what is in these files,
 # what is broken, and what may be compared with what.
 #
-# **The finding:** four patches in ten have a near-copy among the others, and wells differ more than anything else. So patches must never be split at random.
+# **The finding:** four patches in ten have a near-copy among the others, and wells differ widely. So patches must never be split at random.
 #
 # **You will learn** how much corrosion each well has, which pixels and patches are unusable and what becomes of them, what a pipe looks like when
-# its patches are put together again, and whether refined labels and enhanced images are worth their trouble.
+# its patches are put together again, and whether it pays to refine labels and enhance images.
 #
 # **Review points** R1.1 – R1.19. The list of all points is in [notebooks/README.md](README.md).
 #
@@ -47,7 +47,7 @@
 # %% [markdown]
 # ## Setup
 #
-# *R1.2, R1.3.* Versions are pinned in `requirements.txt`, and printed. Imports stand in one cell, sorted by ruff's isort rules. Every notebook opens with
+# *R1.2, R1.3.* Versions are pinned in `requirements.txt`, and printed. Imports stand in one cell, sorted by ruff. Every notebook opens with
 # these three cells. Without the challenge's files it runs on simulated wells; [section 10](#10-Are-the-simulated-wells-like-real-ones?) shows how like the real ones they are.
 
 # %%
@@ -116,19 +116,19 @@ eda_plots.show_domain()
 # | wrap | where the last column meets the first, around the pipe |
 # | twins | two patches of the same rows, one of the even and one of the odd columns |
 # | Dice | twice the pixels that prediction and mask share, over the pixels of both: 1 is perfect, 0 is nothing right |
-# | mean IoU | the shared pixels over those in either, of each patch, averaged: the challenge's score |
+# | mean IoU | intersection over union: the pixels that prediction and mask share, over those in either; averaged over patches. The challenge's score |
 # | clean truth, labels | on simulated wells the truth is known; labels are the truth as a hasty annotator draws it |
-# | silver labels | of the real wells, made by a network; scores against them are agreement, no more |
-# | fold | wells that are left out of a training, to judge it |
-# | budget | what each variant of a comparison is given: the same epochs, or the same seconds |
-# | a90 | depth of a groove that is found nine times in ten |
+# | silver labels | labels of the real wells that a network made; a score against them measures agreement, not truth |
+# | fold | wells that are left out of training, to validate on |
+# | budget | the training that each variant of a comparison is given: the same number of epochs, or of seconds |
+# | a90 | the depth at which a groove is found nine times in ten |
 
 # %% [markdown]
 # ## 1 Masks and images belong together
 #
 # *R1.5 – R1.8.* The notebook under review counted patches with two copies of one loop, converted dictionary keys
-# back and forth, and compared the two counts by printing them. One function does for both: `get_patches_per_well`.
-# `load_data` has already refused files whose names differ; the assertion says so to the reader.
+# back and forth, and compared the two counts by printing them. One function now serves both: `get_patches_per_well`.
+# `load_data` refuses files whose names differ; the assertion shows it.
 
 # %%
 y_train, images_train = load_data(data.folder)
@@ -150,7 +150,7 @@ y_train.iloc[:3, :12]
 # ## 2 Corrosion per well
 #
 # *R1.9, R1.10.* A percentage is a ratio, and is called one. Format specifications round where the number is shown.
-# One ratio over all wells hides what matters, so we look per well.
+# One ratio over all wells hides how much they differ, so there is one of each well too.
 
 # %%
 corroded = y_train.to_numpy()
@@ -166,8 +166,8 @@ tables.published_and_here(
 )
 
 # %% [markdown]
-# Published figures are of the 9,674 real patches and their true labels. On the simulated wells, a tenth as many, counts
-# differ and ratios are close; on the real images counts agree, and ratios depend on whose labels they are.
+# The published figures are of the 9,674 real patches and the challenge's labels. The simulated wells have a tenth as many patches, so
+# counts differ, but ratios are close. On the real images the counts agree, and the ratios depend on the labels used.
 
 # %%
 ratios = tables.corroded_ratios_per_well(y_train)
@@ -213,22 +213,22 @@ tables.thickness_per_well(images_train, config).round(3)
 # %% [markdown]
 # ## 4 Missing values
 #
-# *R1.13, R1.14.* One flat list of all pixels cannot tell whether a thousand missing values spoil one patch or a
-# thousand. Statistics per patch can.
+# *R1.13, R1.14.* A flat list of all pixels does not show whether a thousand missing values spoil one patch or a
+# thousand. Statistics of each patch do.
 
 # %%
 statistics = tables.patch_statistics(images_train, config)
 statistics[statistics["missing"] > 0].round(3)
 
 # %% [markdown]
-# All missing values sit in two patches. One is half empty and is dropped; the other misses 11 of 1,296 pixels,
+# All missing values lie in two patches. One is half empty and is dropped; the other misses 11 of 1,296 pixels,
 # which take that patch's own median:
 
 # %%
 show_code(preprocess.repair_pixels)
 
 # %% [markdown]
-# The usual patch, over all of them:
+# What is usual, over all patches:
 
 # %%
 statistics[["min", "median", "max", "std"]].describe().round(3)
@@ -236,8 +236,8 @@ statistics[["min", "median", "max", "std"]].describe().round(3)
 # %% [markdown]
 # ## 5 Outliers of single pixels
 #
-# *R1.15.* No pipe deviates by less than −0.25: such values are telemetry errors. How many patches have how many? Nor
-# does any by more than 0.5: the real wells end at 0.47, and whatever lies above is treated alike.
+# *R1.15.* No pipe deviates by less than −0.25: lower values are telemetry codes. None deviates by more than 0.5 either: the
+# highest value of the real wells is 0.47, and a higher one would be treated alike. How many such pixels has a patch?
 
 # %%
 below = statistics.loc[statistics["below"] > 0, "below"]
@@ -300,8 +300,8 @@ flagged = images_repaired[outside_ellipse].sample(12, random_state=config.seed)
 plots.show_patches(flagged.to_numpy().reshape(-1, 36, 36), flagged.index)
 
 # %% [markdown]
-# Twelve of the 27, drawn at random: all are of well 13, and show its *deep grooves*, two of them with a collar. None is an error of the tool: two components are not enough to tell an
-# error from a find.
+# Twelve of the 27, drawn at random: all are of well 13, and show its *deep grooves*, two of them with a collar. None is an error of the tool:
+# two components are not enough to tell an error from a deep groove.
 #
 # ### How the threshold moves the count
 #
@@ -321,8 +321,8 @@ flags = outliers.compare_detectors(repaired, config)
 eda_plots.show_overlap(outliers.overlap(flags))
 
 # %% [markdown]
-# They hardly agree. What is odd depends on the question: SPE/DmodX looks for size in two directions, the Q residual for
-# texture that no other patch has. These are the six patches of the largest Q residual, and the six of the largest T²:
+# Only Hotelling's T² and the local outlier factor flag mostly the same patches. What is odd depends on the question: SPE/DmodX looks for size in two directions, the Q residual for
+# a texture that no other patch has. These are the six patches of the largest Q residual, and the six of the largest T²:
 
 # %%
 t2, q = outliers.hotelling_t2_and_q(repaired)
@@ -359,7 +359,7 @@ folds.paired_differences(ablation, "detector", "dice", than="none").round(3)
 # %% [markdown]
 # ## 7 From patches back to wells
 #
-# Nobody has published how the patches lie in the pipe. Their borders tell. In eight wells the patches
+# Nobody has published how the patches lie in the pipe, but it can be found from their borders. In eight wells the patches
 # 2k and 2k+1 are nearly copies of each other:
 
 # %%
@@ -411,34 +411,36 @@ plots.show_well_strips({n: strips[n] for n in names[8:]}, {n: masks[n] for n in 
 # %% [markdown]
 # ## 8 The split by wells
 #
-# *R1.17.* A patch has near-copies, and neighbours that show the same groove. Split at random, patches of one groove lie on both sides, and the model
-# is examined on what it has learned by heart. So a well belongs to one part only. Which wells are alike, and which are odd? By their image, and by their mask:
+# *R1.17.* A patch has near-copies, and neighbours that show the same groove. In a random split, patches of one groove lie on both sides, and the model
+# is tested on what it was trained on. So a well belongs to one part only. Which wells are alike, first by their images, then by their masks?
 
 # %%
 image_features, mask_features = tables.well_features(y_repaired, images_repaired)
-eda_plots.show_clusters(image_features, "Wells joined by how alike their images are")
+eda_plots.show_clusters(image_features, "By their images, wells 11 and 12 stand apart")
 
 # %%
-eda_plots.show_clusters(mask_features, "Wells joined by how alike their masks are")
+eda_plots.show_clusters(
+    mask_features, "By their masks, wells with little or no groove stand apart: 5, 8, 9, 10"
+)
 
 # %% [markdown]
-# By image, wells 11 and 12 stand apart: their false echoes lengthen the upper tail and undo the likeness of neighbouring
-# columns. By mask, 9 and 10 do, which have no groove; 2, 13, 14 and 15, of the strongest contrast, lie together.
+# Ward's method joins wells that are alike (left of each figure). Wells 11 and 12 have false echoes, which lengthen the upper tail and
+# weaken the correlation of neighbouring columns. By mask, wells 2, 13, 14 and 15, of the strongest contrast, lie together.
 #
-# The reviewer's choice is balanced in size and in corroded share:
+# The reviewer's split is balanced in size and in corroded share:
 
 # %%
 split_choice.split_balance(*split_by_wells(y_repaired, config)).round(2)
 
 # %% [markdown]
-# So split, what does validation promise, and which two wells validate best? [Notebook 05](05_Leak_and_split.ipynb) measures both. In short: a random
-# split of patches promises too much, two wells are few to judge by, and every choice of this project is made by three folds of wells.
+# How far can its validation score be trusted, and which two wells validate best? [Notebook 05](05_Leak_and_split.ipynb) measures both. In short: a
+# random split of patches gives too high a score, two wells are too few, and this project makes every choice by three folds of wells.
 #
 # ## 9 Label refinement and image enhancement
 #
-# *R1.18.* The junior's notebook filled the holes of all masks, validation too; its dilation by a kernel of 2 x 2 was shown and never used. The
-# reviewer's training transform uses it. Such a kernel has no middle pixel: OpenCV takes its lower right one, so every training mask grows to the
-# right and down, and the masks of validation stay as they were. We measure what each does.
+# *R1.18.* The junior's notebook filled the holes of all masks, of validation too; it showed a dilation by a kernel of 2 x 2, but never used it. The
+# reviewer's training transform does. Such a kernel has no middle pixel, and OpenCV takes its lower right one: every training mask grows to the
+# right and down, while the masks of validation stay as they were. We measure what each does.
 #
 # ### 9.1 Masks
 #
@@ -455,11 +457,11 @@ refinements = {
 refinement.agreement_with_truth(drawn, drawn, refinements).round(4)
 
 # %% [markdown]
-# Compared with the masks *as drawn*; the last four columns tell how much of the straight border moved outwards by one pixel, on which side. The dilation
-# moves all of the right and lower border, and none of the others. Its Dice bounds a network that learns such masks without error and is judged by masks
-# that were not moved.
+# Each is compared with the masks *as drawn*. The last four columns show how much of the straight border moved outwards by one pixel, on which side. The
+# dilation moves all of the right and lower border, and none of the others. A network that learned such masks without error, and were scored by the
+# masks as drawn, would have the dilation's Dice.
 #
-# Before and after, on the three patches that holes-filling and closing change most:
+# Before and after, on the three patches that filling and closing change most:
 
 # %%
 added = [
@@ -495,13 +497,13 @@ else:
     print("Real wells: no clean truth is known, so there is nothing to compare with.")
 
 # %% [markdown]
-# Filling and closing win about 0.001 of Dice; the dilation loses 0.08. We train on the masks as they come.
+# Filling and closing gain about 0.001 of Dice; the dilation loses 0.08. We train on the masks as they are.
 
 # %% [markdown]
 # ### 9.2 Thickness in 8 bits
 #
-# CLAHE and the bilateral filter come from photography and want grey values. Thickness is negative where metal is
-# lost, and a plain cast to 8 bits wraps around there:
+# CLAHE and the bilateral filter were made for photographs and need grey values. Thickness is negative where metal is
+# lost, and there a plain cast to 8 bits wraps around:
 
 # %%
 low, high = -0.06, 0.06  # the same for every patch, as the colours of all figures here
@@ -513,8 +515,8 @@ grey_values = {
 pd.DataFrame(grey_values, index=pd.Index(values, name="thickness")).T
 
 # %% [markdown]
-# Under the naive cast a loss of 0.03 becomes almost white and sound wall almost black. The scale must also be the same for all patches: with
-# one of each patch's own a faint groove and a deep one get the same grey. Below: the calmest sound wall, a typical groove, and the deepest.
+# Under the naive cast a loss of 0.03 becomes almost white and sound wall almost black. The scale must also be the same for all patches: if
+# each patch has its own, a faint groove and a deep one get the same grey. Below: the calmest wall without a groove, a typical groove, and the deepest.
 
 # %%
 generator = np.random.default_rng(config.seed)
@@ -556,23 +558,23 @@ eda_plots.show_grey_patches(
 enhancement.compare_enhancements(pixels, pictures, grooves).round(2)
 
 # %% [markdown]
-# Scaling alone changes no contrast, but a scale of each patch's own forgets how deep a groove is. The naive cast turns grooves brighter than the
-# wall. CLAHE lowers the contrast in most patches, since it amplifies the pipe's pattern too. A weak bilateral filter does hardly anything, a strong one
-# takes narrow grooves away with the noise. So the network gets thickness as measured, on one fixed scale.
+# Scaling alone changes no contrast, but with a scale for each patch the depth of the groove is lost. The naive cast turns grooves brighter than the
+# wall. CLAHE lowers the contrast in most patches, since it amplifies the pipe's pattern too. A weak bilateral filter changes hardly anything, a strong one
+# removes narrow grooves with the noise. So the network gets thickness as measured, on one fixed scale.
 #
 # ## 10 Are the simulated wells like real ones?
 #
 # `helpers.synthetic` draws each well from a recipe that was measured on the real well of the same number: joints with a pattern of their own, collars, a groove
-# that drifts and fades, telemetry codes, and labels with slips. The median well, and the lowest and highest of the fifteen; those with a groove, where it is about
-# grooves. "Real" is this same function on the challenge's images and silver labels (`pytest -m real_data` checks it):
+# that drifts and fades, telemetry codes, and labels with slips. The table has the median of the fifteen wells, the lowest and the highest; of the wells with a groove only,
+# where it is about grooves. "Real" is the same function on the challenge's images and silver labels (`pytest -m real_data` checks it):
 
 # %%
 tables.compare_with_real_wells(y_repaired, images_repaired)
 
 # %% [markdown]
-# Spread, tails, correlations of neighbours, and the grooves' width, contrast and share are alike. Not alike: columns 50° apart still go together in real wall and not in
-# simulated wall, so real patterns are broader around the pipe, and a little longer along it. In one simulated well half of the groove lies at the wrap, the first or last column; of the
-# real wells the highest has 29 %. And there are a tenth as many patches, so studies are noisier here than on the real wells.
+# Spread, tails, correlations of neighbours, and the grooves' width, contrast and share are alike. Three things are not. Columns 50° apart are correlated in the real wall and
+# not in the simulated one: real patterns are broader around the pipe, and a little longer along it. In one simulated well half of the groove lies in the first or last column;
+# the highest of the real wells has 29 % there. And there are a tenth as many patches, so studies are noisier here than on the real wells.
 #
 # ## What we now know
 #
@@ -580,13 +582,13 @@ tables.compare_with_real_wells(y_repaired, images_repaired)
 # - One patch in thirty holds telemetry codes (347 of the 9,674 real ones). They are repaired, or dropped where too little is left.
 # - Eight wells were logged at 72 azimuths and cut into interleaved twins: four patches in ten have a near-copy. So wells are split, never
 #   patches.
-# - Neither dropping odd patches nor enhancing the images pays.
+# - Neither dropping odd patches nor enhancing images gained anything that we could measure.
 #
 # ## Exercises
 #
-# 1. Take the codes for measurements again (`Config(outlier_threshold=-1000)`): what becomes of the quantiles in section 3, and of the ellipse
+# 1. Treat the codes as measurements again (`Config(outlier_threshold=-1000)`): what happens to the table of wells in section 3, and to the ellipse
 #    in section 6?
-# 2. Put well 1 together as if its patches went on downwards (`wells.assemble_well` with another well's number). Where do you see
+# 2. Put well 1 together as if each patch continued the one before it (`wells.assemble_well` with another well's number). Where do you see
 #    that it is wrong?
 # 3. Give the simulation a pattern that is broader around the pipe (`helpers.synthetic.simulate`), and look at section 10 again.
 #

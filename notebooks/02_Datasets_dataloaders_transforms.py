@@ -18,8 +18,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/02_Datasets_dataloaders_transforms.ipynb)
 #
-# From files on disk to batches for the network: cleaned once, split by wells, augmented on the way, with no copy of
-# the images and nothing read twice.
+# From files on disk to batches for the network: split by wells, cleaned once and augmented on the way, with no copy of
+# the images and no file read twice.
 #
 # **The finding:** image and mask can be changed together, a whole batch at once: the loader gives 15 times as many augmented patches a
 # second as one that reads and changes a file a sample (real images; [section 5](#5-The-whole-pipeline)).
@@ -108,17 +108,17 @@ plots.show_patches(
     inference.as_patches(torch.cat([original[0], augmented[0] * config.value_std])),
     ["as it is", *["augmented"] * 11],
     inference.as_patches(torch.cat([original[1], augmented[1]])),
-    heading="However a patch is changed, its mask goes with it",
+    heading="However a patch is changed, its mask changes with it",
 )
 
 # %% [markdown]
 # ## 1 Clean
 #
 # *R2.1.* Cleaning comes before any dataset is built, in a module of its own. Its thresholds were found in
-# [notebook 01](01_EDA.ipynb) and stand in `helpers.config`. The junior's notebook left out images with missing
-# values, no more: the sentinels −999.25 and −999.0 stayed in the images of 3.5 % of the patches, and the network was trained on them. The
-# reviewer's code cleans them, but lets its detectors see all wells before it splits. We split *first*: the detectors see the training wells only, and what they flag is dropped from training only. Validation and test wells
-# are repaired, and lose nothing but their ruined patches.
+# [notebook 01](01_EDA.ipynb) and stand in `helpers.config`. The junior's notebook only left out images with missing
+# values: the telemetry codes −999.25 and −999.0 stayed in the images of 3.5 % of the patches, and the network was trained on them. The
+# reviewer's code cleans them, but its detectors see all wells before it splits. We split *first*: the detectors see the training wells only,
+# and what they flag is dropped from training only. Validation and test wells are repaired, and lose only their ruined patches.
 
 # %%
 y_train, y_val, y_test = split_by_wells(y, config)
@@ -138,8 +138,8 @@ y_test, images_test = preprocess_test.transform(y_test, images.loc[y_test.index]
 preprocess_test.summary_
 
 # %% [markdown]
-# What difference does it make that the detectors see the training wells only? Here they see all wells, as in the
-# reviewer's code, and we count what they would have kept:
+# Does it matter that the detectors see the training wells only? Here they see all wells, as in the
+# reviewer's code, and we compare what is kept:
 
 # %%
 y_seen, _ = PreprocessData(config).fit_transform(y, images)
@@ -157,8 +157,8 @@ pd.Series(
 ).to_frame()
 
 # %% [markdown]
-# The second and the third row are the leak: training patches on which validation and test wells had a say. The last
-# two rows count odd patches on which nobody would be judged, which flatters a score wherever they are not 0.
+# The second and the third row are the leak: here validation and test wells decided which training patches are kept. The last
+# two rows count odd patches that would be left out of the score, which makes it too high wherever they are not 0.
 #
 # Nothing is dropped silently. The report names each patch, what was found in it and what was done:
 
@@ -168,9 +168,9 @@ preprocess_test.report_
 # %% [markdown]
 # ## 2 Split by wells
 #
-# *R2.2, R2.3.* The junior's notebook copied every image and mask once more, into a folder per part. The images are the same in each, so
-# three small tables of masks are enough: `data/interim/y_train.csv`, `y_val.csv` and `y_test.csv`. The third, which the
-# notebook did not have, is for the final score and for error analysis. `split_y_to_train_val_test` writes them, of what
+# *R2.2, R2.3.* The junior's notebook copied every image and mask into a folder for each part. That is not needed: three small
+# tables of masks say which patches belong where, `data/interim/y_train.csv`, `y_val.csv` and `y_test.csv`. The third, which the
+# notebook did not have, is for the final score and for error analysis. `split_y_to_train_val_test` writes them, from what
 # the cleaning has left.
 
 # %%
@@ -193,8 +193,8 @@ assert not wells["y_val.csv"] & wells["y_test.csv"]
 # ## 3 A dataset that is read once
 #
 # *R2.4.* The dataset is told its patches (`csv_file`), where the images are (`root_dir`), and what to do with each
-# (`transform`). The junior's read each image twice, once at the start to look for missing values, and again for each sample. All images together are 50 MB in the real set, with their masks 63, so they are read once, at construction, and kept as one
-# tensor.
+# (`transform`). The junior's read each image twice: at the start to look for missing values, and again for
+# each sample. All real images together are 50 MB, with their masks 63, so they are read once, at construction, and kept as one tensor.
 
 # %%
 root_dir = find_images(data.folder, config.unpacked_dir)
@@ -204,7 +204,7 @@ print(f"{len(dataset)} patches, for example {dataset.names[10]}")
 print(f"image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask.dtype}")
 
 # %% [markdown]
-# How it gives out a batch, and one of the transforms that it is given:
+# This is how it gives out a batch, and one of the transforms:
 
 # %%
 show_code(SegmentationDataset.__getitems__, transforms.Brightness)
@@ -213,12 +213,12 @@ show_code(SegmentationDataset.__getitems__, transforms.Brightness)
 # ## 4 Transforms
 #
 # *R2.4, R2.5.* Training patches may be changed at random; validation and test patches may not. (In the junior's notebook flips were on by
-# default, in validation too.) Both are brought to the
-# scale of 1 at the end: (value − 0) / 0.02, two constants, nothing that a test well could have shaped.
+# default, in validation too.) At the end both are scaled:
+# (value − 0) / 0.02. Mean and spread are two constants, not fitted to any well.
 #
-# `torchvision.transforms.v2` gives image and mask the same geometry, as long as each says what it is: a
-# `tv_tensors.Image` is interpolated, a `tv_tensors.Mask` takes its nearest neighbour and stays 0 or 1. Given a batch,
-# v2's own transforms draw their parameters once, for all of it. Those of `helpers.transforms` are v2 transforms that
+# `torchvision.transforms.v2` moves image and mask alike, as long as each has its type: a
+# `tv_tensors.Image` is interpolated, a `tv_tensors.Mask` takes the nearest neighbour and stays 0 or 1. v2's own
+# transforms draw their parameters once for a whole batch. Those of `helpers.transforms` are v2 transforms that
 # draw them for each sample, and then change the whole batch at once. Here each gets a batch of five copies of
 # one patch:
 
@@ -249,22 +249,22 @@ plots.show_patches(
 # %% [markdown]
 # From top to bottom:
 #
-# - **Flips**, each with a probability of one half, so some patches stay as they are. A left-right flip mirrors the pipe's
-#   handedness, an up-down flip turns the direction of logging. A groove stays a groove.
+# - **Flips**, each with a probability of one half, so some patches stay as they are. Left-right mirrors the pipe, up-down
+#   turns the direction of logging. A groove stays a groove.
 # - **Roll** by 0 to 35 columns: the tool's zero azimuth is arbitrary. A patch goes round the whole pipe, with every column of a
 #   36-column well and every second one of a 72-column well; in both column 35 meets column 0. What leaves on one
-#   side enters on the other, and nothing is invented.
+#   side enters on the other, so every pixel is a measured one.
 # - **Rotation** by up to ±15°. The corners get 0, the mean thickness, and no groove.
 # - **Resized crop**: a random part of at least 70 % of the area, stretched to the patch's size.
 # - **Blur** with a standard deviation of up to 1.75 pixels.
 # - **Noise** on up to 10 % of the pixels, which take values from elsewhere in the patch.
-# - **Brightness** ±50 %: all deviations times 0.5 to 1.5.
+# - **Brightness** ±50 %: all values times 0.5 to 1.5.
 #
 # The outline follows the groove through the first four, and stays where it is under the others. In training a patch
 # meets each with the probability that `helpers.config` gives it (`p_flip`, `p_roll`, …).
 #
-# Two traps of torchvision had to be stepped around. `adjust_brightness` clips a float image to 0 … 1, which wipes
-# out every groove, since metal loss is negative:
+# Two of torchvision's own transforms cannot be used here. `adjust_brightness` clips a float image to 0 … 1, which removes
+# every groove, since metal loss is negative:
 
 # %%
 darkened = transforms.v2.functional.adjust_brightness(pair[0], 0.8)
@@ -272,7 +272,7 @@ print(f"before           : {pair[0].min():.3f} … {pair[0].max():.3f}")
 print(f"adjust_brightness: {darkened.min():.3f} … {darkened.max():.3f}")
 
 # %% [markdown]
-# And `RandomResizedCrop` moves the mask against the image, by 0.4 pixel to the right and down on average: it resizes masks
+# And `RandomResizedCrop` moves the mask against the image, by 0.4 pixel to the right and down on average, because it resizes masks
 # with a "nearest" that rounds down. On a groove four columns wide that is a tenth of its width. Here the distance from the
 # groove in the image to the groove in the mask, for an image that *is* its mask:
 
@@ -295,7 +295,7 @@ for name, step in (("torchvision's crop", theirs), ("ours", steps["resized crop"
 #
 # ## 5 The whole pipeline
 #
-# *R2.6.* All of the above is one call. It returns the three loaders, and the cleaning of each part.
+# *R2.6.* All of the above is one call. It returns the three loaders and the cleaning report of each part.
 
 # %%
 prepared = data_preparation_pipeline(data.folder, config, transforms.augment_transform(config))
@@ -314,7 +314,7 @@ plots.show_patches(
 )
 
 # %% [markdown]
-# A training batch, augmented, each patch in its own way. And one for validation, where nothing is random:
+# In a training batch each patch is augmented in its own way. In a validation batch nothing is random:
 
 # %%
 images_batch, masks_batch = next(iter(prepared.val))
@@ -328,9 +328,9 @@ plots.show_patches(
 # %% [markdown]
 # The patches of one well follow each other, top to bottom.
 #
-# The loader fetches eight batches at once, since a small batch costs more in calls than in work. What is random in them
-# follows from the seed and from their patches. So two runs give the same batches, with any number of workers,
-# while every epoch shuffles the patches into others, which get other draws:
+# The loader fetches eight batches at once, since for small batches the calls cost more than the work. Random numbers
+# follow from the seed and from the patches in the batch. So two runs give the same batches, with any number of workers,
+# and every epoch shuffles the patches into new batches, with new draws:
 
 # %%
 runs = []
@@ -342,8 +342,8 @@ first, second = ([torch.cat(epoch) for epoch in run] for run in runs)
 print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal, first, second))}")
 
 # %% [markdown]
-# How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it against the reviewer's data set: one file,
-# two medians and one DataFrame row a sample, and torchvision's transforms a sample at a time. On the 9,674 real patches, batch
+# How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it against the reviewer's data set, which for each sample
+# reads a file, takes two medians and a row of a DataFrame, and applies torchvision's transforms. On the 9,674 real patches, batch
 # size 8, two CPU cores, medians of five rounds, the better of 0 and 2 workers on each side:
 #
 # | | reviewer's data set | ours | |
@@ -351,41 +351,41 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # | flips only, patches a second | 1,313 | 129,980 | 99 times as many |
 # | everything of R2.5, patches a second | 1,985 | 29,719 | 15 times as many |
 #
-# (The ratios vary with what else the machine does: a second call gave 84 and 16.) The U-Net trains on some 200 patches
-# a second on these two cores, so the loader is not what it waits for. The reviewer's row is slow because its table has names and
-# pixels in one frame: each row comes as 1,297 Python objects.
+# (The ratios vary: a second call gave 84 and 16.) The U-Net trains on some 200 patches
+# a second on these two cores, so it does not wait for the loader. The reviewer's row is slow because its table has names and
+# pixels in one frame, so that each row becomes 1,297 Python objects.
 
 # %% [markdown]
 # ## What we now know
 #
-# - What is fitted sees training wells only; validation and test wells are repaired, and lose none but their ruined patches.
+# - What is fitted sees training wells only. Validation and test wells are repaired, and lose only their ruined patches.
 # - Image and mask are transformed together, a batch at a time, by one seed: two runs give the same batches.
-# - Everything is read once and kept in memory, and a batch is changed at once: augmented patches come 15 times as fast as a file a sample.
+# - Everything is read once and kept in memory, and a batch is changed at once: 15 times as many augmented patches a second as with a file a sample.
 #
 # ## Exercises
 #
-# 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.transforms`). Which test
-#    of tests/test_transforms.py takes it in?
+# 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.transforms`). Which tests
+#    of tests/test_transforms.py should it pass?
 # 2. Which augmentation would *not* leave a groove a groove? Show twelve patches of it.
 # 3. Read the images with a `Dataset` of your own, one file a sample, and time it against `BatchLoader`.
 
 # %% [markdown]
 # ## Appendix: calls of the review
 #
-# The review shows what it proposes as calls. They work here as they are written there; where ours do more, or differ, this
-# table says why. The cell below it makes each call.
+# The review shows what it proposes as calls. They work here as they are written there; where ours do more, or differ, the
+# table says why. The cell below makes each call.
 #
 # | the review's call | ours | why |
 # |---|---|---|
 # | `load_data()` | the same, or `load_data(folder)` | without a folder: the data that `open_notebook` has found |
 # | `get_patches_per_well(file_names)` | the same, for file names and patch names | one count for both |
-# | `PreprocessData().fit_transform(y_train, images_train)` | the same, with a list of arrays or a frame | a frame has names, so another order is noticed; a list cannot tell |
+# | `PreprocessData().fit_transform(y_train, images_train)` | the same, with a list of arrays or a frame | a frame has names, so a wrong order is noticed; a list has none |
 # | clean, then `split_y_to_train_val_test(y_train)` | `split_by_wells(y)`, clean each part, then the same | detectors that see all wells leak: [section 1](#1-Clean) |
 # | `SegmentationDataset(csv_file, root_dir, transform=apply_numpy_transform)` | the same | ours in `helpers.transforms` take tensors: a whole batch in one call, on any device |
 # | `data_preparation_pipeline()` | the same, or with a folder | as `load_data` |
 # | `dice(prediction, target)` of probabilities | the same, a score for each image | an average over batches depends on the batches: [notebook 03](03_Models_losses_&_evaluation_score.ipynb#5-The-right-Dice) |
 # | one ratio over all pixels | `summarise(count_pixels(prediction >= 0.5, target))["dice"]` | counts of many batches can be added up |
-# | `dice` of one-hot targets | `dice(prediction[:, 1], target[:, 1])`, the groove's channel | the wall's channel, nine tenths of all pixels, would lift the score |
+# | `dice` of one-hot targets | `dice(prediction[:, 1], target[:, 1])`, the groove's channel | the wall's channel, nine tenths of all pixels, would raise the score |
 
 
 # %%

@@ -18,13 +18,13 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/03_Models_losses_&_evaluation_score.ipynb)
 #
-# Three things decide what a network learns and how we know: its architecture, its loss, its score. The notebook under
-# review had a flaw in each, and compared them by one run each, under a split that leaks.
+# Architecture and loss decide what a network learns, the score how well we know it. The notebook under
+# review had a flaw in each, and compared them with one run each, under a split that leaks.
 #
-# **The finding:** between folds of wells the same network's Dice goes from 0.44 to 0.82; between convolutional architectures it moves by hundredths.
+# **The finding:** between folds of wells the same network's Dice ranges from 0.44 to 0.82; between convolutional architectures it changes by hundredths.
 #
-# **You will learn** what nine architectures look like inside and what they cost, why a loss should take logits, what six
-# losses punish, how a Dice score goes wrong, and which of all this matters on wells that no model has seen.
+# **You will learn** how nine architectures are built and what they cost, why a loss should take logits, what six
+# losses punish, how a Dice score goes wrong, and which of these matter on wells that no model has seen.
 #
 # **Review points** R3.1 – R3.5. The list of all points is in [notebooks/README.md](README.md).
 #
@@ -103,31 +103,31 @@ study_plots.show_study(
     plain[plain["model"].isin(five)],
     "model",
     {"dice": "Dice of the wells left out"},
-    "Wells differ more than networks do",
+    "Dice differs more between folds of wells than between networks",
 )
 
 # %% [markdown]
 # ## 1 Nine architectures
 #
-# *R3.1, R3.3.* A model lives in a module of its own, and a notebook builds it by name. Three kinds are the notebook's own: U-Net,
+# *R3.1, R3.3.* Each model has a module of its own, and a notebook builds it by name. Three kinds come from the notebook under review: U-Net,
 # Attention U-Net and ResUNet. The junior's are kept as they were (`junior_unet`, `junior_attention_unet`, `junior_resunet`); beside them
-# stand ours of the same kinds, all of the U-Net's widths, so that kinds and not sizes are compared. Six more are those that the review
-# called promising. A patch has 36 pixels a side and not 512, so most are smaller than published:
+# are ours of the same kinds, all as wide as the U-Net, so that kinds and not sizes are compared. The review
+# called six more promising. A patch has 36 pixels a side and not 512, so most are smaller than published:
 #
 # | name | as published | here |
 # |---|---|---|
-# | `unet`, `junior_unet` | [U-Net](https://arxiv.org/abs/1505.04597): a way down, a way up, skips between | two poolings (36 → 18 → 9), padded convolutions; dropout 0.1, where the junior declared 0.5 and never applied it. The junior's has a ReLU after the transposed convolutions too |
+# | `unet`, `junior_unet` | [U-Net](https://arxiv.org/abs/1505.04597): an encoder, a decoder, skips between | two poolings (36 → 18 → 9), padded convolutions; dropout 0.1, where the junior declared 0.5 and never applied it. The junior's has a ReLU after the transposed convolutions too |
 # | `attention_unet`, `junior_attention_unet` | [Attention U-Net](https://arxiv.org/abs/1804.03999): a gate on each skip | ours gates as published, at the coarser resolution; the junior's has 16 to 64 channels and batch norm in its gates |
 # | `resunet`, `junior_resunet` | [ResUNet](https://arxiv.org/abs/1711.10684): pre-activation residual blocks | three levels, not four |
 # | `unet++` | [U-Net++](https://arxiv.org/abs/1807.10165): skips are networks themselves; deep supervision | three levels, not five |
 # | `vgg16_unet` | a U-Net on the encoder of [VGG16](https://arxiv.org/abs/1409.1556) | the first three of its five stages, with batch norm |
 # | `ag_curesnest` | [AG-CUResNeSt](https://arxiv.org/abs/2105.00402): two attention U-Nets, coupled at every level of encoder and decoder; both masks supervised, the second is the prediction | ResNeSt-14 without its last two stages, one convolution a decoder level |
 # | `vit` | [Vision Transformer](https://arxiv.org/abs/2010.11929) | ViT-Tiny, tokens of 4 x 4 pixels; a convolutional decoder leads back to pixels |
-# | `deit` | [DeiT](https://arxiv.org/abs/2012.12877): a second token learns what a teacher says | the same for masks: a head for the labels, one for the mask of a teacher, our U-Net |
+# | `deit` | [DeiT](https://arxiv.org/abs/2012.12877): a second token learns from a teacher's answers | the same for masks: a head for the labels, one for the mask of a teacher, our U-Net |
 # | `mask_rcnn` | [Mask R-CNN](https://arxiv.org/abs/1703.06870): finds each groove, its box and its mask | torchvision's, a ResNet-18 with 64 channels; the masks are merged |
 #
-# All start from random weights. The last five take `pretrained=True`: their encoders then begin with weights learned on photographs,
-# where there is an internet to fetch them from. Here with the smallest, Mask R-CNN's ResNet-18 (45 MB):
+# All start from random weights. The last five take `pretrained=True`: their encoders then start from weights learned on photographs,
+# which are downloaded. Here the smallest, Mask R-CNN's ResNet-18 (45 MB):
 
 # %% tags=["nbval-ignore-output"]
 try:
@@ -137,7 +137,7 @@ except models.pretrained.DownloadError as error:
     print(error)
 
 # %% [markdown]
-# What they weigh, and what they calculate for one patch:
+# Their weights, and the work for one patch:
 
 # %%
 networks = {}
@@ -148,7 +148,7 @@ work = pd.DataFrame({name: learning_curves.count_work(model) for name, model in 
 work.round(2)
 
 # %% [markdown]
-# (Mask R-CNN's work depends on how many grooves it sees; here it has learned nothing yet.) The same as drawings: full height on top, half and a
+# (Mask R-CNN's work depends on how many grooves it sees; here it is untrained.) The same as drawings: full height on top, half and a
 # quarter of it below.
 
 # %%
@@ -159,24 +159,24 @@ titles = {
 architectures.show_architectures(titles)
 
 # %% [markdown]
-# The baseline's way through, as it stands in `helpers.models.unet`:
+# The baseline's forward pass, as it stands in `helpers.models.unet`:
 
 # %%
 show_code(networks["unet"].forward)
 
 # %% [markdown]
 # The junior's Attention U-Net gave the result of its second bottleneck convolution to a name that was never used. Nothing
-# failed; the network was only shallower than drawn, and these weights never learned:
+# failed, but the network was shallower than drawn, and these weights never learned:
 
 # %%
 print(f"{sum(p.numel() for p in networks['unet'].parameters()):,} parameters of the baseline")
 idle = sum(p.numel() for p in networks["junior_attention_unet"].bottleneck2.parameters())
 total = sum(p.numel() for p in networks["junior_attention_unet"].parameters())
-print(f"{idle:,} of {total:,} weights of the junior's Attention U-Net sat idle: {idle / total:.0%}")
+print(f"{idle:,} of {total:,} weights of the junior's Attention U-Net are idle: {idle / total:.0%}")
 
 # %% [markdown]
-# A test asks of every other architecture that each of its weights gets a gradient. All take any height and
-# width, so that later they can look at more of a pipe than one patch:
+# A test checks that in every other architecture each weight gets a gradient. All take any height and
+# width, so that later they can see more of a pipe than one patch:
 
 # %%
 for height, width in ((36, 36), (40, 40), (36, 72), (360, 36), (37, 41)):
@@ -187,7 +187,7 @@ for height, width in ((36, 36), (40, 40), (36, 72), (360, 36), (37, 41)):
 # %% [markdown]
 # ## 2 The border of a patch
 #
-# A convolution has to make up what lies beyond the border. Zeros are the habit. But a patch goes all around the pipe
+# A convolution needs values beyond the border, usually zeros. But a patch goes all around the pipe
 # ([notebook 01, section 7](01_EDA.ipynb#7-From-patches-back-to-wells)): its last column meets its first. `azimuth="circular"` takes the missing
 # neighbours from there, and `depth="reflect"` mirrors the rows. To see what it does, we turn the pipe by 8 columns. The answer should
 # turn along and be the same otherwise:
@@ -206,14 +206,14 @@ change = pd.DataFrame(change, index=pd.Index(range(36), name="column"))
 plots.show_curves(change, "mean change of the logit", "An untrained U-Net on a turned pipe")
 
 # %% [markdown]
-# With zeros it is not: the columns at the border, and those that were there before the turn, change. With circular padding
-# nothing does (but for rounding). Whether that helps a trained model is for section 8 to say.
+# With zeros it is not: the columns at the border change, and so do those that were there before the turn. With circular padding
+# nothing changes (but for rounding). Section 8 measures whether that helps a trained model.
 #
 # ## 3 The loss takes logits
 #
 # The baseline loss is binary cross-entropy out of the box, `nn.BCEWithLogitsLoss`. The junior's notebook put a sigmoid
 # into the model and `BCELoss` behind it. In float32 the sigmoid of a confident logit is exactly 1. For a confident mistake
-# `BCELoss` then takes the logarithm of 0, which it cuts off at −100, and its gradient dies:
+# `BCELoss` then takes the logarithm of 0, which it cuts off at −100, and the gradient is 0:
 
 # %%
 logits = torch.linspace(-10, 40, 201, requires_grad=True)
@@ -228,11 +228,13 @@ gradients = pd.DataFrame(
     {"sigmoid, then BCELoss": through_sigmoid, "BCEWithLogitsLoss": on_logits},
     index=pd.Index(logits.detach().numpy(), name="logit of a pixel that is no groove"),
 )
-plots.show_curves(gradients, "gradient of the loss", "What a wrong pixel teaches")
+plots.show_curves(
+    gradients, "gradient of the loss", "After a sigmoid, a confident mistake has no gradient"
+)
 gradients.iloc[[60, 100, 120, 200]].round(4)
 
 # %% [markdown]
-# Up to a logit of about 17 both agree. Beyond it, the more wrong the pixel, the less the first learns from it: nothing. On
+# Up to a logit of about 17 both agree. Beyond it the first learns nothing from a wrong pixel. On
 # logits the gradient stays 1, as it should.
 #
 # ## 4 Six losses
@@ -288,11 +290,11 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# The junior's Dice + BCE charges half a point for a perfect prediction. (Its gradient is weaker, not wrong, so a model learns
-# nonetheless.) His focal loss spreads its gradient over the pixels just as BCE does: it does not focus.
+# The junior's Dice + BCE is half a point for a perfect prediction. (Its gradient is weaker, not wrong, so a model still learns.)
+# His focal loss spreads its gradient over the pixels just as BCE does: it does not focus.
 #
-# What does each loss punish? First the logit of a groove's pixels, while all else is right, relative to what a missed groove costs (soft IoU runs like
-# Tversky's):
+# What does each loss punish? First the logit of a groove's pixels, while all else is right, relative to the loss of a missed groove (soft IoU has nearly
+# Tversky's curve):
 
 # %%
 sure = 6.0
@@ -313,27 +315,27 @@ by_logit = {z: torch.where(groove.bool(), z, background) for z in np.linspace(-6
 plots.show_curves(
     relative_costs(by_logit, "logit of the groove's pixels"),
     "loss / loss of a missed groove",
-    "How sure must a model be?",
+    "Overlap losses are flat where a groove is missed entirely",
 )
 
 # %% [markdown]
-# BCE and Lovász fall in nearly straight lines: a steady pull, however far off. The focal loss falls fastest where the
-# model is most wrong, and rests as soon as it is roughly right. The overlap losses are flat where a groove is missed entirely: little
-# tells the model to begin. That is why Dice is added to BCE and seldom used alone.
+# BCE and Lovász fall in nearly straight lines: the same gradient, however wrong. The focal loss falls fastest where the
+# model is most wrong, and is flat as soon as it is roughly right. The overlap losses are flat where a groove is missed entirely, so the
+# model gets little gradient to start from. That is why Dice is added to BCE and seldom used alone.
 #
-# Then the error of a mask: the groove of three columns, drawn surely, but too far to the side.
+# Then a misplaced mask: the groove of three columns, predicted with confidence, but too far to the side.
 
 # %%
 aside = {float(k): torch.where(groove.roll(k, -1).bool(), sure, background) for k in range(0, 7)}
 plots.show_curves(
-    relative_costs(aside, "columns that the predicted groove lies aside"),
+    relative_costs(aside, "distance of the predicted groove, columns"),
     "loss / loss of a missed groove",
-    "Better a groove in the wrong place, or none?",
+    "A misplaced groove costs BCE and focal more than a missed one",
 )
 
 # %% [markdown]
-# To BCE and focal a groove three columns aside is twice as bad as none: in doubt, a model had better stay silent. The overlap losses
-# alone charge no more than for a miss, so it may as well guess. Expect recall to differ, then, more than Dice.
+# To BCE and focal a groove three columns away is twice as bad as none, so a model in doubt should predict none. To the overlap losses
+# it is no worse than a miss, so the model may guess. So we expect recall to differ more than Dice.
 #
 # ## 5 The right Dice
 #
@@ -344,8 +346,8 @@ show_code(metrics.count_pixels, metrics.dice_from_counts, metrics._ratio_or_one)
 
 # %% [markdown]
 # The junior's guarded against division by zero with an
-# `eps` in the denominator alone, and took it over all pixels of a *batch*: a batch without a groove got 0 however right it was. So it was
-# with his last validation batch, of well 9, in every epoch. The reviewer's corrected `dice`, one ratio over all that is passed,
+# `eps` in the denominator alone, and took it over all pixels of a *batch*: a batch without a groove got 0 however right it was. That happened
+# to his last validation batch, of well 9, in every epoch. The reviewer's corrected `dice`, one ratio over all that is passed,
 # gives 0 for two empty masks as well. Four masks of four pixels, which one can check by hand, each a batch of its own:
 
 # %%
@@ -367,9 +369,9 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# They differ in the last row. A patch without a groove in which none was predicted is perfect, and the challenge counts
-# it as 1; the formula with `eps` gives 0. A fifth of the patches have no groove. Given probabilities, `dice` and `iou` cut them
-# at 0.5; logits they refuse.
+# They differ in the last row. Where there is no groove and none is predicted, the challenge counts
+# 1; the formula with `eps` gives 0. A fifth of the patches have no groove. `dice` and `iou` cut probabilities
+# at 0.5, and refuse logits.
 #
 # The other flaw is where the mean is taken. A Dice averaged over *batches* depends on how the patches fall into batches:
 
@@ -390,14 +392,14 @@ for split in batches.values():
 pd.DataFrame(rows, index=batches.keys()).round(3)
 
 # %% [markdown]
-# Same predictions, four different scores in the first column; the other two columns do not care. We report both: `dice`
+# Same predictions, four different scores in the first column; the other two stay the same. We report both: `dice`
 # over all pixels, and `mean_iou`, the challenge's mean over patches.
 #
 # ## 6 More scores
 #
-# Where a prediction fails, precision and recall tell: how much of what was found is groove, and how much of the groove was
-# found. And labels are drawn by hand, a pixel off here or there. The boundary F1 forgives that: it asks how much of each outline
-# lies within one pixel of the other. On masks that one can check in one's head, a groove of three columns in a patch of twelve:
+# Precision and recall show how a prediction fails: how much of what was found is groove, and how much of the groove was
+# found. And labels are drawn by hand, a pixel off here or there. The boundary F1 allows for that: it is the share of each outline
+# within one pixel of the other. Again masks that can be checked by hand, a groove of three columns in a patch of twelve:
 
 # %%
 truth = torch.zeros(7, 1, 12, 12, dtype=torch.bool)
@@ -405,8 +407,8 @@ truth[:6, ..., 4:7] = True
 guesses = torch.zeros_like(truth)
 cases = {
     "perfect": slice(4, 7),
-    "one column aside": slice(5, 8),
-    "two columns aside": slice(6, 9),
+    "one column off": slice(5, 8),
+    "two columns off": slice(6, 9),
     "a column too wide on each side": slice(3, 8),
     "only its middle column": slice(5, 6),
     "missed": slice(0, 0),
@@ -427,15 +429,15 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# One column aside costs a third of the Dice of so thin a groove and none of the boundary F1. Between models whose masks differ by a
-# pixel, Dice judges the drawing; the boundary F1 asks whether the groove was found.
+# One column off costs a third of the Dice of so thin a groove and none of the boundary F1. Between masks that differ by one
+# pixel, Dice measures the outline; the boundary F1 whether the groove was found.
 #
 # Tests compare each of them with torchmetrics or scikit-learn.
 #
 # ## 7 A score that stays on the device
 #
 # *R3.5.* The junior's score moved every batch to the CPU and into numpy. `count_pixels` leaves three whole numbers
-# a patch on the device, and one transfer at the end of an epoch brings them over. They are exact, so two batch sizes give
+# a patch on the device, and they are moved once, at the end of an epoch. They are exact, so two batch sizes give
 # the same scores to the last digit:
 
 # %%
@@ -448,7 +450,7 @@ for batch_size in (1, 16, len(masks)):
     print(f"batches of {batch_size:4d}: dice {scores['dice']!r}, mean IoU {scores['mean_iou']!r}")
 
 # %% [markdown]
-# On a GPU a transfer makes it wait, batch after batch. Even where there is none, counting in torch is faster than taking the Dice of
+# A GPU waits at each transfer. Even without one, counting in torch is faster than taking the Dice of
 # each patch in numpy:
 
 
@@ -476,13 +478,13 @@ plots.show_patches(
 )
 
 # %% [markdown]
-# This is what a threshold on the thickness alone is worth: it outlines every dip of the pipe's own pattern, and the noise.
+# A threshold on the thickness alone is not enough: it also outlines the pipe's own pattern, and noise.
 #
 # ## 8 The comparison
 #
-# *R3.1 – R3.3.* Such comparisons are mostly made with one run each. Then the luck of a seed or of a well passes for an idea.
+# *R3.1 – R3.3.* With one run each, a lucky seed or well can look like a better network.
 # `experiments/compare.py` leaves each of three **folds of wells** out in turn: same wells, same seed, same optimiser, same ten epochs for
-# each network and loss, and the clean truth of the wells left out as judge. No test well is looked at.
+# each network and loss, scored by the clean truth of the wells left out. No test well is used.
 
 # %%
 provenance = ["command", "data", "judge", "torch", "machine", "epochs"]
@@ -493,7 +495,7 @@ shown = {"dice": "Dice", "mean_iou": "mean IoU", "boundary_f1": "boundary F1"}
 # ### Architectures, all with BCE
 #
 # DeiT and Mask R-CNN have losses of their own; the DeiT's teacher is the U-Net of the same fold. The `junior_` networks are those of the
-# notebook under review, as they were; "mended" uses the convolution that sat idle. Each is compared with the baseline of the same
+# notebook under review, as they were; "mended" uses the convolution that was idle. Each is compared with the baseline of the same
 # fold and seed: the mean difference and its 95 % interval.
 
 # %%
@@ -506,15 +508,15 @@ rates.columns = ["training, patches/s", "inference, patches/s"]
 differences.join(rates).sort_values("difference", ascending=False)
 
 # %% [markdown]
-# (The rates are of a GPU that ten trainings shared, but for Mask R-CNN's, which are of one CPU core.) What we read in it:
+# (The rates are of a GPU that ten trainings shared; Mask R-CNN's of one CPU core.) What it shows:
 #
-# - **Wells differ far more than networks do.** Between folds the baseline's Dice goes from 0.44 to 0.82. No network is better than the
-#   baseline, and of the convolutional ones only the mended junior's is visibly worse, by one run of three that found nothing.
+# - **Wells make more of a difference than networks.** Between folds the baseline's Dice ranges from 0.44 to 0.82. No network is better than the
+#   baseline, and of the convolutional ones only the mended junior's is clearly worse, because of one run of three that found nothing.
 # - **The published ranking does not hold.** U-Net 0.81, Attention U-Net 0.76, ResUNet 0.55 (validation, one run each, a split that leaks):
 #   here the junior's three lie within 0.03 of Dice of each other, and each interval against the baseline holds 0.
-# - **The idle convolution was no loss.** Mended, the network gains nothing in two folds, and in the third it stays at finding nothing.
-# - **Transformers** trained from scratch on some 500 patches lag by 0.15 and 0.17 of Dice on average. That nothing tells them that neighbouring
-#   pixels belong together is a guess; a teacher (DeiT) helps in two folds of three.
+# - **The idle convolution cost nothing.** Mended, the network gains nothing in two folds, and in the third it never finds a groove.
+# - **Transformers** trained from scratch on some 500 patches are 0.15 and 0.17 of Dice lower on average. Our guess: they must first learn that neighbouring
+#   pixels belong together. A teacher (DeiT) helps in two folds of three.
 #
 # All nine on the **real wells** too, once: fold 0 (wells 7, 9 and 11 left out), seed 0, three epochs, and how far each agrees with
 # the silver labels, which a plain U-Net made and which therefore favour it
@@ -533,11 +535,11 @@ differences.join(rates).sort_values("difference", ascending=False)
 # | `vit` | 0.555 | 0.410 |
 # | `mask_rcnn`, one epoch | 0.576 | 0.490 |
 #
-# One fold and one seed rank nothing within 0.03; but the picture is that of the simulated wells: the convolutional ones are level, and
-# transformers from scratch lag. Mask R-CNN after one epoch stands for nothing but that it runs.
+# One fold and one seed cannot rank networks within 0.03, but the result is that of the simulated wells: the convolutional ones are level, and
+# transformers from scratch are behind. Mask R-CNN after one epoch shows only that it runs.
 
 # %% [markdown]
-# The way there, for five of them. Lines are means of three folds, bands go from the worst to the best:
+# The learning curves of five. Lines are means of three folds, bands go from the worst to the best:
 
 # %%
 of_five = curves[
@@ -548,7 +550,7 @@ study_plots.show_learning_curves(
 )
 
 # %% [markdown]
-# The ResUNet is after one epoch where the plain U-Net is after four; in the end all but the transformer meet. Why was not varied.
+# After one epoch the ResUNet is where the plain U-Net is after four; in the end all but the transformer meet. We did not look for the cause.
 #
 # ### Losses
 #
@@ -567,9 +569,9 @@ study_plots.show_study(
 folds.paired_differences(of_unet, "loss", "dice", than="bce").round(3)
 
 # %% [markdown]
-# - **BCE, Dice + BCE, focal and Lovász** lie within each other's spread. A better loss, if there is one among them, would take more wells
-#   to see.
-# - **Tversky and soft IoU** collapse: in two folds of three the network ends by calling nothing a groove. Where all is missed the overlap losses are flat (section 4), so nothing leads back. No run with BCE in its loss did that.
+# - **BCE, Dice + BCE, focal and Lovász** lie within each other's spread. To find a better one among them would take more wells.
+# - **Tversky and soft IoU** collapse: in two folds of three the network ends by predicting no groove. There the overlap losses
+#   are flat (section 4), so it does not recover. No run with BCE in its loss did that.
 # - We keep **BCE** for the baseline: nothing beats it, and it is the simplest.
 #
 # ### Padding
@@ -587,23 +589,23 @@ study_plots.show_study(
 folds.paired_differences(paddings, "padding", "dice", than="zeros").round(3)
 
 # %% [markdown]
-# Circular padding gains 0.05 of Dice on average, most of it in one fold, and the interval holds 0; reflecting the rows adds nothing to it.
-# Where it should help, for grooves at the azimuth's wrap, it does, in every fold ([notebook 09, section
-# 8](09_Test_wells_and_errors.ipynb#8-From-failure-to-remedy)). The baseline keeps zeros, the plain convolution, as reviewed; networks for
-# whole wells go around the pipe ([notebook 07](07_Whole_wells.ipynb)).
+# Circular padding gains 0.05 of Dice on average, most of it in one fold, and the interval holds 0; reflecting the rows adds nothing.
+# For grooves at the wrap, where it should help, it does in every fold ([notebook 09, section
+# 8](09_Test_wells_and_errors.ipynb#8-From-failure-to-remedy)). The baseline keeps zeros, as reviewed; networks for
+# whole wells use circular padding ([notebook 07](07_Whole_wells.ipynb)).
 #
 # ## What we now know
 #
-# - A score says what it counts: over all pixels, over patches, or over batches, which is no score at all.
+# - Take a score over all pixels, or its mean over patches; a mean over batches depends on the batches.
 # - No architecture beats the plain U-Net outside its interval, and the published ranking does not hold.
-# - Losses that are flat where everything is missed can end there. BCE does not.
-# - Wells differ more than networks do, so a comparison needs several wells, not several digits.
+# - With a loss that is flat where everything is missed, training can end there. With BCE it did not.
+# - Dice differs more between wells than between networks, so a comparison needs several folds of wells.
 #
 # ## Exercises
 #
 # 1. Add an architecture of yours ([how](../docs/house.md#add-an-architecture-or-a-loss)) and run `experiments/compare.py --models unet <yours>
 #    --losses bce`.
-# 2. Tversky's loss collapses in two folds. Does it with a learning rate of 0.0005? (`experiments/compare.py`, `STUDY_CONFIG`.)
+# 2. Tversky's loss collapses in two folds. Does it also with a learning rate of 0.0005? (`experiments/compare.py`, `STUDY_CONFIG`.)
 # 3. Write the Dice of two empty masks as 0 instead of 1. Which networks gain?
 #
 # **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)

@@ -19,7 +19,8 @@ def show_bars_per_well(table: pd.DataFrame) -> None:
     figure, axes = plt.subplots(1, table.shape[1], figsize=(5.2 * table.shape[1], 3.2), squeeze=False)
     for axis, column in zip(axes[0], table, strict=True):
         axis.bar(table.index.astype(str), table[column], color=BLUE)
-        axis.set(title=column, xlabel="well", ylabel=column)
+        axis.set(xlabel="well", ylabel=column)
+    figure.suptitle("A groove crosses most patches of most wells, but covers few of their pixels")
     plt.show()
 
 
@@ -70,6 +71,7 @@ def show_twins(even: np.ndarray, odd: np.ndarray, titles: Sequence[str]) -> None
         picture = draw_thickness(axis, image)
         axis.set(title=title, xlabel="column", ylabel="row")
     add_colour_bar(figure, picture, axes)
+    figure.suptitle("Two patches of the same rows are the even and the odd columns of one smooth block")
     plt.show()
 
 
@@ -116,6 +118,7 @@ def show_overlap(counts: pd.DataFrame) -> None:
     plt.figure(figsize=(7, 4.6))
     sns.heatmap(counts, annot=True, fmt="d", cmap="Blues", cbar_kws={"label": "patches flagged by both"})
     plt.xticks(rotation=30, ha="right")
+    plt.title("Most pairs of detectors flag different patches")
     plt.show()
 
 
