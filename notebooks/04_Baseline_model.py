@@ -20,10 +20,10 @@
 #
 # From raw files to a trained and scored U-Net, end to end.
 #
-# **The finding:** the last epoch is as good a choice as any rule that looks at two validation wells, and the score is as uncertain as wells
-# differ.
+# **The finding:** the last epoch is as good a choice as any rule that looks at a few validation wells. The score of two wells has a wide
+# interval, and another well can differ by more.
 #
-# **You will learn** how a run is started, watched, continued, resumed and scored, how sure the score is, and why the validation
+# **You will learn** how a run is started, watched, continued, resumed and scored, how certain the score is, and why the validation
 # loss of this split is to be read with care.
 #
 # **Review points** R3.6 – R3.10. The list of all points is in [notebooks/README.md](README.md).
@@ -93,7 +93,7 @@ epochs = 10 if data.simulated else 5  # the real wells have ten times as many pa
 device = "cuda" if torch.cuda.is_available() else "cpu"
 
 # %% [markdown]
-# The finding in one picture (simulated wells, clean truth; [section 6](#6-Which-model-to-go-on-with) tells how it was made):
+# The finding in one picture (simulated wells, clean truth; [section 6](#6-Which-model-to-go-on-with) says how it was made):
 
 # %%
 stopping = pd.read_csv("experiments/stopping_simulated.csv")
@@ -126,7 +126,7 @@ for part, cleaning in prepared.cleaning.items():
 # %% [markdown]
 # ## 2 Model
 #
-# *R3.7.* Model, optimizer and the run's folder are made in a cell of their own. To start afresh, run this cell; to train
+# *R3.7.* Model, optimizer and the run's folder are made in a cell of their own. To start again, run this cell; to train
 # on, run only the cells below it.
 
 # %%
@@ -137,8 +137,8 @@ print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
 # ## 3 Training
 #
 # *R3.6, R3.8, R3.9.* `train_one_epoch` does one epoch; `fit` calls it, evaluates, logs to TensorBoard, and saves the model
-# whenever its validation loss is the lowest so far. Within a call the learning rate falls along half a cosine, so that the last
-# epochs settle. On a GPU `fit` trains in mixed precision (bfloat16, or float16 with scaled gradients on Colab's T4); the cell is
+# whenever its validation loss is the lowest so far. Within a call the learning rate falls along half a cosine, so that the weights change
+# little in the last epochs. On a GPU `fit` trains in mixed precision (bfloat16, or float16 with scaled gradients on Colab's T4); the cell is
 # the same.
 
 # %%
@@ -151,23 +151,27 @@ history.tail().round(4)
 # %% [markdown]
 # ## 4 TensorBoard
 #
-# *R3.8.* This cell shows TensorBoard, in Colab and in Jupyter. Where nobody would see it, it says how to open it.
+# *R3.8.* This cell shows TensorBoard in Colab and in Jupyter. Run elsewhere, it prints how to open it.
 
 # %%
 # %load_ext tensorboard
 # %tensorboard --logdir runs
 
 # %% [markdown]
-# A page has no TensorBoard, so here are the same curves, read back from the same event files:
+# A static page cannot show TensorBoard, so here are the same curves, read back from its event files:
 
 # %%
-plots.show_history(board.read_scalars(run.folder))
+plots.show_history(
+    board.read_scalars(run.folder),
+    "Training loss falls steadily, the validation wells do not follow",
+)
 
 # %% [markdown]
 # ## 5 More epochs
 #
-# *R3.7.* A run goes on where it stopped: same model, same optimizer, same curves, and a learning rate that starts anew. To leave the
-# baseline as it is, this section and the appendix use a run of their own, which learns from the validation wells alone.
+# *R3.7.* A run continues where it stopped: same model, same optimizer, same curves, and a learning rate that starts again. To leave the
+# baseline as it is, this section and the appendix use another run. To be quick it trains *and* validates on the small validation part, which one
+# would never do in earnest; look only at the epochs. (After so few of them it predicts no groove yet: Dice 0.)
 
 # %% tags=["nbval-ignore-output"]
 other = runs.start_run("unet", config, loss="bce", dropout=config.dropout)
@@ -180,8 +184,8 @@ training.fit(other, prepared.val, prepared.val, epochs=1).round(4)
 # ## 6 Which model to go on with
 #
 # *R3.9.* The review asks to save the model of the lowest validation loss, and `fit` does. Is it the one to use? `experiments/stopping.py`
-# asks wells that had no say: each fold of the training and validation wells is left out in turn, about a fifth of the others validates,
-# and four rules choose a model. The wells left out then judge it:
+# leaves each fold of the training and validation wells out in turn. About a fifth of the other wells validates, and four rules choose an
+# epoch by it. The model of that epoch is then scored on the wells left out:
 
 # %%
 print(
@@ -203,24 +207,24 @@ by_epoch = stopping[chosen & stopping["epoch"].notna()]
 by_epoch.pivot(index="rule", columns="fold", values="epoch").astype(int)
 
 # %% [markdown]
-# So this project goes on with the last epoch, and keeps the model of the lowest validation loss beside it, as the review asks.
+# So this project uses the last epoch, and keeps the model of the lowest validation loss beside it, as the review asks.
 #
-# How long, and in which steps? The last epoch of each:
+# How many epochs, which batch size and learning rate? The last epoch of each:
 
 # %%
 last = stopping[stopping["rule"] == "last epoch"]
 folds.summary(last, ["epochs", "batch_size", "learning_rate"], ["dice", "mean_iou"])
 
 # %% [markdown]
-# Twice the epochs gain nothing that these folds could show, half of them lose a little: ten epochs are where the curve has flattened.
-# The other batch sizes and learning rates lie inside the spread as well. All studies of this project train for ten epochs, in batches of
+# All lie within the spread: twice the epochs gain nothing that these folds could show, half of them lose a little, and so it is
+# with the other batch sizes and learning rates. All studies of this project train for ten epochs, in batches of
 # eight, with a learning rate of 0.002.
 
 # %% [markdown]
 # ## 7 Scores
 #
 # *R3.10.* The model is loaded from its file, as a user would, with the settings that it was trained with, and scored on the validation
-# wells of the reviewer's split. The test wells wait for [notebook 09](09_Test_wells_and_errors.ipynb).
+# wells of the reviewer's split. The test wells are opened in [notebook 09](09_Test_wells_and_errors.ipynb) only.
 
 # %% tags=["nbval-ignore-output"]
 model, trained_with = checkpoint.load_model(run.last_path, device)
@@ -245,26 +249,26 @@ counts = metrics.count_pixels(found, val.masks)
 metrics.scores_per_well(counts, val.names).round(3)
 
 # %% [markdown]
-# Well 9 has no groove, so every pixel found there is false, and its Dice is 0 or 1 by a pixel. Nearly all of the score is well 3,
-# the hardest ([notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?)). That is why no choice of this project hangs on these two
+# Well 9 has no groove, so every pixel found there is false, and one pixel decides whether its Dice is 0 or 1. Nearly all of the score comes from well 3,
+# the hardest ([notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?)). That is why this project makes no choice by these two
 # wells alone.
 #
 # ## 8 How sure is the score?
 #
 # Another stretch of the same wells would give another score. The bootstrap draws blocks of ten patches' depth within each well (neighbours
-# show the same groove, so single patches are no independent draws) and scores each draw. How much the draws differ is the standard
-# error; with few blocks 95 % takes more than two of them, as Student's t says, with as many degrees of freedom as there are blocks
-# less wells ([helpers/studies/uncertainty.py](../helpers/studies/uncertainty.py)). A simulation with eight blocks, in the tests, checks that such
-# intervals hold the true score about as often as they say.
+# show the same groove, so single patches are not independent) and scores each draw. The standard deviation of these scores is the standard
+# error. With few blocks a 95 % interval is wider than ± 2 standard errors: Student's t, with as many degrees of freedom as there are blocks
+# less wells ([helpers/studies/uncertainty.py](../helpers/studies/uncertainty.py)). A test simulates eight blocks and checks that
+# about 95 % of such intervals contain the true score.
 
 # %% tags=["nbval-ignore-output"]
-print(f"judged by {data.labels}; {len(history)} epochs, seed {config.seed}")
+print(f"scored by {data.labels}; {len(history)} epochs, seed {config.seed}")
 uncertainty.bootstrap(counts, val.names, seed=config.seed).round(3)
 
 # %% [markdown]
-# These intervals are about depth. They do not know how much a new *well* would differ: the
-# leave-one-well-out study of [notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?) shows that wells differ by more than
-# these intervals are wide. Nor do they know of other seeds: for that see [notebook 03,
+# These intervals are about other depths of the same wells. They do not cover a new *well*: in the
+# leave-one-well-out study of [notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?) wells differ by more than
+# these intervals are wide. Nor do they cover other seeds: see [notebook 03,
 # section 8](03_Models_losses_&_evaluation_score.ipynb#8-The-comparison).
 #
 # ## 9 What it sees
@@ -299,22 +303,22 @@ plots.show_well_strips(strips(val.images), strips(val.masks), strips(found))
 # %% [markdown]
 # ## What we now know
 #
-# - A run can be watched, stopped, taken up and continued, and ends as if nothing had happened.
-# - The lowest validation loss is a poor choice of epoch when two odd wells give it; the last epoch of a falling learning rate is a good one.
-# - The score's interval is as wide as wells differ, not as narrow as the number of patches suggests.
+# - A run can be watched, stopped, resumed and continued, and ends as if it had not been interrupted.
+# - No rule of choosing an epoch beats the last one outside its interval; the lowest validation loss is 0.066 of Dice lower on average.
+# - The interval of the score counts blocks of depth, not patches, so it is wide. It does not cover a new well, which can differ by more.
 #
 # ## Exercises
 #
-# 1. Train with `Config(precision="bfloat16")` and in float32. Where do the curves part?
-# 2. Give `fit` a `patience` of 3. Which epoch does it stop at, and what does the rule cost by section 6?
-# 3. Score the other model, with the lowest validation loss, in sections 7 and 8.
+# 1. Train with `Config(precision="bfloat16")` and in float32. From which epoch on do the curves differ?
+# 2. Train with `Config(patience=3)`. After which epoch does `fit` stop, and with which scores?
+# 3. Load the model of the lowest validation loss in section 7 (`run.best_path`). How do the scores and their intervals change?
 
 # %% [markdown]
 # ## Appendix: a run that was cut off
 #
-# *R3.7.* Colab disconnects, a laptop falls asleep. After each epoch the whole state of the run is on disk: weights, optimizer, random
-# generators, history. Here the second of two more epochs is interrupted, as with the stop button. `resume_run` takes the run up from
-# its folder, in a new session too, and `fit` without a number of epochs finishes what was begun:
+# *R3.7.* Colab may disconnect. After each epoch the whole state of the run is on disk: weights, optimizer, random
+# generators, history. Here the second of two more epochs is interrupted, as with the stop button. `resume_run` reads the run from
+# its folder, in a new session too, and `fit` without a number of epochs finishes it:
 
 
 # %%
@@ -346,7 +350,7 @@ other = runs.resume_run(other.folder)
 training.fit(other, prepared.val, prepared.val).round(4)
 
 # %% [markdown]
-# On a CPU it ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to see
+# On a CPU it ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to check
 # it. On a GPU a few operations are not deterministic, and the last digits may differ.
 #
 # **Next:** [05 The leak, and the choice of a split](05_Leak_and_split.ipynb) · [the list of all review points](README.md)

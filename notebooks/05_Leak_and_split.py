@@ -18,10 +18,10 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/05_Leak_and_split.ipynb)
 #
-# The review splits by wells. What would a random split have promised, and are two validation wells enough to choose by?
+# The review splits by wells. What score would a random split have given, and are two validation wells enough to choose by?
 #
-# **The finding:** split at random by patch, a model promises a Dice of 0.67 and keeps 0.53 on wells that it has not seen. But a few validation wells err too, either way.
-# So every choice of this project is made by three folds of wells.
+# **The finding:** with patches split at random a model scores a mean Dice of 0.67 on its validation patches, and 0.53 on wells that it has not seen.
+# But a few validation wells can mislead as much, either way. So this project makes every choice by three folds of wells.
 #
 # **You will learn** how to measure a leak, how hard each well is, how to compare every possible choice of validation wells, and what folds of wells are.
 #
@@ -85,11 +85,11 @@ print_versions()
 # ## 1 The leak
 #
 # Four patches in ten have a near-copy, and all have neighbours that show the same groove ([notebook 01, section
-# 7](01_EDA.ipynb#7-From-patches-back-to-wells)). How much does a random split flatter?
+# 7](01_EDA.ipynb#7-From-patches-back-to-wells)). How much too high is the score of a random split?
 #
 # `experiments/leak.py` leaves each of three folds of the training and validation wells out in turn. Of the other wells' patches it holds out a fifth for
-# validation: at random by patch, at random by twin pair, or by wells. It trains the same U-Net for the same ten epochs in each case. Its own validation patches say
-# what it promises, the wells left out what is true.
+# validation: at random by patch, at random by twin pair, or by wells. It trains the same U-Net for the same ten epochs in each case. The Dice on its own validation patches is what
+# it *promises*, the Dice on the wells left out is the *truth*, the gap is promise minus truth.
 
 # %%
 leak = pd.read_csv("experiments/leak_simulated.csv")
@@ -99,18 +99,18 @@ eda_plots.show_leak(leak)
 eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 
 # %% [markdown]
-# Bars are means of three folds, dots the folds; simulated wells, judged by the labels as they were drawn, as a validation score is. Split at random the models promise a
-# Dice of 0.67 or 0.64 and keep 0.53 or 0.55. Split by wells they promise 0.46 and keep 0.51. The gap of the random split is 0.14, but folds differ more than that
-# (standard deviation 0.24): the wells left out decide how hard the truth is. Keeping twins together helps little; the patches above and below show the same
-# groove. A few wells are little to judge by, too: their promise errs as far, only not always upwards.
+# Bars are means of three folds, dots the folds; simulated wells, scored by the labels as they were drawn, as in validation. Split at random by patch the models promise a
+# Dice of 0.67, split by wells 0.46: more in every fold, by 0.12 to 0.33. The truth is 0.53 and 0.51. So the gap of the random split is 0.14 on average, but in one fold of
+# three it is negative (standard deviation 0.24), because those wells are easy. Keeping twins together helps little, since the patches above and below show the same
+# groove. A promise by a few wells misses the truth by up to 0.22, too high or too low.
 #
-# The published gap is 0.81 in validation against 0.61 on the leaderboard. Patches that the model had nearly seen and a change of wells may both be in it; from the
-# outside they cannot be told apart.
+# The published gap is 0.81 in validation against 0.61 on the leaderboard. The leak and a change of wells may both be in it; these
+# two figures cannot separate them.
 #
 # ## 2 How hard is each well?
 #
-# `experiments/difficulty.py` leaves each training and validation well out in turn and asks how well a model of the others does there (simulated wells, against the clean
-# truth; ten epochs, one seed; wells 9 and 10, which have no groove, have no Dice). The test wells stay closed:
+# `experiments/difficulty.py` leaves each training and validation well out in turn, and scores a model of the others on it (simulated wells, clean
+# truth; ten epochs, one seed; wells 9 and 10 have no groove, so no Dice). The test wells are not used:
 
 # %%
 difficulty = pd.read_csv("experiments/difficulty_simulated.csv")
@@ -118,13 +118,13 @@ grooved = difficulty[~difficulty["well"].isin([9, 10])]
 eda_plots.show_difficulty(grooved)
 
 # %% [markdown]
-# From 0.36 to 0.85: wells differ more than networks do ([notebook 03](03_Models_losses_&_evaluation_score.ipynb#8-The-comparison)). Well 3, which is nearly all of the reviewer's validation part, is the hardest.
+# From 0.36 to 0.85: more than networks differ ([notebook 03](03_Models_losses_&_evaluation_score.ipynb#8-The-comparison)). Well 3, which is nearly all of the reviewer's validation part, is the hardest.
 #
 # ## 3 Every choice of two wells
 #
-# There are 55 ways to choose the two validation wells among these eleven, few enough to try them all. Imbalance is the largest relative deviation of either part: of the
-# share of patches from two ninths, or of corroded pixels or patches from all eleven wells. The gap is how much the mean Dice of the two parts differs, by the figure
-# above.
+# There are 55 ways to choose two validation wells among these eleven, few enough to try them all. We want two ninths of the patches in validation (2 of 9, as in a split of 70 : 20 : 10), and the same
+# shares of corroded pixels and patches in both parts. Imbalance is the largest relative deviation from that. The gap is how much the mean Dice of the two parts differs, by the
+# figure above.
 
 # %%
 config = Config()
@@ -138,13 +138,13 @@ ranking[ranking["chosen"]].round(3)
 ranking.dropna().query("gap < 0.05").head(5).round(3)
 
 # %% [markdown]
-# The reviewer's choice is the eighth of 55 by balance. By difficulty only a few are more uneven. So whoever chooses a model by this validation part chooses it for its luck
-# with faint grooves. The table has pairs that are far more even, though less balanced. We keep the reviewer's split, so that figures can be compared, and read
+# The reviewer's choice is the eighth of 55 by balance, but few have a larger gap: a model chosen by this validation part is chosen for how it does on the faint grooves of one
+# well. The table has pairs with a far smaller gap, though less balanced. We keep the reviewer's split, so that figures can be compared, and read
 # its validation loss with care ([notebook 04](04_Baseline_model.ipynb)).
 #
 # ## 4 Folds instead
 #
-# Better than any two wells are all eleven in turn. `well_folds` deals the training and validation wells out to three folds of about equal size, each with a groove:
+# Better than any two wells are all eleven in turn. `well_folds` divides the training and validation wells into three folds of about equal size, each with a groove:
 
 # %%
 show_code(folds.well_folds)
@@ -165,19 +165,19 @@ pd.DataFrame(
 ).set_index("fold").round(1)
 
 # %% [markdown]
-# Run k of a study leaves out fold k, and has k as its seed, so that three runs differ in wells and in seed. Two choices are compared on the same fold and seed, and the mean
-# difference gets a 95 % interval (Student's t, two degrees of freedom, so it is wide: three folds can only show what is plain).
+# Run k of a study leaves out fold k and has the seed k, so the three runs differ in wells and in seed. Two variants are compared on the same fold and seed, and the mean
+# difference gets a 95 % interval (Student's t with two degrees of freedom, so it is wide: three folds show large differences only).
 #
 # ## What we now know
 #
-# - A random split of patches promises more than it keeps; keeping twins together hardly helps.
-# - Wells differ so much in difficulty that two of them cannot judge a model.
-# - Folds of wells can, with an interval. The test wells stay closed until [notebook 09](09_Test_wells_and_errors.ipynb).
+# - A random split of patches gave a higher score than a split by wells in every fold, and more than unseen wells in two of three. Keeping twins together hardly helps.
+# - Wells differ so much in difficulty that two of them are too few to compare models by.
+# - Three folds of wells with an interval are better. The test wells stay closed until [notebook 09](09_Test_wells_and_errors.ipynb).
 #
 # ## Exercises
 #
-# 1. Choose two validation wells by difficulty (section 3), and run `experiments/stopping.py` with them (`Config(train_wells=..., val_wells=...)`).
-# 2. How do folds change if wells are dealt out at random (`helpers.studies.folds.well_folds`)?
+# 1. Choose two validation wells by their gap (section 3), and run notebook 04 with `Config(train_wells=..., val_wells=...)`. Which epoch has the lowest validation loss now?
+# 2. How do folds change if wells are assigned at random (`helpers.studies.folds.well_folds`)?
 # 3. Hold out stretches of depth instead of patches in `experiments/common.py`, `hold_out`. How tall must they be for the leak to go?
 #
 # **Next:** [06 Hyperparameter tuning](06_Hyperparameter_tuning.ipynb) · [the list of all review points](README.md)

@@ -92,7 +92,7 @@ def show_leak(results: pd.DataFrame) -> None:
             axis.plot(np.full(len(dice), x), dice, "o", color="black", markersize=4)
     axis.set_xticks(range(3), ["at random,\nby patch", "at random,\nby twin pair", "by wells"])
     axis.set(xlabel="how validation patches were held out", ylabel="Dice, all pixels", ylim=(0, 1))
-    axis.set_title("Split at random, a model promises more than it keeps")
+    axis.set_title("Split at random, a model promises more than one split by wells")
     axis.legend(loc="upper right")
     plt.show()
 
