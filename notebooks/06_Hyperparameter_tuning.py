@@ -18,12 +18,12 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/06_Hyperparameter_tuning.ipynb)
 #
-# Ten settings of the baseline are those that one writes first. Here they are tuned, by wells that the models have not seen.
+# Ten settings of the baseline were first guesses. Here they are tuned, by wells that the models have not seen.
 #
-# **The finding:** the search gains 0.047 of Dice on the folds that it chose by, and loses it on the test wells.
+# **The finding:** tuning gains 0.047 of Dice on the folds that it chose by; on the test wells nothing of that is left.
 #
-# **You will learn** how to judge settings by several folds of wells, how a study survives a kill, what a pruner does, and why the best
-# of many trials flatters itself.
+# **You will learn** how to compare settings by several folds of wells, how a killed study goes on, what a pruner does, and why the value
+# of the best of many trials is too high.
 #
 # **Review points** R4.1. The list of all points is in [notebooks/README.md](README.md).
 #
@@ -89,13 +89,11 @@ print_versions()
 # %%
 config = Config()
 trials, epochs = 3, 1  # of the live study
-every = (
-    3 if data.simulated else 30
-)  # it takes each third patch; the real wells have ten times as many
+every = 3 if data.simulated else 30  # each third patch: the real wells have ten times as many
 
 # %% [markdown]
-# The first half of the finding in one picture (simulated wells, judged by the labels that chose; [section 6](#6-The-best-of-many) tells
-# how it was made, [notebook 09](09_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once) what became of it):
+# The first half of the finding in one picture (simulated wells, scored by the same labels as in the search; [section 6](#6-The-best-of-many) says
+# how it was made, [notebook 09](09_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once) has the second half):
 
 # %%
 confirm = pd.read_csv("experiments/tune_simulated.csv")
@@ -103,15 +101,15 @@ study_plots.show_study(
     confirm.sort_values("candidate"),
     "candidate",
     {"dice": "Dice of the wells left out, new seeds"},
-    "On the folds that chose, the best trials gain on the defaults",
+    "On the folds of the search the best trials beat the defaults",
 )
 
 # %% [markdown]
 # ## 1 What is tuned
 #
-# *R4.1.* The review ends with homework that was left undone: train with various hyperparameters, and choose by validation. Turning one setting
-# at a time by hand, one run each, finds the luck of a seed. A study draws all settings together, and writes each trial down. These are the
-# ten, with what each may be and what the baseline has:
+# *R4.1.* The review ends with homework: train with various hyperparameters, and choose by validation. If one changes one setting
+# at a time by hand, one run each, the best may be the luckiest seed. A study draws all settings together, and records each trial. These are the
+# ten, with their ranges and the baseline's values:
 
 # %%
 space = pd.DataFrame({"may be": tuning.SPACE, "baseline": tuning.default_params(config)})
@@ -119,15 +117,14 @@ space["may be"] = [str(kind).replace("Distribution", "") for kind in space["may 
 print(space.to_string())
 
 # %% [markdown]
-# `width` is the channels of the U-Net's first level, 32 in the baseline; `augmentation` is how likely the changes of [notebook
+# `width` is the channels of the U-Net's first level, 32 in the baseline; `augmentation` is how likely the transforms of [notebook
 # 02](02_Datasets_dataloaders_transforms.ipynb#4-Transforms) are, from flips alone (0) to all of them (1); the last three are
 # thresholds of the [cleaning](02_Datasets_dataloaders_transforms.ipynb#1-Clean).
 #
 # ## 2 Folds of wells
 #
-# Two validation wells are little to judge by, and the two of this split are odd: [notebook
-# 04](04_Baseline_model.ipynb#6-Which-model-to-go-on-with) shows what choosing by them is worth. So training and validation wells together are dealt into three
-# folds of about equal size. Each fold is left out once; a trial trains three models and is judged by wells that its models have not
+# Two validation wells are too few to choose by, as [notebook 05](05_Leak_and_split.ipynb#3-Every-choice-of-two-wells) shows. So training and validation wells together
+# are divided into three folds of about equal size. Each fold is left out once: a trial trains three models, and each is scored on wells that it has not
 # seen. Test wells are in no fold.
 
 # %%
@@ -146,16 +143,16 @@ print(f"{len(in_folds)} wells in the folds, none twice: {in_folds}")
 print(f"test wells, in no fold: {sorted(set(wells_of(y).tolist()) - set(in_folds))}")
 
 # %% [markdown]
-# Every fold has grooves. A trial's cleaning sees its own training wells only; the wells left out are judged by all of their patches but
-# the ruined ones, whatever a trial tries: one that could drop the hard patches it is judged by would be flattered.
+# Every fold has grooves. A trial's cleaning sees its own training wells only. The wells left out are scored with all of their patches but
+# the ruined ones, whatever its settings; else a trial could raise its score by dropping hard patches.
 #
-# They are judged by the labels, also on the simulated wells, where the truth is known: real wells have no truth to tune by.
+# They are scored by the labels, also on the simulated wells, where the truth is known: real wells have no truth to tune by.
 #
 # ## 3 A small study, live
 #
-# `open_study` begins a study of [Optuna](https://optuna.org) in a journal, a text file; `run_trials` draws parameters with its TPE sampler, and
-# trains the three models of a trial in step. After each epoch their mean Dice goes to the median pruner, which stops trials that lag
-# behind most others, once there are five to compare with. The first trial has the baseline's settings.
+# `open_study` creates a study of [Optuna](https://optuna.org) in a journal, a text file; `run_trials` draws parameters with its TPE sampler, and
+# trains the three models of a trial in step. After each epoch their mean Dice goes to the median pruner, which stops trials that are
+# worse than most others, once there are five to compare with. The first trial has the baseline's settings.
 
 # %% tags=["nbval-ignore-output"]
 folder = config.runs_dir / f"tuning_{datetime.now():%Y%m%d_%H%M%S}"
@@ -166,10 +163,10 @@ shown = ["number", "value", "state", "params_batch_size", "params_learning_rate"
 study.trials_dataframe()[shown].round(4)
 
 # %% [markdown]
-# A study that was stopped or killed goes on by the same calls: the trial that was begun is drawn again, and the rest are those of a
-# study that was never stopped; a test kills one to see it.
+# The same calls continue a study that was stopped or killed: the trial in progress is repeated, and the others are those of a
+# study that was never stopped; a test kills one to check it.
 #
-# With a third of the patches and one epoch this study can only tell who learns quickly. Nothing is concluded from it but that it works.
+# After one epoch on a third of the patches some trials predict no groove yet: a value of 0. This study shows how it works, no more.
 #
 # ## 4 TensorBoard
 #
@@ -183,7 +180,7 @@ study.trials_dataframe()[shown].round(4)
 # %% [markdown]
 # ## 5 The large study
 #
-# `python experiments/tune.py` does the same at length; killed at any time, it goes on when it is called again. Its journal is read back, and
+# `python experiments/tune.py` does the same with all patches and ten epochs; killed at any time, it continues when called again. Its journal is read here, and
 # drawn with Optuna's own figures.
 
 # %%
@@ -194,11 +191,11 @@ print(f"\n{len(table)} trials, {(table['state'] == 'PRUNED').sum()} pruned")
 
 # %% tags=["nbval-ignore-output"]
 axis = optuna.visualization.matplotlib.plot_optimization_history(large)
-axis.set(title="The search", ylabel="mean Dice of the folds")
+axis.set(title="Nine trials drawn at random, then near the best", ylabel="mean Dice of the folds")
 plt.show()
 
 # %% [markdown]
-# A dot is a completed trial, the line the best so far. The first is the baseline. Trials 1 to 9 are drawn blindly, and one of them beats
+# A dot is a completed trial, the line the best so far. The first is the baseline. Trials 1 to 9 are drawn at random, and one of them beats
 # it. From trial 10 on the sampler draws near the best it has seen. (Trial 12 was cut off, and 13 repeats it.)
 
 # %%
@@ -208,15 +205,15 @@ table.sort_values("value", ascending=False)[list(columns)].rename(columns=column
 # %% [markdown]
 # The five best all have batches of 8, full width, some weight decay, and about half the baseline's learning rate or less.
 #
-# fANOVA fits a random forest to the complete trials, and asks how much of their variance each setting accounts for. The shares add up to
-# 1 whatever happens, so from few trials some setting always looks important:
+# fANOVA fits a random forest to the complete trials, and estimates how much of their variance each setting explains. The shares always add up
+# to 1, so with few trials some setting always looks important:
 
 # %% tags=["nbval-ignore-output"]
 axis = optuna.visualization.matplotlib.plot_param_importances(
     large, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=config.seed)
 )
 axis.set_title("", loc="left")
-axis.set(title="Which settings account for the differences", xlabel="share of the variance")
+axis.set(title="Width, batch size and loss explain most of it", xlabel="share of the variance")
 plt.show()
 
 # %% tags=["nbval-ignore-output"]
@@ -232,8 +229,8 @@ plt.show()
 #
 # ## 6 The best of many
 #
-# Each trial has one seed a fold, and seeds differ. So the best of many trials is partly the luckiest, and its value promises too much. The script
-# trains the best trials and the baseline again from new seeds, on the same folds:
+# Each trial has one seed a fold, and seeds differ. So the best of many trials is partly the luckiest, and its value is too high. The script
+# trains the two best trials and the baseline again from new seeds, on the same folds:
 
 # %%
 confirm["run"] = confirm["repeat"].astype(str) + "/" + confirm["fold"].astype(str)
@@ -253,21 +250,21 @@ folds.paired_differences(confirm, "candidate", "dice", than="defaults", pairs="r
 
 # %% [markdown]
 # From new seeds both gain 0.047 of Dice on the baseline, by intervals that just exclude 0. (Six pairs on three folds of wells: two on
-# the same wells are not independent, so the intervals are rather too narrow.) What a candidate lost against its value in the search, the
-# baseline lost too. The choice is trial 20. Which of its settings does it was not varied.
+# the same wells are not independent, so the intervals are rather too narrow.) All three are lower than in the search, the baseline too.
+# The choice is trial 20. We did not test which of its settings makes the difference.
 #
-# What was chosen here is scored on the test wells once, with everything else that was chosen, in [notebook
+# It is scored on the test wells once, with all other candidates, in [notebook
 # 09](09_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once).
 #
 # ## What we now know
 #
-# - A search flatters its winner; new seeds take part of the gain back, unseen wells may take the rest ([notebook
+# - The best value of a search is too high. Two trials beat the baseline from new seeds on the same folds, but the one chosen does not on the test wells ([notebook
 #   09](09_Test_wells_and_errors.ipynb#1-The-test-wells,-opened-once)).
-# - With few trials the importance of a setting is a figure of the trials, not of the setting.
+# - With few trials the importances of settings depend on which trials were drawn.
 #
 # ## Exercises
 #
 # 1. Add the padding to what is tuned (`SPACE` in `helpers.studies.tuning`; `azimuth` of the U-Net). Does a trial with circular padding win?
-# 2. Judge trials by the mean IoU instead of Dice. Does the same trial win?
+# 2. Let trials maximise the mean IoU instead of Dice (`helpers.studies.tuning`). Does the same trial win?
 #
 # **Next:** [07 Whole wells](07_Whole_wells.ipynb) · [the list of all review points](README.md)

@@ -18,13 +18,13 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/07_Whole_wells.ipynb)
 #
-# The challenge cuts pipes into patches. Here the pipes are put together again, and a network learns from them, and from pipes that nobody has logged.
+# The challenge cuts pipes into patches. Here the pipes are put together again, and a network learns from them, and from simulated ones.
 #
-# **The finding:** a network that sees the whole pipe beats the baseline on patches in every fold of wells, and most of all when it has learned from
-# simulated pipes before.
+# **The finding:** a network that sees the whole pipe beats the baseline on patches in every fold of wells, and by most when it has been trained on
+# simulated pipes first.
 #
-# **You will learn** how patches become wells again, what a network gains that learns from pipes, what simulated wells are worth, and what a network
-# forgets that is trained further.
+# **You will learn** how patches become wells again, how much a network gains by whole pipes and by simulated ones, and what it forgets when it is
+# trained further.
 #
 # **Beyond the review**: none of its points asks for this. The list of all points is in [notebooks/README.md](README.md).
 #
@@ -88,9 +88,7 @@ print_versions()
 # %%
 config = Config()
 height = 144  # rows of a section, see section 3
-epochs = (
-    8 if data.simulated else 2
-)  # of the baseline; the real wells have ten times as many patches
+epochs = 8 if data.simulated else 2  # the real wells have ten times as many patches
 
 # %% [markdown]
 # The finding in one picture (simulated wells left out, clean truth; [section 4](#4-Pipes-that-nobody-has-logged) has all, and how they were trained):
@@ -102,15 +100,15 @@ study_plots.show_study(
     recipes[recipes["variant"].isin(steps)],
     "variant",
     {"mean_iou": "mean IoU of the wells left out"},
-    "Whole wells, and simulated ones first",
+    "Each step gains on average: whole wells, group norm, simulated wells first",
 )
 
 # %% [markdown]
 # ## 1 Wells, not patches
 #
 # The challenge cuts a well into patches of 36 x 36. In eight of the wells the patches 2k and 2k+1 are the even and the odd columns of
-# the same rows ([notebook 01, section 7](01_EDA.ipynb#7-From-patches-back-to-wells)); the others go on downwards. Put together rightly, a well is
-# one picture, and a missing patch is a gap in it, which is said, not filled:
+# the same rows ([notebook 01, section 7](01_EDA.ipynb#7-From-patches-back-to-wells)); in the others each patch continues the one before. Put together, a well is
+# one picture, and a missing patch is a gap in it, which is reported, not filled:
 
 # %%
 y, images = load_data(data.folder, config.unpacked_dir)
@@ -127,7 +125,7 @@ pd.DataFrame(
 ).T.rename_axis("well").T
 
 # %% [markdown]
-# A gap, tried out: without one patch of well 3 its 36 rows are NaN.
+# For example, without one patch of well 3 its 36 rows are NaN:
 
 # %%
 with_gap = images.drop("well_3_patch_5")
@@ -151,7 +149,7 @@ print(f"the same bytes in all {len(wells)} wells")
 # 72-column well every second column. What looks like a faint groove there may be a stripe of the pipe's own pattern.
 #
 # `WellResUNet` is the residual U-Net of [notebook 03](03_Models_losses_&_evaluation_score.ipynb#1-Nine-architectures) with two
-# levels more, which shrink rows only: one of its deepest cells stands for 36 rows. It goes around the pipe (circular padding), and takes 36
+# more levels, which shrink rows only: a cell of the deepest one covers 36 rows. Its padding is circular around the pipe, and it takes 36
 # columns as well as 72, each well as it was logged:
 
 # %%
@@ -160,9 +158,9 @@ print(f"{sum(p.numel() for p in network.parameters()):,} parameters")
 show_code(network.forward)
 
 # %% [markdown]
-# It learns from tall sections with what leaves a pipe a pipe: flips, a roll, a *twist* (each row rolled a
-# little further than the one above, as grooves that drift around the pipe do), and brightness, since wells differ in contrast. Pixels
-# without a measurement are masked: they count as the mean in the image, and as unknown in the labels, where nothing is learned from them.
+# It learns from tall sections, with transforms after which a pipe is still a pipe: flips, a roll, a *twist* (each row rolled a
+# little further than the one above, since grooves drift around the pipe), and brightness, since wells differ in contrast. Pixels
+# without a measurement are masked: in the image they have the mean value, in the labels they are unknown and have no loss.
 
 # %%
 train = sections.SectionDataset(
@@ -181,7 +179,7 @@ show_code(transforms.well_transform)
 # ## 3 How much of the pipe should it see?
 #
 # The study (`experiments/whole_well.py`) leaves each of three folds of the training and validation wells out in turn, and gives each variant
-# the same 150 seconds of one core (simulated wells, judged by the clean truth): the baseline on patches; the network above, with batch
+# the same 150 seconds of one core (simulated wells, scored by the clean truth): the baseline on patches; the network above, with batch
 # normalisation, on sections of 36, 72, 144 and 360 rows; and two other ways to treat the wells. *36 columns* takes 72-column wells apart into two of 36, as
 # the challenge does; *filled* repairs unusable pixels with their patch's median, as notebook 01 does, instead of masking them.
 
@@ -190,7 +188,9 @@ study = pd.read_csv("experiments/whole_well_simulated.csv")
 print(study[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
 one_view = study[study["views"] == 1]
 shown = {"dice": "Dice", "mean_iou": "mean IoU", "well_3_dice": "Dice of well 3"}
-study_plots.show_study(one_view, "variant", shown)
+study_plots.show_study(
+    one_view, "variant", shown, "Sections of 36 to 144 rows beat patches in every fold"
+)
 
 # %% [markdown]
 # Dots are folds, bars their means (well 3 is in one fold only). Against the baseline of the same fold and seed, with the 95 % interval of
@@ -208,22 +208,22 @@ pd.concat(
 
 # %% [markdown]
 # On sections of 36, 72 and 144 rows the network for whole wells beats the patches in every fold, by 0.07 to 0.10 of Dice and 0.10 to 0.14 of
-# mean IoU on average. How much depends on the wells so strongly that three folds cannot give its size: every interval holds 0. In well 3,
+# mean IoU on average. The gain differs so much between folds that its size is uncertain: every interval holds 0. In well 3,
 # the faint one, Dice rises from 0.38 to 0.6.
 #
-# Part of it is not the height. With 36 rows the same network sees no more of the pipe above and below than a patch shows, and gains already:
-# that it goes around the pipe at all of its columns, that it trains on twisted and brightened wells, its residual blocks, or all of these;
-# which was not separated. Against 144 rows:
+# Part of the gain is not due to the height. With 36 rows the same network sees no more of the pipe above and below than a patch, and already gains.
+# Circular padding with all columns, twist and brightness in training, or its residual blocks may be the cause;
+# we did not separate them. Against 144 rows:
 
 # %%
 folds.paired_differences(one_view, "variant", "mean_iou", than="144 rows").round(3)
 
 # %% [markdown]
-# Height adds a little up to 144 rows, which beat 72 in each fold. Sections of 360 rows lose it all again. In the same seconds they get as many
-# epochs, but fewer and longer sections in each; whether that is why was not varied. Wells taken apart into 36 columns, or filled instead of
-# masked, make no difference that three folds would show. So we take 144 rows, and each well as it was logged, with its gaps.
+# Height adds a little up to 144 rows, which beat 72 in each fold. With sections of 360 rows nearly all of the gain is gone. In the same seconds they get as many
+# epochs, but fewer and longer sections in each; whether that is the cause we did not test. Wells taken apart into 36 columns, or filled instead of
+# masked, make no difference that three folds could show. So we take 144 rows, and each well as it was logged, with its gaps.
 #
-# The same networks may look at a well in several ways, rolled and mirrored, and take the mean (test-time augmentation). Eight views
+# A network can predict several views of a well, rolled and mirrored, and average them (test-time augmentation). Eight views
 # against one, for the network of each fold:
 
 # %%
@@ -240,9 +240,9 @@ pd.DataFrame(
 # %% [markdown]
 # ## 4 Pipes that nobody has logged
 #
-# Eleven wells are few to learn from, and labels are drawn by hand. A simulation has neither limit: `simulate_wells` makes as many wells as
-# one likes, and knows each groove. What a well is made of is drawn at random, from ranges that reach a quarter beyond those of
-# the training wells. But for one range, told below, nothing in them comes from a well that is to be judged:
+# Eleven wells are few to learn from, and their labels are drawn by hand. A simulation has neither limit: `simulate_wells` makes as many wells as
+# one likes, and knows each groove. The properties of a well are drawn at random, from ranges that reach a quarter beyond those of
+# the training wells. With one exception, named below, nothing in these ranges comes from a well that is left out:
 
 # %%
 show_code(draw_recipe)
@@ -255,20 +255,28 @@ plots.show_well_strips(
 )
 
 # %% [markdown]
-# `experiments/recipes.py` asks, by the same folds, what that is worth, and what other changes of the recipe are: each in ten epochs on
-# the wells at hand but where it says otherwise, judged by the clean truth of the wells left out. *Group norm* normalises each section by itself, where batch
-# normalisation takes the statistics of the two or three sections that make a batch. The *rival* is what the challenge's first place describes, rebuilt from the
-# papers it names (`helpers.models.recurrent_unet`): a recurrent residual U-Net with attention, 36,806 parameters, on sections of 360
-# rows. *Simulated only* has learned from 200 simulated wells, and from nothing else.
+# `experiments/recipes.py` measures, by the same folds, what simulated wells and other changes of the recipe gain. Each variant trains for ten epochs on
+# the wells at hand unless it says otherwise, and is scored by the clean truth of the wells left out. *Group norm* normalises each section by itself, where batch
+# normalisation takes the statistics of the two or three sections of a batch. The *rival* is what the winner of the challenge describes, rebuilt from the
+# papers named there (`helpers.models.recurrent_unet`): a recurrent residual U-Net with attention, 36,806 parameters, on sections of 360
+# rows. *Simulated only* was trained on 200 simulated wells and nothing else. First the changes of the recipe:
 
 # %%
 print(recipes[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
 of_recipe = ~recipes["variant"].str.contains("simulated|ensemble|rival")
-study_plots.show_study(recipes[of_recipe], "variant", shown)
+study_plots.show_study(recipes[of_recipe], "variant", shown, "Group norm gains most on batch norm")
+
+# %% [markdown]
+# Then simulated wells, and the rival:
 
 # %%
 compared = ~of_recipe | recipes["variant"].isin(["patches", "group norm"])
-study_plots.show_study(recipes[compared], "variant", shown)
+study_plots.show_study(
+    recipes[compared],
+    "variant",
+    shown,
+    "Simulated wells alone equal the wells at hand; both together gain on average",
+)
 
 # %%
 few = ["patches", "batch norm", "group norm", "three times the epochs", "simulated only"]
@@ -285,18 +293,18 @@ pd.concat(
 
 # %% [markdown]
 # **The recipe.** Group norm gains 0.062 of mean IoU on batch norm, in every fold and by an interval above 0 (0.025 to 0.099). Of the
-# other changes only training three times as long adds to it, by 0.021 (0.006 to 0.036); more channels, other rates, a warm-up, other losses, averaged weights,
-# noise, dropped rows, stretched joints, sections of mixed heights and larger batches move it by less than 0.03 either way, inside their intervals or below 0.
+# other changes only training three times as long adds to it, by 0.021 (0.006 to 0.036). More channels, other rates, a warm-up, other losses, averaged weights,
+# noise, dropped rows, stretched joints, sections of mixed heights and larger batches change it by less than 0.03, inside their intervals or for the worse.
 #
-# **Simulated wells.** A network that has learned from them alone is level with one that learned from the wells at hand (−0.001, −0.040 to 0.038). With
-# both it gains 0.170 on the patches and 0.043 on group norm alone; in two folds, in the third it is level, so the intervals hold 0. A quarter of the rate, a frozen
-# encoder, rehearsing on simulated wells besides, the mean of the weights before and after, an ensemble, or windows as tall as the sections end within 0.02 of it.
-# One well is lost: well 8, with one short groove in eight patches, has a Dice of 0.77 with the patches, 0.41 with both, and 0.26 with the mean of the weights. (The recipes
-# above scatter from 0 to 0.71 there.)
+# **Simulated wells.** A network trained on them alone is level with one trained on the wells at hand (−0.001, −0.040 to 0.038). With
+# both it gains 0.170 on the patches and 0.043 on group norm alone, in two folds; in the third it is level, so the intervals hold 0. A quarter of the learning rate, a frozen
+# encoder, training on simulated wells at the same time (*rehearsed*), the mean of the weights before and after (*averaged*), an ensemble, or windows as tall as the sections end within 0.02 of it.
+# One well gets worse: well 8, with one short groove in eight patches, has a Dice of 0.77 with the patches, 0.41 with both, and 0.26 with the mean of the weights. (The recipes
+# above range from 0 to 0.71 there.)
 #
 # **The rival** learns next to nothing from the wells at hand in sections of 360 rows, and on 144 rows in two folds of three. From 200 simulated wells it learns in every
-# fold: 0.584, and 0.618 trained further. So it lacked wells or steps (which of them was not varied), not capacity. Trained in these same two ways the network above is ahead of it by 0.077 (0.040 to 0.113) and
-# 0.087 (0.026 to 0.148). How the first place trained beyond its description we do not know, so this is no race with it. (Its rows with simulated wells were made on
+# fold: 0.584, and 0.618 trained further. So it lacked wells or steps (we did not test which), not capacity. Trained in these same two ways the network above is ahead of it by 0.077 (0.040 to 0.113) and
+# 0.087 (0.026 to 0.148). We do not know how the winner trained beyond the description, so this does not rank the two. (Its rows with simulated wells were made on
 # one NVIDIA H200.)
 #
 # The same on the **real wells**, by how far each agrees with silver labels, which favour patch networks (Dice / mean IoU; three epochs
@@ -314,17 +322,17 @@ pd.concat(
 # | the same, rehearsed | 0.817 / 0.683 | 0.456 / 0.336 | 0.921 / 0.829 | 0.731 / 0.616 | 0.467 |
 # | ensemble of simulated only and then trained | 0.840 / 0.729 | 0.576 / 0.432 | 0.950 / 0.872 | 0.789 / 0.677 | 0.585 |
 #
-# A network that has never seen a real pixel agrees with the labels of real wells better than the patch network that was trained on them, in
-# two folds of three; in the third it is level. It follows the faint well 3 at a Dice of 0.595, where patches get 0.309. Trained on real wells too it
-# is ahead of them in every fold. The mean of the weights before and after that training is ahead of both in every fold, by 0.035 and 0.060 of Dice, though over three folds
-# both intervals hold 0. (One range of the simulation, how much narrower the loss is than its label, was measured on the nine training wells, so on
-# wells that some folds leave out; not on wells 3 and 9. That it is needed, and group norm, was seen on these folds.)
+# A network trained on simulated wells only agrees with the labels of real wells better than the patch network that was trained on them, in
+# two folds of three; in the third it is level. In the faint well 3 its Dice is 0.595, the patches' 0.309. Trained on real wells too it
+# is ahead of the patches in every fold. The mean of the weights before and after that training is ahead of both in every fold, by 0.035 and 0.060 of Dice, though over three folds
+# both intervals hold 0. (The exception: one range of the simulation, how much narrower the loss is than its label, was measured on the nine training wells, so on
+# wells that some folds leave out; not on wells 3 and 9. That this range and group norm are needed was seen on these folds.)
 #
 # ## 5 From the shipped weights to these wells
 #
 # The project ships weights that were trained on simulated wells alone ([how, and what they cannot do](../data/weights/README.md)).
-# They are where we begin; a few epochs on the training wells follow, with all that `fit` does, and beside it the baseline of [notebook
-# 04](04_Baseline_model.ipynb):
+# We start from them, train for a few epochs on the training wells with `fit`, and train the baseline of [notebook
+# 04](04_Baseline_model.ipynb) for comparison:
 
 # %% tags=["nbval-ignore-output"]
 shipped, _ = checkpoint.load_model(prediction.WEIGHTS)
@@ -344,7 +352,7 @@ baseline = runs.start_run("unet", config)
 training.fit(baseline, prepared.train, prepared.val, epochs=epochs).tail(3).round(4)
 
 # %% [markdown]
-# All are judged as the challenge does, by patch, on the same patches of the validation wells, which none of them has learned from:
+# All are scored as in the challenge, by patch, on the same patches of the validation wells, from which none of them has learned:
 
 # %% tags=["nbval-ignore-output"]
 judge = read_labels(data.folder / "y_clean.csv") if data.simulated else y
@@ -361,12 +369,12 @@ for name, probability in probabilities.items():
     scores[name] = metrics.summarise(counts)
     per_well[name] = metrics.scores_per_well(counts, names)["dice"].add_prefix("Dice of well ")
 judged_by = "clean truth" if data.simulated else data.labels
-print(f"judged by {judged_by}; seed {config.seed}. Data: {data.description}")
+print(f"scored by {judged_by}; seed {config.seed}. Data: {data.description}")
 pd.concat([pd.DataFrame(scores), pd.DataFrame(per_well)]).T.round(2)
 
 # %% [markdown]
-# **What is forgotten.** Training further may harm wells unlike those learned from. Of the validation wells 3 and 9 the shipped weights find this much, and this much after
-# one epoch on the nine real training wells (Dice, agreement with silver labels; `CORROSEG_DATA=<folder> python experiments/forgetting.py --epochs 1 --variants "as shipped" trained
+# **What is forgotten.** Further training may make a network worse on wells unlike the training wells. This is the Dice on the validation wells 3 and 9, of the shipped weights and after
+# one epoch on the nine real training wells ( agreement with silver labels; `CORROSEG_DATA=<folder> python experiments/forgetting.py --epochs 1 --variants "as shipped" trained
 # slowly "encoder frozen" averaged`, 2 CPU cores):
 #
 # | seed | as shipped | trained | a quarter of the rate | encoder frozen | averaged |
@@ -375,15 +383,15 @@ pd.concat([pd.DataFrame(scores), pd.DataFrame(per_well)]).T.round(2)
 # | 1 | | 0.261 | 0.254 | 0.424 | 0.525 |
 # | 2 | | 0.480 | 0.632 | 0.625 | 0.633 |
 #
-# *Averaged* is the mean of the weights before and after ([Wortsman et al. 2022](https://arxiv.org/abs/2109.01903)). It keeps most, in each seed, and in the folds of the real wells
-# above it costs nothing. So `experiments/train_wells.py`, the one command for wells of your own, ends with it:
+# *Averaged* is the mean of the weights before and after ([Wortsman et al. 2022](https://arxiv.org/abs/2109.01903)). It forgets least with each seed, and in the folds of the real wells
+# above it costs nothing. So `experiments/train_wells.py`, the command for [wells of your own](../docs/running.md#your-own-wells), ends with it:
 
 # %%
 show_code(models.mean_of_weights)
 
 # %% [markdown]
-# Well 9 has no groove: its Dice is 1 where nothing is found and 0 by a single false pixel. What patches and whole wells find; where the truth is known,
-# the solid line is the truth:
+# Well 9 has no groove: its Dice is 1 where nothing is found, and 0 after a single false pixel. The figure shows what patches and whole wells find (white: no
+# usable value). On simulated wells the solid line is the truth:
 
 
 # %% tags=["nbval-ignore-output"]
@@ -395,28 +403,29 @@ def by_whole_well(thickness: np.ndarray, well: int) -> np.ndarray:
     return prediction.predict_well(averaged, thickness, config=config)
 
 
+usable = images.where(images >= config.outlier_threshold)
 strips, labels, found = {}, {}, {}
 for well in config.val_wells:
     thickness = well_from_frame(images, well)
     for name, predict in (("patches", by_patches), ("whole", by_whole_well)):
         key = f"well {well}\n{name}"
-        strips[key], labels[key] = thickness, well_from_frame(judge, well)
+        strips[key], labels[key] = well_from_frame(usable, well), well_from_frame(judge, well)
         found[key] = (predict(thickness, well) >= config.threshold).astype(np.uint8)
 plots.show_well_strips(strips, labels, found)
 
 # %% [markdown]
-# In well 3 the baseline finds pieces, patch by patch, where the other goes on.
+# In well 3 the baseline finds pieces of the groove, the other nearly all of it.
 #
 # ## What we now know
 #
-# - A network that sees the whole pipe beats patches in every fold; how much depends on the wells.
-# - Group normalisation is worth more than any other change of the recipe that was tried.
-# - Simulated wells are worth having: a network that has seen nothing else finds grooves in wells of which it knows nothing, and training it
-#   further gives the best single network here.
+# - A network that sees the whole pipe, in sections of 36 to 144 rows, beats patches in every fold; by how much depends on the wells.
+# - Group normalisation gains more than any other change of the recipe that was tried.
+# - A network trained on simulated wells only finds grooves in wells that it has not seen, and further training
+#   gives the best single network here, on average.
 #
 # ## Exercises
 #
-# 1. Let the simulation make two grooves a well (`helpers.synthetic.simulate`). What does the network make of crossing ones?
+# 1. Let the simulation make two grooves a well (`helpers.synthetic.simulate`). What does the network find where they cross?
 # 2. Average the weights with other shares than one half (`helpers.models.mean_of_weights`). Where is the best share, by folds?
 # 3. Train on your own wells: `experiments/train_wells.py`.
 #

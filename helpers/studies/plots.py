@@ -61,6 +61,7 @@ def show_folds(patches: pd.DataFrame) -> None:
     axis.set_yticks(range(len(patches)), patches.index)
     axis.invert_yaxis()
     axis.set(xlabel="patches of the wells left out (well numbers in the bars)", ylabel=patches.index.name)
+    axis.set_title("Each fold leaves out other wells")
     plt.show()
 
 
