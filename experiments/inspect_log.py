@@ -21,9 +21,11 @@ from common import run_from_command_line
 from tqdm import tqdm
 
 from helpers.checkpoint import load_model
-from helpers.data import find_data, load_data
+from helpers.config import Config
+from helpers.data import USUAL_MEDIAN, find_data, load_data
 from helpers.files import DataError, check_output, remove_leftovers, replace_atomically
 from helpers.models.well_resunet import WellResUNet
+from helpers.preprocess import usable_pixels
 from helpers.wells import well_from_frame
 from helpers.whole_wells.logs import CHANNEL, Log, read_log
 from helpers.whole_wells.page import write_page
@@ -53,6 +55,7 @@ def main() -> None:
         config = replace(config, threshold=arguments.threshold)
     log, name = open_log(arguments, folder)
     thickness = open_well(log.path)
+    check_deviation(thickness, name, config)
     print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths", flush=True)
     with tqdm(total=len(thickness), unit="row", desc="search", mininterval=1) as bar:
         options = {"progress": bar.update, "views": arguments.views, "config": config}
@@ -124,6 +127,25 @@ def open_log(arguments: argparse.Namespace, folder: Path) -> tuple[Log, str]:
             progress,
         )
     return log, arguments.log.name
+
+
+def check_deviation(thickness: np.ndarray, name: str, config: Config) -> None:
+    """Raise DataError unless this can be thickness deviation in inches, once around the pipe."""
+    if thickness.shape[1] not in (36, 72):
+        raise DataError(
+            f"{name}: found {thickness.shape[1]} columns, expected 36 or 72, once around the pipe. "
+            "Resample its rows."
+        )
+    rows = thickness[:: 1 + len(thickness) // 2000]
+    usable = usable_pixels(rows, config)
+    wanted = "Expected thickness in inches minus the mean of each row."
+    if usable.mean() < 0.5:
+        raise DataError(
+            f"{name}: {1 - usable.mean():.0%} of the pixels hold no measurement between "
+            f"{config.outlier_threshold:g} and {config.upper_outlier_threshold:g}. {wanted}"
+        )
+    if abs(median := np.median(rows[usable])) > USUAL_MEDIAN:
+        raise DataError(f"{name}: the median is {median:.2f}, far from 0. {wanted}")
 
 
 def detection_curve(arguments: argparse.Namespace) -> tuple[DetectionCurve, pd.DataFrame] | None:

@@ -1,24 +1,27 @@
-"""The best recipe on your wells, as one command: from the shipped weights to a submission. Notebook 07.
+"""The best recipe on your own wells, as one command: from the shipped weights to a submission. Notebook 07.
 
     CORROSEG_DATA=path/to/folder python experiments/train_wells.py --every-well \\
         --images path/to/X_test/images --csv y_test.csv
 
-The network for whole wells begins with the weights that ship with the project and learns from the training
+The network for whole wells starts from the weights that ship with the project and learns from the training
 wells; then the mean of its weights before and after is taken, which finds more in wells that it has not seen.
-The validation wells choose nothing, they show how it goes. With `--every-well` it learns from all
-labelled wells, as one would for the challenge; then no score is of unseen wells. A run that was killed goes
-on with `--resume FOLDER`. It leaves the run's folder with the weights and a model card.
+By default training and validation wells are the review's; name those of other data with `--train-wells` and
+`--val-wells`. Nothing is chosen by the validation wells, they show how training goes. With `--every-well` the
+network learns from all labelled wells, as one would for the challenge; then no score is of unseen wells. A
+run that was killed goes on with `--resume FOLDER`. It leaves the run's folder with the weights and a model
+card.
 """
 
 import argparse
 from pathlib import Path
 
+import pandas as pd
 from common import run_from_command_line
 
 from helpers.checkpoint import load_model, write_weights
 from helpers.config import Config
 from helpers.data import find_data, load_data, write_csv
-from helpers.files import check_output, replace_atomically
+from helpers.files import DataError, check_output, replace_atomically
 from helpers.inference import predict_folder
 from helpers.metrics import summarise
 from helpers.models import mean_of_weights
@@ -35,15 +38,21 @@ def main() -> None:
     if arguments.csv:
         check_output(arguments.csv)
     shipped, _ = load_model(WEIGHTS)
+    source = find_data()
+    y, images = load_data(source.folder, Config().unpacked_dir)
     if arguments.resume:
         run, epochs = resume_run(arguments.resume), None
     else:
-        config = Config(seed=arguments.seed, runs_dir=arguments.runs)
+        config = Config(
+            train_wells=tuple(arguments.train_wells),
+            val_wells=tuple(arguments.val_wells),
+            seed=arguments.seed,
+            runs_dir=arguments.runs,
+        )
+        check_wells(y, config, arguments.every_well)
         run, epochs = start_run("well_resunet", config, norm="group"), arguments.epochs
         run.model.load_state_dict(shipped.state_dict())
     config = run.config
-    source = find_data()
-    y, images = load_data(source.folder, config.unpacked_dir)
     learned = sorted(set(wells_of(y).tolist())) if arguments.every_well else config.train_wells
     moves, still = well_transform(config), eval_transform(config)
     train = SectionDataset(assemble_wells(y, images, learned), HEIGHT, moves, True, config.seed)
@@ -70,6 +79,8 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=10, help="(default 10)")
     parser.add_argument("--seed", type=int, default=Config().seed, help=f"(default {Config().seed})")
+    parser.add_argument("--train-wells", type=int, nargs="+", default=Config().train_wells)
+    parser.add_argument("--val-wells", type=int, nargs="+", default=Config().val_wells)
     parser.add_argument("--every-well", action="store_true", help="learn from all labelled wells")
     parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of all runs")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
@@ -80,6 +91,17 @@ def read_arguments() -> argparse.Namespace:
     if (arguments.images is None) != (arguments.csv is None):
         parser.error("--images and --csv belong together: give both or none")
     return arguments
+
+
+def check_wells(y: pd.DataFrame, config: Config, every_well: bool) -> None:
+    """Raise DataError, before a run begins, unless the data have every well that it needs."""
+    there = sorted(set(wells_of(y).tolist()))
+    needed = config.val_wells if every_well else config.train_wells + config.val_wells
+    if missing := sorted(set(needed) - set(there)):
+        raise DataError(
+            f"There is no patch of wells {missing}: the data has wells {there}. Name those to learn from "
+            "with --train-wells, or take all with --every-well, and those to watch with --val-wells."
+        )
 
 
 def write_card(run: Run, data: str, learned: list[int], scores: dict[str, float]) -> None:

@@ -36,6 +36,7 @@ COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, r
 NO_MARK = 255  # while labels are checked: neither 0 nor 1
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
 USUAL_SPREAD = 0.005, 0.06  # interquartile range of a well's thickness: 0.014 to 0.020 in the real wells
+USUAL_MEDIAN = 0.02  # a well's thickness is around its mean: 0.000 to 0.003 in the real wells
 
 
 @dataclass(frozen=True)
@@ -167,9 +168,10 @@ def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> 
     """Warn of wells whose values cannot be the variation of the wall thickness in the challenge's units.
 
     The scale is judged by the interquartile range, which neither telemetry codes nor grooves move: ten times
-    too large, ten times too small and all zero are far outside `USUAL_SPREAD`. The sign is judged by the
-    labelled grooves, where metal is lost: their median must not be above the rest of the well's. Without
-    labels nobody can tell it: false echoes above the mean are as strong as grooves below it.
+    too large, ten times too small and all zero are far outside `USUAL_SPREAD`. Wall thickness, not its
+    deviation from the mean, has a median far from 0. The sign is judged by the labelled grooves, where metal
+    is lost: their median must not be above the rest of the well's. Without labels the sign cannot be told:
+    false echoes above the mean are as strong as grooves below it.
 
     Parameters
     ----------
@@ -177,7 +179,7 @@ def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> 
     y : masks of the same patches in the same order.
     """
     pixels, of_patch = images.to_numpy(), wells_of(images)
-    other_scale, other_sign = {}, {}
+    other_scale, other_level, other_sign = {}, {}, {}
     for well in np.unique(of_patch):
         rows = np.flatnonzero(of_patch == well)
         rows = rows[:: 1 + len(rows) // 200]  # 200 patches from top to bottom tell as much as all
@@ -185,9 +187,11 @@ def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> 
         measured = np.abs(values) < 100  # no telemetry code, in whatever units, and not NaN
         if not measured.any():
             continue
-        low, high = np.quantile(values[measured], [0.25, 0.75])
+        low, median, high = np.quantile(values[measured], [0.25, 0.5, 0.75])
         if not USUAL_SPREAD[0] <= high - low <= USUAL_SPREAD[1]:
             other_scale[well] = high - low
+        elif abs(median) > USUAL_MEDIAN:
+            other_level[well] = median
         elif y is not None:
             groove = y.to_numpy()[rows] == 1
             inside, outside = values[measured & groove], values[measured & ~groove]
@@ -197,6 +201,8 @@ def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> 
     found = {
         f"half of the values lie within {{}}, expected {USUAL_SPREAD[0]} to {USUAL_SPREAD[1]}. Are they in "
         "other units than the challenge's?": other_scale,
+        f"their median is {{}}, expected within {USUAL_MEDIAN} of 0. Are they wall thickness, not its "
+        "deviation? Subtract the mean of each row.": other_level,
         "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. Is "
         "the sign turned over, or do the labels belong to other images?": other_sign,
     }

@@ -18,12 +18,12 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/08_Groove_report.ipynb)
 #
-# An inspection engineer has a log, and wants the grooves in it as a list: where, how wide, how deep, and how sure that is.
+# An inspection engineer has a log, and needs a list of its grooves: where, how wide, how deep, and with what confidence.
 #
 # **The finding:** of 63 grooves in eleven simulated wells the report of the shipped network finds 58, and 71 of its 78 calls are right. How
-# deep a groove must be to be found depends on its width, and on how many false calls one accepts.
+# deep a groove must be to be found depends on its width, and on the number of false calls that one accepts.
 #
-# **You will learn** how a well of any length is searched in little memory, what a report of grooves says, how it is judged, and what a
+# **You will learn** how a well of any length is searched in little memory, what a report of grooves says, how to check it, and what a
 # probability of detection is.
 #
 # **Beyond the review**: none of its points asks for this. The list of all points is in [notebooks/README.md](README.md).
@@ -92,7 +92,7 @@ folder.mkdir(parents=True, exist_ok=True)
 
 # %% [markdown]
 # The finding in one picture: grooves 15°, 30° and 60° wide, planted in simulated walls, and the depth from which nine in ten are found,
-# at a threshold that allows ten false calls in 10,000 rows ([section 4](#4-How-deep-must-a-groove-be?) has all, and tells how it was made):
+# at a threshold that allows ten false calls in 10,000 rows ([section 4](#4-How-deep-must-a-groove-be?) has all kinds, and says how they were measured):
 
 # %%
 detection = pd.read_csv("experiments/detection_simulated.csv")
@@ -106,14 +106,14 @@ study_plots.show_study(
 )
 
 # %% [markdown]
-# All here is found by the weights that ship with the project, which have seen simulated wells of other numbers only ([notebook
+# This notebook uses the weights that ship with the project. They were trained on other simulated wells ([notebook
 # 07](07_Whole_wells.ipynb#4-Pipes-that-nobody-has-logged), [model card](../data/weights/README.md)).
 #
 # ## 1 A well of any length
 #
-# A window of 720 rows slides down the well. Two neighbours overlap by 144 rows, where one fades into the other. Pieces are given out as
-# soon as they are final, so memory does not grow with the well; `predict_well_file` reads a well from disk and writes its
-# probabilities. How far is it from seeing the whole well at once? Well 3, a validation well of faint grooves:
+# A window of 720 rows slides down the well. Neighbouring windows overlap by 144 rows, where the result changes gradually from one to the other. Pieces are
+# returned as soon as they are final, so memory does not grow with the well; `predict_well_file` reads a well from disk and writes its
+# probabilities. How much does the result differ from that of the whole well at once? Well 3, a validation well of faint grooves:
 
 # %% tags=["nbval-ignore-output"]
 thickness = well_from_frame(images, 3)
@@ -126,14 +126,15 @@ print(
 )
 
 # %% [markdown]
-# Four pixels in a hundred: group norm takes its statistics over the window, so what is far away has a little say. [How memory and time depend on the
+# Four pixels in a hundred: group norm takes its statistics over the window, so distant rows have a small influence. [How memory and time depend on the
 # length](../docs/results.md#speed).
 #
 # ## 2 The groove report
 #
-# A network marks pixels. Calls are made of them: pieces apart by at most three rows are one groove, around the wrap of the azimuth too; finds shorter than ten rows are left out. Loss is measured against the
+# A network marks pixels. The report turns them into *calls*, grooves that it reports: pieces at most three rows apart are one groove, across the wrap too, and calls
+# shorter than ten rows are left out. Loss is measured against the
 # sound wall around the groove. The azimuth of column i of W is that of its middle, (i + 0.5) · 360° / W. Depth is in rows and loss in the files'
-# units, since the challenge says neither how far apart rows are nor what the unit is.
+# units, since the challenge states neither the distance of rows nor the unit.
 
 # %%
 show_code(report.calls)
@@ -157,14 +158,14 @@ views.show_report(
 )
 
 # %% [markdown]
-# One long groove runs down the well, and is called in pieces: it is lost where it fades, in the joint from row 630 on, and where a strong pattern crosses it.
-# Groove 4 is a stripe of the pattern. A report with a larger `gap` would join the pieces. `max_loss` is large where a groove meets a collar, whose echo
-# swings; `mean_loss` is the figure to trust.
+# One long groove runs down the well, and is found in pieces: it is lost where it fades, in the joint from row 630 on, and where a strong pattern crosses it.
+# Groove 4 is a stripe of the pattern. A larger `gap` would join the pieces. `max_loss` is too large where a groove meets a collar, whose values
+# vary widely; `mean_loss` is more reliable.
 #
 # ## 3 How right is it?
 #
-# On simulated wells the grooves are known, so the report can be judged: a true groove is hit if a call overlaps it, a call is right if it overlaps a true
-# groove. All wells but the test wells, none of which these weights have seen:
+# On simulated wells the grooves are known, so the report can be checked: a true groove is hit if a call overlaps it, a call is right if it overlaps a true
+# groove. All wells but the test wells; these weights have seen none of them:
 
 # %%
 show_code(judging.match_grooves)
@@ -193,23 +194,23 @@ if data.simulated:
     }
     print(f"median error of the azimuth, degrees, by well: {middle}")
 else:
-    print("The grooves of real wells are not known: no judging.")
+    print("The grooves of real wells are not known, so the report cannot be checked.")
 
 # %% [markdown]
-# Of 63 true grooves 58 are hit, 12 of them in pieces, and 71 of 78 calls are right. The median error of top and bottom is a row or none, but one groove in ten is off
-# by about a hundred rows and more; whether those are the broken ones was not counted. Calls are half a column too wide. The azimuth is off by
-# 3° in the median, and that is the truth's: where the simulation draws a mask an even number of columns wide it lies half a column to the left
+# Of 63 true grooves 58 are hit, 12 of them in pieces, and 71 of 78 calls are right. The median error of top and bottom is at most a row, but one groove in ten is off
+# by a hundred rows or more; whether those are the ones in pieces we did not count. Calls are half a column too wide. The azimuth is off by
+# 3° in the median. This error is in the truth: a simulated mask an even number of columns wide lies half a column to the left
 # of the loss. (In wells 3, 13 and 14, with four columns, the median error is 2° to 6°; in 1, 6, 7 and 11, with an odd number, at most 1°; well 12 has one groove.)
 #
 # ## 4 How deep must a groove be?
 #
-# Non-destructive testing asks not for Dice but for the *probability of detection* (MIL-HDBK-1823A; Berens 1989): grooves of known depth are planted in a wall that
-# has none, each is a hit or a miss, and a logistic curve is fitted to ln depth. *a90* is the depth found nine times in ten; *a90/95* is its bound at
-# 95 % confidence, the figure that an inspection may promise. A stretch of wall hides or helps all grooves that are planted in it, so the
+# Non-destructive testing does not use Dice but the *probability of detection* (MIL-HDBK-1823A; Berens 1989): grooves of known depth are planted in a wall that
+# has none, each is a hit or a miss, and a logistic curve is fitted to ln depth. *a90* is the depth at which nine in ten are found; *a90/95* is its bound at
+# 95 % confidence, the figure that an inspection may state. Grooves planted in one stretch of wall are not independent, so the
 # bound counts stretches, not grooves (standard errors clustered by stretch).
 #
-# The price is false calls in wall without grooves. Here the same weights at two thresholds: their own of 0.5, and the lowest that makes at most ten calls in 10,000 rows of one
-# sound wall. Grooves 30° wide and 72 rows long are planted in another. On simulated wells the walls are new pipes made like well 9, on real
+# A lower threshold finds shallower grooves, but makes more false calls. Here are the same weights at two thresholds: their own of 0.5, and the lowest that makes at most ten calls in
+# 10,000 rows of one sound wall. Grooves 30° wide and 72 rows long are planted in another. On simulated wells the walls are new pipes made like well 9, on real
 # ones the two halves of well 9 itself.
 
 # %% tags=["nbval-ignore-output"]
@@ -248,14 +249,14 @@ pd.DataFrame(
         }
         for name, curve in curves.items()
     }
-).T.round(4)
+).T.round(4).round({"false calls in 10,000 rows": 0}).astype({"stretches of wall": int})
 
 # %% [markdown]
-# The price of a threshold: at 0.5 a groove of 0.019 is found nine times in ten, with 28 false calls in 10,000 rows. At the strict threshold there are none, and the same
-# chance needs a groove almost twice as deep. Ticks along the top are hits, along the bottom misses.
+# At 0.5 a groove of 0.019 is found nine times in ten, with 28 false calls in 10,000 rows. At the strict threshold there are none, but a groove
+# must be almost twice as deep. Ticks along the top are hits, along the bottom misses.
 #
-# **Two networks can be compared at the same price only.** `experiments/detection.py` does it by folds: three seeds, ten epochs, seven kinds of groove, each network at the
-# threshold that calls at most ten grooves in 10,000 rows of one wall, with the false calls counted on a third:
+# **Networks must be compared at the same rate of false calls.** `experiments/detection.py` does so by folds: three seeds, ten epochs, seven kinds of groove, each network at the
+# threshold that calls at most ten grooves in 10,000 rows of one wall. False calls are then counted on a third wall:
 
 # %%
 print(detection[["command", "data", "machine"]].drop_duplicates().T.to_string(header=False))
@@ -270,20 +271,20 @@ differences = {
     shape: folds.paired_differences(rows, "model", "a90", than="patches").loc["whole wells"]
     for shape, rows in detection.groupby("shape", sort=False)
 }
-pd.DataFrame(differences).T.round(3).rename_axis("a90, whole wells less patches")
+pd.DataFrame(differences).T.round(3).rename_axis("a90, whole wells minus patches")
 
 # %%
-price = detection.drop_duplicates(["fold", "model"])
-price.groupby("model", sort=False)[
-    ["threshold", "false_calls", "false_per_10000", "low", "high"]
-].agg(lambda column: ", ".join(f"{value:g}" for value in column))
+false = detection.drop_duplicates(["fold", "model"]).groupby("model", sort=False)
+false[["threshold", "false_calls", "false_per_10000", "low", "high"]].agg(
+    lambda column: ", ".join(f"{value:.2g}" for value in column)
+)
 
 # %% [markdown]
-# At one price of false calls the network for whole wells finds a lone groove no sooner than the patches do: in six of seven kinds the intervals of the difference hold
-# 0, and a drifting groove must even be 0.005 deeper (0.001 to 0.008). (One of seven may be chance.) So its gain in Dice is not one of shallower lone grooves. Its thresholds keep their
-# promise better on another wall: 3 to 5 calls where 7 are allowed, against 2 to 15 of the patches. Narrow grooves are found from 0.013 to 0.017 on; of grooves 60° wide
-# only much deeper ones are, 0.055 to 0.087. The grooves that the networks learned from are 23° to 44° wide; whether that is why was not varied. The
-# shipped weights are level with both, at thresholds above 0.9: at their own of 0.5 they call more in sound wall ([model card](../data/weights/README.md#what-it-cannot-do)).
+# At the same rate of false calls the network for whole wells does not find shallower single grooves than patches do: for six of seven kinds the interval of the difference holds
+# 0, and a drifting groove must even be 0.005 deeper (0.001 to 0.008; one of seven may be chance). So its gain in Dice has another cause. On another wall its thresholds make
+# 3 to 5 false calls where 7 are allowed, those of the patches 2 to 15. Narrow grooves are found from 0.013 to 0.017 on, grooves 60° wide
+# from 0.055 to 0.087. The training grooves are 23° to 44° wide; whether that is the cause we did not test. The
+# shipped weights are level with both, at thresholds above 0.9; at their own of 0.5 they make more false calls ([model card](../data/weights/README.md#what-it-cannot-do)).
 #
 # Figures are in units of the files. They hold for this kind of wall only. Planted in **real** wall without grooves, wells 9 and 10, grooves must be
 # about twice as deep for the shipped weights, short ones up to four times (`CORROSEG_DATA=<folder> python experiments/detection.py --models "shipped weights"`; at the same price, 0 false calls
@@ -294,21 +295,21 @@ price.groupby("model", sort=False)[
 # | well 9 | 0.059 | 0.031 | 0.131 | 0.040 | 0.033 | 0.048 |
 # | well 10 | 0.069 | 0.025 | 0.090 | 0.040 | 0.044 | 0.048 |
 #
-# Wide ones are hardly found there at all.
+# There, grooves 60° wide are hardly found at all.
 #
 # ## 5 From a logging file
 #
-# Who has no patches but a logging file starts here: `python experiments/inspect_log.py well.dlis --output report` reads the
+# If you have a logging file and no patches, start here: `python experiments/inspect_log.py well.dlis --output report` reads the
 # thickness channel of a DLIS file piece by piece (`helpers.whole_wells.logs`), turns thickness into deviation, resamples other counts of
 # azimuths, finds the grooves, and leaves a CSV and one HTML page to print and sign: depths in metres, losses in
-# millimetres, the well with its grooves numbered, what could not be read, and the probability that a groove so deep is found at all
+# millimetres, the well with its grooves numbered, what could not be read, and the probability that a groove of that depth is found at all
 # ([how](../docs/running.md#from-a-log-to-a-groove-report)).
 #
 # ## 6 The challenge's submission
 #
 # The challenge wants the masks of a folder of patches as a CSV: names as given, columns 0 to 1295, of 0 and 1. From the command line it is
-# `python experiments/predict.py IMAGES CSV`. Every patch gets a mask; what was unusable is repaired as in cleaning and
-# reported. Here the patches of the test wells stand for the unlabelled ones:
+# `python experiments/predict.py IMAGES CSV`. Every patch gets a mask; unusable pixels are repaired as in cleaning and
+# reported. Here the patches of the test wells serve as the unlabelled ones:
 
 # %%
 names = [name for name in images.index if int(name.split("_")[1]) in config.test_wells]
@@ -328,13 +329,13 @@ unusable
 # %% [markdown]
 # ## What we now know
 #
-# - A report needs its probability of detection beside it, and that its false calls.
-# - At one price of false calls, patches find a lone groove as well as a network for whole wells. Its gain in Dice lies elsewhere.
+# - A report should state its probability of detection, and the false calls that go with it.
+# - At the same rate of false calls, patches find a single groove as well as a network for whole wells. Its gain in Dice has another cause.
 #
 # ## Exercises
 #
-# 1. Join pieces that are further apart (`groove_report(..., gap=30)`). What becomes of the broken grooves, and of precision?
-# 2. Why are wide grooves found late? Give the simulation more of them (`draw_recipe`), and plant again (`experiments/detection.py`).
+# 1. Join pieces that are further apart (`groove_report(..., gap=30)`). How many grooves has the report of well 3, and which pieces were joined?
+# 2. Why must wide grooves be so deep? Give the simulation more of them (`draw_recipe`), and plant again (`experiments/detection.py --output runs/mine.csv`).
 # 3. Write a log of your own with `dliswriter` (`tests/whole_wells/test_logs.py` shows how), and have it inspected.
 #
 # **Next:** [09 The test wells and what fails in them](09_Test_wells_and_errors.ipynb) · [the list of all review points](README.md)

@@ -15,6 +15,7 @@ WRONG = {
     "ten times too small": (lambda pixels: pixels / 10, "wells 1, 2, 3.*expected 0.005 to 0.06"),
     "all zero": (lambda pixels: pixels * 0, "wells 1, 2, 3.*expected 0.005 to 0.06"),
     "sign turned over": (lambda pixels: -pixels, "wells 1, 2, 3.*sign"),
+    "thickness, not its deviation": (lambda pixels: pixels + 0.45, "wells 1, 2, 3.*median.*mean of each row"),
 }
 
 

@@ -105,7 +105,10 @@ def show_kinds(groups: dict[str, pd.DataFrame]) -> None:
         axis.set(xlabel=title, ylabel="share of the true grooves, %" if axis is axes[0, 0] else "")
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=9)
-    figure.suptitle("What became of the true grooves (their number above each bar)", fontsize=11)
+    figure.suptitle(
+        "The faintest grooves are missed, the deepest found (number of true grooves above each bar)",
+        fontsize=11,
+    )
     plt.show()
 
 
@@ -122,9 +125,9 @@ def show_reliability(tables: dict[str, pd.DataFrame]) -> None:
         left.plot(table["predicted"], table["observed"], style, markersize=5, label=name)
         right.plot(table["predicted"], table["pixels"], style, markersize=5, label=name)
     left.set(xlabel="mean predicted probability", ylabel="share that is groove", xlim=(0, 1), ylim=(0, 1))
-    left.set_title("below the diagonal: too sure of grooves")
     right.set(xlabel="mean predicted probability", ylabel="pixels", yscale="log", xlim=(0, 1))
     left.legend()
+    figure.suptitle("Each part of the wells has another bias (below the diagonal: predictions too high)")
     plt.show()
 
 
@@ -143,6 +146,7 @@ def show_thresholds(curves: pd.DataFrame, chosen: float, ylabel: str) -> None:
     axis.axvline(chosen, color="0.4", linestyle="--", linewidth=1)
     axis.text(chosen + 0.01, 0.02, f"chosen on validation wells: {chosen:.2f}", fontsize=9, color="0.3")
     axis.set(xlabel="threshold", ylabel=ylabel, ylim=(0, 1))
+    axis.set_title("The best threshold differs from well to well")
     axis.legend(title="well (dot: its best)", loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=2)
     plt.show()
 

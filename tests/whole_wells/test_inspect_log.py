@@ -59,6 +59,22 @@ def write_dlis(path, thickness, depth):
     file.write(str(path), output_chunk_size=2**20)
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda wall: 25.4 * (wall + 0.45), r"100% of the pixels .*inches"),
+        (lambda wall: wall + 0.2, r"median .* 0\.20.*mean of each row"),
+        (lambda wall: np.repeat(wall, 2, axis=1)[:, :40], "40 columns.*36 or 72"),
+    ],
+    ids=["millimetres", "thickness", "columns"],
+)
+def test_a_well_in_another_form_is_refused(inspect, tmp_path, grooved, changed, said):
+    np.save(tmp_path / "well.npy", changed(grooved).astype(np.float32))
+    with pytest.raises(DataError, match=f"well.npy.*{said}"):
+        inspect(str(tmp_path / "well.npy"), "--output", str(tmp_path / "report"))
+    assert not (tmp_path / "report" / "report.html").exists()
+
+
 def test_a_log_becomes_a_report_in_metres(inspect, tmp_path, grooved):
     write_dlis(tmp_path / "well.dlis", grooved, 1500 + STEP * np.arange(600))
     text = inspect(

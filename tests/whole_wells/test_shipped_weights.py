@@ -13,6 +13,7 @@ from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import DataSource, read_labels
 from helpers.dataset import as_images
+from helpers.files import DataError
 from helpers.metrics import count_pixels, summarise
 from helpers.runs import resume_run
 from helpers.wells import well_from_frame, wells_of
@@ -93,6 +94,26 @@ def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(
         torch.testing.assert_close(tensor, (before[name] + last[name]) / 2)
     run_train_wells(monkeypatch, "--resume", run_folder)  # it is finished: nothing is trained again
     assert len(resume_run(run_folder).history) == 1
+
+
+def test_it_learns_from_wells_of_any_number(tmp_path, monkeypatch, simulated):
+    images, labels, _ = simulated
+    names = [f"well_{well}_patch_{row}" for well in (16, 17, 18) for row in range(4)]
+    frames = [frame.iloc[: len(names)].set_axis(names) for frame in (labels, images)]
+    source = DataSource(tmp_path, simulated=True, labels="simulated labels", seed=0)
+    monkeypatch.setattr(train_wells, "find_data", lambda: source)
+    monkeypatch.setattr(train_wells, "load_data", lambda *_: frames)
+    options = ["--epochs", 1, "--runs", tmp_path, "--val-wells", 17]
+    with pytest.raises(
+        DataError, match=r"no patch of wells \[1, 6, .*has wells \[16, 17, 18\].*--train-wells"
+    ):
+        run_train_wells(monkeypatch, *options)
+    assert not list(tmp_path.glob("corrosion_*"))
+    run_train_wells(monkeypatch, *options, "--train-wells", 16, 18)
+    (run_folder,) = tmp_path.glob("corrosion_*")
+    assert "It learned from wells 16, 18" in (run_folder / "README.md").read_text()
+    run_train_wells(monkeypatch, *options, "--every-well")
+    assert len(list(tmp_path.glob("corrosion_*"))) == 2
 
 
 def test_images_without_a_place_for_their_masks_are_refused(monkeypatch, capsys):
