@@ -312,7 +312,7 @@ for well in sorted(set(wells)):
     for name, place in places.zones_of_well(well_from_frame(images, well), repaired).items():
         zones.setdefault(name, {})[well] = place
 zone_scores = places.score_zones(truth, found, zones).astype({"worse inside": "Int64"})
-zone_scores.round(3).astype(object).fillna("–")
+zone_scores.round(3).astype(object).where(zone_scores.notna(), "–")
 
 # %% [markdown]
 # "Worse inside" counts the wells in which Dice is lower inside. Collars lower Dice by 0.09, in most wells: their values vary

@@ -168,7 +168,7 @@ def show_ranking(suspicion: pd.DataFrame, spoiled: np.ndarray) -> None:
     best = np.minimum(checked / spoiled.mean(), 100)
     axis.plot(checked, best, color="0.7", linewidth=1, label="perfect")
     axis.set(xlabel="labels checked, the most suspicious first, %", ylabel="spoiled labels found, %")
-    axis.set(xlim=(0, 100), ylim=(0, 102))
+    axis.set(xlim=(0, 100), ylim=(0, 102), title="A model's suspects are a weak guide, whatever the ranking")
     axis.legend()
     plt.show()
 
@@ -214,13 +214,13 @@ def show_suspects(
     plt.show()
 
 
-def show_styles(styles: pd.DataFrame, x: str, y: str) -> None:
+def show_styles(styles: pd.DataFrame, x: str, y: str, title: str) -> None:
     """Each well as its number, by two columns of `helpers.labels.annotators.annotator_styles`."""
     figure, axis = plt.subplots(figsize=(6.5, 4))
     axis.plot(styles[x], styles[y], "o", color=BLUE, markersize=5)
     for well, style in styles.iterrows():
         axis.annotate(f"{well}", (style[x], style[y]), xytext=(5, 3), textcoords="offset points", fontsize=10)
-    axis.set(xlabel=x, ylabel=y)
+    axis.set(xlabel=x, ylabel=y, title=title)
     plt.show()
 
 
