@@ -23,6 +23,7 @@ from tqdm import tqdm
 from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import USUAL_MEDIAN, find_data, load_data
+from helpers.devices import best_device
 from helpers.files import DataError, check_output, remove_leftovers, replace_atomically
 from helpers.models.well_resunet import WellResUNet
 from helpers.preprocess import usable_pixels
@@ -44,7 +45,7 @@ def main() -> None:
     page = folder / "report.html"
     check_output(page)
     remove_leftovers(folder)
-    model, config = load_model(arguments.model)
+    model, config = load_model(arguments.model, best_device())
     if not isinstance(model, WellResUNet):
         raise ValueError(
             f"{arguments.model}: expected a network for whole wells, found {type(model).__name__}."

@@ -102,7 +102,9 @@ print_versions()
 config = Config()
 
 # %% [markdown]
-# The casing of a well, what the tool makes of it, and what the challenge makes of that:
+# ## Words
+#
+# The casing of a well, the image that the tool takes of it, and the patches that the challenge cuts it into:
 
 # %%
 eda_plots.show_domain()
@@ -114,6 +116,8 @@ eda_plots.show_domain()
 # | groove | metal worn away along the casing, 2 to 5 columns of 36 wide; a mask marks its pixels with 1 |
 # | joint, collar | one length of pipe; where two are screwed together, and the echo is lost |
 # | wrap | where the last column meets the first, around the pipe |
+# | telemetry code | −999.25 or −999.0, which the tool writes where it has no measurement (a *sentinel*) |
+# | false echo | a measured value that is much too high |
 # | twins | two patches of the same rows, one of the even and one of the odd columns |
 # | Dice | twice the pixels that prediction and mask share, over the pixels of both: 1 is perfect, 0 is nothing right |
 # | mean IoU | intersection over union: the pixels that prediction and mask share, over those in either; averaged over patches. The challenge's score |
@@ -139,7 +143,7 @@ image_patches = get_patches_per_well(images_train.index)
 assert mask_patches == image_patches
 
 # %% [markdown]
-# The three longest wells hold more than half of all patches.
+# The three wells with the most patches, 13, 3 and 7, hold more than half of all.
 #
 # One row a patch, one column a pixel, row by row (R1.4: a bare last expression shows it, `display` adds nothing):
 
@@ -149,7 +153,7 @@ y_train.iloc[:3, :12]
 # %% [markdown]
 # ## 2 Corrosion per well
 #
-# *R1.9, R1.10.* A percentage is a ratio, and is called one. Format specifications round where the number is shown.
+# *R1.9, R1.10.* A percentage is a ratio, and is called one (also in [section 5](#5-Outliers-of-single-pixels)). Format specifications round where the number is shown.
 # One ratio over all wells hides how much they differ, so there is one of each well too.
 
 # %%
@@ -244,6 +248,7 @@ below = statistics.loc[statistics["below"] > 0, "below"]
 print(
     f"Patches with values above {config.upper_outlier_threshold}: {(statistics['above'] > 0).sum()}"
 )
+print(f"Ratio of patches with values below: {100 * len(below) / len(statistics):.3f} %")
 tables.published_and_here(
     {
         "patches with missing values": (statistics["missing"] > 0).sum(),
@@ -259,8 +264,8 @@ tables.published_and_here(
 eda_plots.show_unusable_pixels(below.to_numpy(), config)
 
 # %% [markdown]
-# The rule follows from the curve: patches with 200 unusable pixels or more are dropped, in the rest each unusable
-# pixel takes the median of its patch. `PreprocessData.transform` applies it, and reports each patch it touched.
+# Patches with 200 unusable pixels or more are dropped. (Here the curve is flat from 51 to 576, so any limit between them drops the same patches.) In the
+# rest each unusable pixel takes the median of its patch. `PreprocessData.transform` applies it, and reports each patch it touched.
 
 # %%
 cleaner = preprocess.PreprocessData(config)

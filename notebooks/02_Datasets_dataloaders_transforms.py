@@ -21,8 +21,8 @@
 # From files on disk to batches for the network: split by wells, cleaned once and augmented on the way, with no copy of
 # the images and no file read twice.
 #
-# **The finding:** image and mask can be changed together, a whole batch at once: the loader gives 15 times as many augmented patches a
-# second as one that reads and changes a file a sample (real images; [section 5](#5-The-whole-pipeline)).
+# **The finding:** image and mask can be changed together, a whole batch at once: that gives 15 times as many augmented patches a second as
+# torchvision's transforms on one sample at a time (real images; [section 5](#5-The-whole-pipeline)).
 #
 # **You will learn** what cleaning does to each part, why masks must move with their images, and what a batch looks
 # like.
@@ -342,17 +342,17 @@ first, second = ([torch.cat(epoch) for epoch in run] for run in runs)
 print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal, first, second))}")
 
 # %% [markdown]
-# How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it against the reviewer's data set, which for each sample
-# reads a file, takes two medians and a row of a DataFrame, and applies torchvision's transforms. On the 9,674 real patches, batch
+# How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it. With flips it is compared with the reviewer's data set, which for each
+# sample reads a file, takes two medians and a row of a DataFrame; with everything of R2.5, with torchvision's transforms on one sample at a time, from memory. On the 9,674 real patches, batch
 # size 8, two CPU cores, medians of five rounds, the better of 0 and 2 workers on each side:
 #
-# | | reviewer's data set | ours | |
-# |---|---|---|---|
-# | flips only, patches a second | 1,313 | 129,980 | 99 times as many |
-# | everything of R2.5, patches a second | 1,985 | 29,719 | 15 times as many |
+# | patches a second | against | reference | ours | ratio |
+# |---|---|---|---|---|
+# | flips only | the reviewer's data set | 1,313 | 129,980 | 99 |
+# | everything of R2.5 | torchvision, a sample at a time | 1,985 | 29,719 | 15 |
 #
-# (The ratios vary: a second call gave 84 and 16.) The U-Net trains on some 200 patches
-# a second on these two cores, so it does not wait for the loader. The reviewer's row is slow because its table has names and
+# (The ratios vary: a second call gave 84 and 16.) On these two cores the U-Net trains on some 200 patches a second, so even the slower loaders
+# keep up; on a GPU they would not. The reviewer's data set is slow because its table has names and
 # pixels in one frame, so that each row becomes 1,297 Python objects.
 
 # %% [markdown]
@@ -360,7 +360,7 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 #
 # - What is fitted sees training wells only. Validation and test wells are repaired, and lose only their ruined patches.
 # - Image and mask are transformed together, a batch at a time, by one seed: two runs give the same batches.
-# - Everything is read once and kept in memory, and a batch is changed at once: 15 times as many augmented patches a second as with a file a sample.
+# - Everything is read once and kept in memory, and a batch is changed at once: 15 times as many augmented patches a second as a sample at a time.
 #
 # ## Exercises
 #

@@ -335,8 +335,8 @@ pd.concat(
 # 04](04_Baseline_model.ipynb) for comparison:
 
 # %% tags=["nbval-ignore-output"]
-shipped, _ = checkpoint.load_model(prediction.WEIGHTS)
 run = runs.start_run("well_resunet", config, norm="group")
+shipped, _ = checkpoint.load_model(prediction.WEIGHTS, run.device)
 run.model.load_state_dict(shipped.state_dict())
 loaders = (
     sections.SectionLoader(train, config.batch_size, shuffle=True, seed=config.seed),

@@ -74,7 +74,7 @@ data = open_notebook(DATA)
 import numpy as np
 import pandas as pd
 
-from helpers import checkpoint, inference, synthetic
+from helpers import checkpoint, devices, inference, synthetic
 from helpers.config import Config
 from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.notebook import print_versions, show_code
@@ -86,7 +86,7 @@ print_versions()
 
 # %%
 y, images = load_data(data.folder, Config().unpacked_dir)
-shipped, config = checkpoint.load_model(prediction.WEIGHTS)
+shipped, config = checkpoint.load_model(prediction.WEIGHTS, devices.best_device())
 folder = config.runs_dir / "groove_report"
 folder.mkdir(parents=True, exist_ok=True)
 

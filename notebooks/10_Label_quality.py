@@ -75,7 +75,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from helpers import checkpoint, plots, preprocess
+from helpers import checkpoint, devices, plots, preprocess
 from helpers.config import Config
 from helpers.data import load_data, read_labels
 from helpers.labels import annotators, defects, plots as label_plots, quality
@@ -166,7 +166,7 @@ if data.simulated:
 # it:
 
 # %% tags=["nbval-ignore-output"]
-shipped, _ = checkpoint.load_model(prediction.WEIGHTS)
+shipped, _ = checkpoint.load_model(prediction.WEIGHTS, devices.best_device())
 found = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], config)
 by_shipped = pd.DataFrame(found.flatten(1).numpy(), y_train.index, y_train.columns)
 shipped_suspicion = quality.rank_labels(y_train, by_shipped, seed=config.seed)

@@ -31,7 +31,7 @@ class DeepPixels(WellResUNet):
 def inspect(monkeypatch, capsys):
     def run(*arguments: str, config: Config = Config()) -> str:
         monkeypatch.setenv("CORROSEG_DATA", "simulated")
-        monkeypatch.setattr(inspect_log, "load_model", lambda path: (DeepPixels(), config))
+        monkeypatch.setattr(inspect_log, "load_model", lambda *_: (DeepPixels(), config))
         monkeypatch.setattr(sys, "argv", ["inspect_log.py", *arguments])
         inspect_log.main()
         return capsys.readouterr().out
@@ -141,7 +141,7 @@ def test_an_impossible_threshold_is_refused(inspect, tmp_path, threshold):
 
 
 def test_a_network_of_patches_is_refused(inspect, tmp_path, monkeypatch):
-    monkeypatch.setattr(inspect_log, "load_model", lambda path: (torch.nn.Identity(), Config()))
+    monkeypatch.setattr(inspect_log, "load_model", lambda *_: (torch.nn.Identity(), Config()))
     monkeypatch.setattr(sys, "argv", ["inspect_log.py", "--well", "2", "--output", str(tmp_path)])
     with pytest.raises(ValueError, match="expected a network for whole wells, found Identity"):
         inspect_log.main()
