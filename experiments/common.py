@@ -31,7 +31,7 @@ from helpers.wells import parse_name, wells_of
 
 HERE = Path(__file__).parent
 
-EPOCHS = 10  # of a training, in every study; stopping.py says what longer and shorter ones are worth
+EPOCHS = 10  # of a training, in every study; stopping.py compares longer and shorter ones
 
 
 def parse_arguments(

@@ -1,4 +1,4 @@
-"""How much does a split of patches promise that it cannot keep? Notebook 05, section 1.
+"""How much too high is the score of a random split of patches? Notebook 05, section 1.
 
 Each fold of wells is left out in turn. Of the other wells' patches a fifth is held out for validation: at
 random by patch, by twin pair, or by wells. The U-Net is trained on as many of the remaining patches in each

@@ -1,4 +1,4 @@
-"""What a run tells TensorBoard, and how to read it back."""
+"""What a run logs for TensorBoard, and how to read it back."""
 
 import time
 import warnings

@@ -36,7 +36,7 @@ STATE_FIELDS = MODEL_FIELDS | {  # what a run needs besides, to go on
 def load_model(path: Path, device: torch.device | str = "cpu") -> tuple[nn.Module, Config]:
     """Load a model that `helpers.training.fit` or `write_weights` saved, and the config it was trained with.
 
-    Whoever uses the model uses this config's scale (`value_mean`, `value_std`) and thresholds.
+    Use the model with this config's scale (`value_mean`, `value_std`) and thresholds.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def build_trained(checkpoint: dict[str, object]) -> nn.Module:
     model = build_model(checkpoint["model_name"], **checkpoint["options"])
     try:
         model.load_state_dict(weights)
-    except RuntimeError as error:  # it lists each weight, which nobody reads
+    except RuntimeError as error:  # it lists each weight, too long to read
         raise ValueError(
             f"its weights do not fit the architecture that it names, {checkpoint['model_name']!r}"
         ) from error

@@ -216,8 +216,8 @@ def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> 
 def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
     """Raise DataError, with a table by well, unless labels and images have the same patches.
 
-    The challenge's first download does not fit together, and whoever keeps only the names that its images
-    and labels have in common trains on false masks of well 1; so it is refused even then.
+    Images and labels of the challenge's first download do not fit together. To keep only the names that both
+    have would mean to train on false masks of well 1; so it is refused even then.
     """
     names = {"images": images.index, "labels": y.index}
     names["images without label"] = images.index.difference(y.index)

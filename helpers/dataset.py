@@ -124,8 +124,8 @@ class _RememberedOrder(RandomSampler):
 class BatchLoader(DataLoader):
     """A DataLoader that fetches eight batches at once and hands them out one by one.
 
-    A batch of 16 patches costs more in calls than in work: fetched by itself it takes thrice the time. What
-    is random in a batch therefore follows from the patches of all eight. Only the attribute `batch_size`
+    For a batch of 16 patches the calls cost more than the work: fetched alone it takes three times as long.
+    So the random numbers of a batch follow from the patches of all eight. Only the attribute `batch_size`
     says how many are fetched.
 
     Parameters

@@ -161,7 +161,7 @@ class PreprocessData:
         ----------
         y : (n, 1296), one row per patch, indexed by patch name.
         images : the same, with the same index; or n arrays of 36 x 36, in the order of `y`. Arrays have no
-            names, so nobody can notice when they are in another order.
+            names, so another order cannot be noticed.
 
         Returns
         -------

@@ -1,10 +1,10 @@
 """Fifteen simulated wells in the challenge's file format: what the notebooks run on by default.
 
-The challenge's licence lets nobody ship its images, so a fresh clone has none. These wells have
+The challenge's licence does not allow its images to be shipped, so a fresh clone has none. These wells have
 what the real ones have, at a tenth of their size: joints of pipe with a manufacturing pattern each,
 collars between them, grooves worn by drill pipe that cross patches and wrap around the azimuth,
 telemetry sentinels, missing values, and hand-drawn labels with slips. `RECIPES` holds all that makes one
-well different from another, as measured on the real ones. Beside the noisy labels the clean truth is known.
+well different from another, as measured on the real ones. The clean truth is known too.
 """
 
 import hashlib

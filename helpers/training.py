@@ -216,7 +216,7 @@ def fit(
 
     Where torchrun has started several processes, each trains on its share of every batch, and the loss curve
     is that of one process but for rounding and for each process's own dropout, stochastic depth included. A
-    network with batch normalisation (ResUNet, VGG16-U-Net, AG-CUResNeSt, WellResUNet) keeps that promise on
+    network with batch normalisation (ResUNet, VGG16-U-Net, AG-CUResNeSt, WellResUNet) does so on
     GPUs only, by `SyncBatchNorm`: on CPUs each process normalises its own share.
 
     Parameters

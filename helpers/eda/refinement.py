@@ -1,4 +1,4 @@
-"""Label refinement, and what it is worth (review point R1.18).
+"""Label refinement, and whether it helps (review point R1.18).
 
 Masks are refined patch by patch, as the review has it. A hole that a patch border cuts open is no hole
 there; on assembled wells, (1, rows, columns), the same functions see it whole.

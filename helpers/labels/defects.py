@@ -62,7 +62,7 @@ def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
     """How often a groove breaks off between two rows: at patch borders, and everywhere else.
 
     In a mask drawn on whole wells a patch border is a row like any other, so the two rates agree. A higher
-    rate at borders tells that the mask was made patch by patch.
+    rate at borders shows that the mask was made patch by patch.
 
     Returns
     -------

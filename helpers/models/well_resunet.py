@@ -11,9 +11,9 @@ STRIDES = ((2, 2), (2, 2), (3, 1), (3, 1))  # rows and columns; 36 rows become o
 class WellResUNet(nn.Module):
     """ResUNet (Zhang, Liu and Wang 2018) with two more levels, which shrink the rows only.
 
-    A groove runs along the pipe, so that is where context lies: a cell of the deepest level stands for
-    36 rows, and sees its neighbours above and below. Columns are shrunk as in the patch models, and go
-    around the pipe. Takes any number of rows, and 36 columns as well as 72.
+    A groove runs along the pipe, so context lies along it: a cell of the deepest level covers
+    36 rows, and sees its neighbours above and below. Columns are shrunk as in the patch models, and
+    padded around the pipe. Takes any number of rows, and 36 columns as well as 72.
 
     Parameters
     ----------

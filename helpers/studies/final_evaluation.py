@@ -1,8 +1,8 @@
 """The test wells, opened once, and the record of how often they were.
 
-Whoever looks twice, and keeps what looked better, has tuned on the test wells. Nothing can forbid it; but
-`open_test_wells` writes each question down before it hands out the patches, refuses a second question
-unless a reason is given, and says how many there were.
+To score twice and keep the better result is to tune on the test wells. That cannot be prevented, but
+`open_test_wells` records each question before it returns the patches, refuses a second question unless a
+reason is given, and says how many there were.
 """
 
 import json

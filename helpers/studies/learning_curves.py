@@ -30,8 +30,8 @@ def learning_curve(
 ) -> Iterator[dict[str, float]]:
     """Train a new model by the recipe of `helpers.training`; after each epoch, yield its scores.
 
-    The learning rate falls over all `epochs`, so only the last row is what such a training is worth; the
-    others show the way there.
+    The learning rate falls over all `epochs`, so only the last row is the result of such a training; the
+    others show how it gets there.
 
     Parameters
     ----------

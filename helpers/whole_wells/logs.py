@@ -219,7 +219,7 @@ def _depth_channel(source: Path, frame, notes: list[str]) -> tuple[str | None, f
         notes.append(f"Frame {frame.name} is not indexed by depth, so places are given in rows.")
         return None, 1.0
     try:
-        return index.name, _metres_of(source, index.units, f"depth {index.name}", "mend the file")
+        return index.name, _metres_of(source, index.units, f"depth {index.name}", "correct the file")
     except DataError:
         notes.append(f"Depth {index.name} has the unit {index.units!r}, so places are given in rows.")
         return None, 1.0

@@ -190,8 +190,8 @@ def _detection(curve: tuple[DetectionCurve, pd.DataFrame] | None) -> str:
         f"Nine in ten grooves of {a90:.2f} mm are found (a90), with 95 % confidence of {bound:.2f} mm "
         f"(a90/95): {len(trials)} grooves of several widths and lengths, straight, drifting and broken, "
         f"planted in {fitted.stretches} stretches of simulated wall without grooves. In real wall "
-        "grooves had to be about twice as deep, at one price of false calls (model card below). "
-        f"The price: {count} false calls in {rows:,} rows of these walls, {count / rows * 10_000:.0f} in "
+        "grooves had to be about twice as deep, at the same rate of false calls (model card below). "
+        f"That rate: {count} false calls in {rows:,} rows of these walls, {count / rows * 10_000:.0f} in "
         f"10,000 (95 % interval {low:.0f} to {high:.0f})."
     )
     return f"<p>{said}</p>" + _image(figure, "Probability of detection against depth")

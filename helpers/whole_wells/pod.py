@@ -150,7 +150,8 @@ def rate_interval(count: int, rows: int, confidence: float = 0.95) -> tuple[floa
 def threshold_for(probability: np.ndarray, rate: float) -> float:
     """The lowest threshold with at most `rate` calls in 10,000 rows of a sound wall.
 
-    Two networks can be compared at the same price only. Thresholds are tried in steps of 0.1 of the logit.
+    Networks can be compared at the same rate of false calls only. Thresholds are tried in steps of 0.1 of the
+    logit.
 
     Parameters
     ----------

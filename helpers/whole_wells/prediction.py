@@ -156,7 +156,7 @@ def predict_patches(model: nn.Module, images: pd.DataFrame, config: Config = Con
 def predict_well_by_patches(
     model: nn.Module, thickness: np.ndarray, well: int, config: Config = Config()
 ) -> np.ndarray:
-    """The same with a model of patches: cut as the challenge does, judge each patch by itself, assemble.
+    """The same with a model of patches: cut as the challenge does, predict each patch alone, assemble.
 
     Parameters
     ----------

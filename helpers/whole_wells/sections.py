@@ -1,7 +1,7 @@
 """Whole wells to learn from: tall sections of assembled wells, all around the pipe.
 
 A patch of 36 rows is a tenth of a pipe's joint. A section is as tall as one likes, has the well's own 36 or
-72 columns, and tells of which pixels nothing is known.
+72 columns, and marks the pixels without a measurement.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
-"""Wells that nobody has logged: as many as one likes, for a network to learn from before it sees a real one.
+"""Simulated wells, as many as one likes, to train a network on before it is trained on real ones.
 
-Their truth is known, and their grooves can be as faint, and their pipes as patterned, as any.
+Their truth is known. Properties are drawn from ranges that reach beyond those of the training wells.
 """
 
 from collections.abc import Sequence
