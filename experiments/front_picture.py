@@ -19,6 +19,7 @@ from helpers.config import PROJECT_ROOT, Config
 from helpers.data import find_data, load_data, read_labels
 from helpers.eda.plots import show_domain
 from helpers.files import check_output, replace_atomically
+from helpers.preprocess import usable_pixels
 from helpers.wells import well_from_frame
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
 
@@ -42,9 +43,10 @@ def main() -> None:
     for well in arguments.wells:
         thickness, true = (well_from_frame(frame, well) for frame in (images, truth))
         mask = predict_well(model, thickness, config=config) >= config.threshold
+        shown = np.where(usable_pixels(thickness, config), thickness, np.nan)
         for title in (f"well {well},\nas measured", f"well {well},\ngrooves"):
             with_grooves = title.endswith("grooves")
-            strips[title], outlines[title] = thickness, true * with_grooves
+            strips[title], outlines[title] = shown, true * with_grooves
             found[title] = mask.astype(np.float32) * with_grooves
     plots.set_style()
     plots.show_well_strips(strips, outlines, found, arguments.rows)

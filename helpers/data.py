@@ -274,7 +274,10 @@ def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFram
         names = list(names)
         sorted_names(names, folder)
     if not names:
-        raise DataError(f"{folder}: expected well_<w>_patch_<p>.npy files, found none.")
+        raise DataError(
+            f"{folder}: expected well_<w>_patch_<p>.npy files, found none. "
+            "docs/running.md says how to make them."
+        )
     pixels = np.empty((len(names), PATCH_SIZE**2), dtype=np.float32)
     for row, name in enumerate(progress(names, "Reading images")):
         pixels[row] = read_patch(folder / f"{name}.npy").ravel()
@@ -296,7 +299,8 @@ def read_patch(path: Path) -> np.ndarray:
         ) from error
     if patch.shape != (PATCH_SIZE, PATCH_SIZE) or patch.dtype != np.float32 or rest:
         more = ", and bytes after it" if rest else ""
-        raise DataError(f"{path}: {expected}, found shape {patch.shape} of {patch.dtype}{more}.")
+        remedy = " Save it with `.astype(np.float32)`." if patch.shape == (PATCH_SIZE, PATCH_SIZE) else ""
+        raise DataError(f"{path}: {expected}, found shape {patch.shape} of {patch.dtype}{more}.{remedy}")
     return patch
 
 
@@ -333,7 +337,8 @@ def read_labels(path: Path) -> pd.DataFrame:
         cells = [f"{frame.index[row]} column {column}" for row, column in np.argwhere(wrong)[:5]]
         raise DataError(
             f"{path}: expected 0 or 1 everywhere, found something else in {wrong.sum()} cells of "
-            f"{wrong.any(axis=1).sum()} patches, first in {listed(cells)}."
+            f"{wrong.any(axis=1).sum()} patches, first in {listed(cells)}. "
+            "(Masks of 0 and 255: divide by 255.)"
         )
     return frame.loc[names]
 

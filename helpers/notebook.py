@@ -20,6 +20,7 @@ from helpers.data import DataSource, find_data
 from helpers.files import DataError
 
 DRIVE = Path("/content/drive")
+_data_of_notebook = None  # the folder that a notebook has put into $CORROSEG_DATA
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "torchvision")
 
 
@@ -37,8 +38,12 @@ def open_notebook(data_folder: str = "", config: Config = Config()) -> DataSourc
     ------
     DataError : `find_data` found no usable data, or the installation failed.
     """
+    global _data_of_notebook
     if data_folder:
         os.environ["CORROSEG_DATA"] = data_folder
+    elif os.environ.get("CORROSEG_DATA") == _data_of_notebook:  # named before, and now no more
+        os.environ.pop("CORROSEG_DATA", None)
+    _data_of_notebook = data_folder or None
     if in_colab():
         _install_what_colab_lacks()
         _mount_drive(os.environ.get("CORROSEG_DATA", ""))

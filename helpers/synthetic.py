@@ -194,7 +194,7 @@ def ensure_simulated(folder: Path, seed: int = 0) -> Path:
     with replace_atomically(record) as temporary:
         temporary.write_text(json.dumps(made_by | {"files_sha256": _digest(made)}, indent=1))
     if finished:
-        warnings.warn(f"{made}: the simulated wells were damaged and have been mended.", stacklevel=2)
+        warnings.warn(f"{made}: the simulated wells were damaged and have been made again.", stacklevel=2)
     return made
 
 

@@ -595,6 +595,7 @@ tables.compare_with_real_wells(y_repaired, images_repaired)
 #    in section 6?
 # 2. Put well 1 together as if each patch continued the one before it (`wells.assemble_well` with another well's number). Where do you see
 #    that it is wrong?
-# 3. Give the simulation a pattern that is broader around the pipe (`helpers.synthetic.simulate`), and look at section 10 again.
+# 3. Make the pattern broader around the pipe: double the last range of `blotches` and `stripes` (`_manufacturing_pattern` in
+#    `helpers/synthetic.py`), and run the notebook again. How does the table of section 10 change?
 #
 # **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) · [the list of all review points](README.md)

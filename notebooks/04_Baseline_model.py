@@ -146,6 +146,7 @@ show_code(training.train_one_epoch)
 
 # %% tags=["nbval-ignore-output"]
 history = training.fit(run, prepared.train, prepared.val, epochs)
+print(f"The run's folder: {run.folder.name}")
 history.tail().round(4)
 
 # %% [markdown]
@@ -317,8 +318,9 @@ plots.show_well_strips(strips(val.images), strips(val.masks), strips(found))
 # ## Appendix: a run that was cut off
 #
 # *R3.7.* Colab may disconnect. After each epoch the whole state of the run is on disk: weights, optimizer, random
-# generators, history. Here the second of two more epochs is interrupted, as with the stop button. `resume_run` reads the run from
-# its folder, in a new session too, and `fit` without a number of epochs finishes it:
+# generators, history. Here the second of two more epochs is interrupted, as with the stop button. `resume_run("runs/<the run's folder>")` reads the run,
+# in a new session too, and `fit` without a number of epochs finishes it. (In Colab `runs/` is lost with the runtime: [keep
+# it](../docs/running.md#in-google-colab).)
 
 
 # %%

@@ -111,10 +111,16 @@ study_plots.show_study(
 # at a time by hand, one run each, the best may be the luckiest seed. A study draws all settings together, and records each trial. These are the
 # ten, with their ranges and the baseline's values:
 
+
 # %%
-space = pd.DataFrame({"may be": tuning.SPACE, "baseline": tuning.default_params(config)})
-space["may be"] = [str(kind).replace("Distribution", "") for kind in space["may be"]]
-print(space.to_string())
+def values_of(kind: optuna.distributions.BaseDistribution) -> str:
+    if hasattr(kind, "choices"):
+        return ", ".join(map(str, kind.choices))
+    return f"{kind.low:g} to {kind.high:g}" + ", logarithmic" * kind.log
+
+
+values = {name: values_of(kind) for name, kind in tuning.SPACE.items()}
+pd.DataFrame({"values": values, "baseline": tuning.default_params(config)})
 
 # %% [markdown]
 # `width` is the channels of the U-Net's first level, 32 in the baseline; `augmentation` is how likely the transforms of [notebook
@@ -200,7 +206,8 @@ plt.show()
 
 # %%
 columns = {"number": "trial", "value": "value"} | {f"params_{name}": name for name in tuning.SPACE}
-table.sort_values("value", ascending=False)[list(columns)].rename(columns=columns).head(5).round(4)
+best = table.sort_values("value", ascending=False)[list(columns)].rename(columns=columns).head(5)
+best.round(4).set_index("trial").T
 
 # %% [markdown]
 # The five best all have batches of 8, full width, some weight decay, and about half the baseline's learning rate or less.
@@ -213,7 +220,7 @@ axis = optuna.visualization.matplotlib.plot_param_importances(
     large, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=config.seed)
 )
 axis.set_title("", loc="left")
-axis.set(title="Width, batch size and loss explain most of it", xlabel="share of the variance")
+axis.set(title="Width, batch size and loss explain three fifths", xlabel="share of the variance")
 plt.show()
 
 # %% tags=["nbval-ignore-output"]

@@ -92,7 +92,7 @@ print_versions()
 
 # %%
 config = Config()
-# Epochs of the baseline, as in notebook 04, and of each of the three models that judge the training wells
+# Epochs of the baseline, as in notebook 04, and of each of the three models that predict the training wells
 baseline_epochs, fold_epochs = (10, 4) if data.simulated else (2, 1)
 
 # %% [markdown]

@@ -137,7 +137,7 @@ if data.simulated:
     print("share that is spoiled, of the first suspects of each ranking:")
     print(precision.rename(columns="first {:.0%}".format).round(2).to_string())
 else:
-    print("Real wells: which labels are wrong is not known, so a ranking cannot be judged.")
+    print("Real wells: which labels are wrong is not known, so a ranking cannot be checked.")
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:

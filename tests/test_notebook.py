@@ -280,6 +280,15 @@ def test_in_colab_what_is_missing_is_installed_quietly(config, ensure_simulated,
     assert Path(command[-1]).name == "requirements-colab.txt" and Path(command[-1]).exists()
 
 
+def test_a_folder_that_a_notebook_names_no_more_is_forgotten(
+    config, tmp_path, monkeypatch, ensure_simulated, set_style
+):
+    assert open_notebook(str(fill(tmp_path / "mine")), config).folder == tmp_path / "mine"
+    assert open_notebook("", config).simulated
+    monkeypatch.setenv("CORROSEG_DATA", str(tmp_path / "mine"))  # named outside of the notebook, it stays
+    assert not open_notebook("", config).simulated
+
+
 def test_the_drive_is_not_mounted_for_data_that_are_not_there(config, ensure_simulated, set_style, google):
     open_notebook(config=config)
     google.drive.mount.assert_not_called()

@@ -121,7 +121,7 @@ def test_a_damaged_copy_is_mended_and_told(tmp_path, few_wells, damage, file):
     folder = ensure_simulated(tmp_path)
     before = all_files(folder)
     damage(folder / file)
-    with pytest.warns(UserWarning, match="simulated wells were damaged and have been mended"):
+    with pytest.warns(UserWarning, match="simulated wells were damaged and have been made again"):
         assert ensure_simulated(tmp_path) == folder
     assert all_files(folder) == before
 
@@ -131,7 +131,7 @@ def test_a_truncated_record_is_made_again(tmp_path, few_wells, content):
     folder = ensure_simulated(tmp_path)
     before = all_files(folder)
     (folder / "made_by.json").write_bytes(content)
-    with pytest.warns(UserWarning, match="mended"):
+    with pytest.warns(UserWarning, match="made again"):
         ensure_simulated(tmp_path)
     assert all_files(folder) == before
 
