@@ -108,7 +108,7 @@ plots.show_patches(
     inference.as_patches(torch.cat([original[0], augmented[0] * config.value_std])),
     ["as it is", *["augmented"] * 11],
     inference.as_patches(torch.cat([original[1], augmented[1]])),
-    heading="However a patch is changed, its mask changes with it",
+    heading="Where the groove moves, its mask moves with it",
 )
 
 # %% [markdown]
@@ -158,7 +158,7 @@ pd.Series(
 
 # %% [markdown]
 # The second and the third row are the leak: here validation and test wells decided which training patches are kept. The last
-# two rows count odd patches that would be left out of the score, which makes it too high wherever they are not 0.
+# two rows count odd patches that would be left out of the score, which would change what it measures. Here there are none.
 #
 # Nothing is dropped silently. The report names each patch, what was found in it and what was done:
 
@@ -352,8 +352,8 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # | everything of R2.5 | torchvision, a sample at a time | 1,985 | 29,719 | 15 |
 #
 # (The ratios vary: a second call gave 84 and 16.) On these two cores the U-Net trains on some 200 patches a second, so even the slower loaders
-# keep up; on a GPU they would not. The reviewer's data set is slow because its table has names and
-# pixels in one frame, so that each row becomes 1,297 Python objects.
+# keep up. (Our guess why the reviewer's data set is slow: its table has names and
+# pixels in one frame, so each row becomes 1,297 Python objects.)
 
 # %% [markdown]
 # ## What we now know
@@ -373,7 +373,7 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # ## Appendix: calls of the review
 #
 # The review shows what it proposes as calls. They work here as they are written there; where ours do more, or differ, the
-# table says why. The cell below makes each call.
+# table says why. The two cells below make each call.
 #
 # | the review's call | ours | why |
 # |---|---|---|

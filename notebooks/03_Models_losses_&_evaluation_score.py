@@ -21,7 +21,7 @@
 # Architecture and loss decide what a network learns, the score how well we know it. The notebook under
 # review had a flaw in each, and compared them with one run each, under a split that leaks.
 #
-# **The finding:** between folds of wells the same network's Dice ranges from 0.44 to 0.82; between convolutional architectures it changes by hundredths.
+# **The finding:** between folds of wells the same network's Dice ranges from 0.44 to 0.82; the means of the convolutional architectures differ by 0.05 at most, except one that fails in one fold.
 #
 # **You will learn** how nine architectures are built and what they cost, why a loss should take logits, what six
 # losses punish, how a Dice score goes wrong, and which of these matter on wells that no model has seen.
@@ -127,7 +127,7 @@ study_plots.show_study(
 # | `mask_rcnn` | [Mask R-CNN](https://arxiv.org/abs/1703.06870): finds each groove, its box and its mask | torchvision's, a ResNet-18 with 64 channels; the masks are merged |
 #
 # All start from random weights. The last five take `pretrained=True`: their encoders then start from weights learned on photographs,
-# which are downloaded. Here the smallest, Mask R-CNN's ResNet-18 (45 MB):
+# which are downloaded. For example Mask R-CNN's ResNet-18 (45 MB):
 
 # %% tags=["nbval-ignore-output"]
 try:
@@ -203,11 +203,15 @@ for azimuth in ("zeros", "circular"):
         difference = model(image.roll(8, dims=-1)) - model(image).roll(8, dims=-1)
     change[azimuth] = difference.abs().mean(dim=(0, 1, 2)).numpy()
 change = pd.DataFrame(change, index=pd.Index(range(36), name="column"))
-plots.show_curves(change, "mean change of the logit", "An untrained U-Net on a turned pipe")
+plots.show_curves(
+    change,
+    "mean change of the logit",
+    "Only with zero padding do logits change when the pipe turns by 8 columns",
+)
 
 # %% [markdown]
 # With zeros it is not: the columns at the border change, and so do those that were there before the turn. With circular padding
-# nothing changes (but for rounding). Section 8 measures whether that helps a trained model.
+# nothing changes (but for rounding; two poolings make this exact for turns by multiples of four columns). Section 8 measures whether that helps a trained model.
 #
 # ## 3 The loss takes logits
 #
@@ -315,13 +319,13 @@ by_logit = {z: torch.where(groove.bool(), z, background) for z in np.linspace(-6
 plots.show_curves(
     relative_costs(by_logit, "logit of the groove's pixels"),
     "loss / loss of a missed groove",
-    "Overlap losses are flat where a groove is missed entirely",
+    "Tversky's loss is flat where a groove is missed entirely",
 )
 
 # %% [markdown]
-# BCE and Lovász fall in nearly straight lines: the same gradient, however wrong. The focal loss falls fastest where the
-# model is most wrong, and is flat as soon as it is roughly right. The overlap losses are flat where a groove is missed entirely, so the
-# model gets little gradient to start from. That is why Dice is added to BCE and seldom used alone.
+# Where the model is wrong, BCE, Lovász and focal fall in nearly straight lines: the same gradient, however wrong. Focal is flat as soon as the
+# model is roughly right. Tversky and soft IoU are flat where a groove is missed entirely, so the model gets little gradient there.
+# Dice + BCE is not flat, since BCE is part of it.
 #
 # Then a misplaced mask: the groove of three columns, predicted with confidence, but too far to the side.
 
@@ -330,12 +334,12 @@ aside = {float(k): torch.where(groove.roll(k, -1).bool(), sure, background) for 
 plots.show_curves(
     relative_costs(aside, "distance of the predicted groove, columns"),
     "loss / loss of a missed groove",
-    "A misplaced groove costs BCE and focal more than a missed one",
+    "From two columns on, BCE and focal punish a misplaced groove more than a missed one",
 )
 
 # %% [markdown]
-# To BCE and focal a groove three columns away is twice as bad as none, so a model in doubt should predict none. To the overlap losses
-# it is no worse than a miss, so the model may guess. So we expect recall to differ more than Dice.
+# To BCE and focal a groove three columns away is twice as bad as none, so a model in doubt should predict none. To Tversky, soft IoU and Lovász
+# it is no worse than a miss. One might expect recall to differ between losses more than Dice; in section 8 it does not.
 #
 # ## 5 The right Dice
 #
@@ -432,7 +436,8 @@ pd.DataFrame(
 # One column off costs a third of the Dice of so thin a groove and none of the boundary F1. Between masks that differ by one
 # pixel, Dice measures the outline; the boundary F1 whether the groove was found.
 #
-# Tests compare each of them with torchmetrics or scikit-learn.
+# (Where nothing is predicted, as in "missed", precision is 1 by convention.) Tests compare the scores with torchmetrics or scikit-learn, and the
+# boundary F1 with cases made by hand.
 #
 # ## 7 A score that stays on the device
 #
@@ -517,15 +522,15 @@ rates.columns = ["training, patches/s", "inference, patches/s"]
 pd.DataFrame({"Dice": differences("dice"), "mean IoU": differences("mean_iou")}).join(rates)
 
 # %% [markdown]
-# (The rates are of a GPU that ten trainings shared; Mask R-CNN was trained and timed on one CPU core.) What it shows:
+# (The rates are of a GPU that ten trainings shared; Mask R-CNN was trained and timed on a CPU. The U-Net's are 421 and 3,051.) What it shows:
 #
-# - **Wells make more of a difference than networks.** Between folds the baseline's Dice ranges from 0.44 to 0.82. None of the twelve others has a higher
-#   Dice. By mean IoU, Mask R-CNN and U-Net++ are higher, inside their intervals; AG-CUResNeSt, ViT and DeiT are lower, outside theirs.
-# - **The published ranking does not hold.** U-Net 0.81, Attention U-Net 0.76, ResUNet 0.55 (validation, one run each, a split that leaks):
+# - **Wells make more of a difference than networks.** Between folds the baseline's Dice ranges from 0.44 to 0.82. None of the twelve others has a higher mean
+#   Dice. By mean IoU, Mask R-CNN and U-Net++ are higher, with intervals that hold 0; AG-CUResNeSt, ViT and DeiT are lower, with intervals that do not.
+# - **The published ranking is not seen here.** U-Net 0.81, Attention U-Net 0.76, ResUNet 0.55 (validation, one run each, a split that leaks):
 #   here the junior's three lie within 0.03 of Dice of each other, and each interval against the baseline holds 0.
-# - **The idle convolution cost nothing.** Mended, the network's Dice changes by −0.02 and +0.03 in two folds, and in the third it predicts no groove.
-# - **Transformers** trained from scratch on some 500 patches are 0.15 and 0.17 of Dice lower on average. Our guess: they must first learn that neighbouring
-#   pixels belong together. A teacher (DeiT) helps in two folds of three.
+# - **To use the idle convolution shows no gain.** Mended, the network's Dice changes by −0.02 and +0.03 in two folds, and in the third it predicts no groove.
+# - **Transformers** trained from scratch on some 500 patches are 0.17 (ViT) and 0.15 (DeiT) of Dice lower on average; these intervals hold 0, those of mean IoU do not.
+#   Our guess: they must first learn that neighbouring pixels belong together. With a teacher (DeiT) Dice is higher than without in two folds of three.
 #
 # All nine on the **real wells** too, once: fold 0 (wells 7, 9 and 11 left out), seed 0, three epochs, and how far each agrees with
 # the silver labels, which a plain U-Net made and which therefore favour it
@@ -555,11 +560,14 @@ of_five = curves[
     (curves["padding"] == "zeros") & (curves["loss"] == "bce") & curves["model"].isin(five)
 ]
 study_plots.show_learning_curves(
-    of_five, "model", {"dice": "Dice, wells left out", "mean_iou": "mean IoU, wells left out"}
+    of_five,
+    "model",
+    {"dice": "Dice, wells left out", "mean_iou": "mean IoU, wells left out"},
+    "After ten epochs all but the ViT are level",
 )
 
 # %% [markdown]
-# After one epoch the ResUNet is where the plain U-Net is after four; in the end all but the transformer meet. We did not look for the cause.
+# After one epoch the ResUNet has the mean Dice that the plain U-Net has after four; in the end all but the transformer are level. We did not look for the cause.
 #
 # ### Losses
 #
@@ -571,7 +579,7 @@ study_plots.show_study(
     of_unet,
     "loss",
     {"dice": "Dice", "precision": "precision", "recall": "recall"},
-    "Tversky and soft IoU collapse, the other losses lie within the spread",
+    "With Tversky and soft IoU no groove is found in two folds; the other losses are level",
 )
 
 # %%
@@ -579,8 +587,8 @@ folds.paired_differences(of_unet, "loss", "dice", than="bce").round(3)
 
 # %% [markdown]
 # - **BCE, Dice + BCE, focal and Lovász** lie within each other's spread. To find a better one among them would take more wells.
-# - **Tversky and soft IoU** collapse: in two folds of three the network ends by predicting no groove. There the overlap losses
-#   are flat (section 4), so it does not recover. The U-Net never did that with BCE in its loss; one other network did, above.
+# - **Tversky and soft IoU** collapse in two folds of three: the network predicts no groove after any epoch (which counts as a precision of 1). Our guess: these losses are flat
+#   there (section 4). The U-Net never did that with BCE in its loss; one other network did, above.
 # - We keep **BCE** for the baseline: nothing beats it, and it is the simplest.
 #
 # ### Padding
@@ -591,7 +599,7 @@ study_plots.show_study(
     paddings,
     "padding",
     {"dice": "Dice", "mean_iou": "mean IoU"},
-    "Circular padding gains on average, within the spread",
+    "Circular padding has a higher mean Dice, within the spread",
 )
 
 # %%
@@ -606,9 +614,9 @@ folds.paired_differences(paddings, "padding", "dice", than="zeros").round(3)
 # ## What we now know
 #
 # - Take a score over all pixels, or its mean over patches; a mean over batches depends on the batches.
-# - No architecture beats the plain U-Net outside its interval, and the published ranking does not hold.
-# - With a loss that is flat where everything is missed, training can end there. The U-Net with BCE did not.
-# - Dice differs more between wells than between networks, so a comparison needs several folds of wells.
+# - No architecture beats the plain U-Net outside its interval, and the published ranking is not seen.
+# - With Tversky and soft IoU the U-Net found no groove in two folds of three; with BCE in its loss it always did.
+# - Dice differs more between folds of wells than between networks, so a comparison needs several folds.
 #
 # ## Exercises
 #

@@ -43,9 +43,9 @@ def show_unusable_pixels(counts: np.ndarray, config: Config = Config()) -> None:
         config.ruined_pixels, color=ORANGE, linestyle="--", label=f"dropped from {config.ruined_pixels} on"
     )
     plt.xscale("log")
-    plt.xlabel("unusable pixels in a patch (of 1,296)")
+    plt.xlabel("telemetry codes in a patch of 1,296 pixels")
     plt.ylabel("patches with at least so many")
-    plt.title("Few patches are ruined, most lack a pixel or two")
+    plt.title("Of the patches with telemetry codes, few have 200 or more")
     plt.legend()
     plt.show()
 

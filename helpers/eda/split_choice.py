@@ -48,7 +48,8 @@ def rank_splits(y: pd.DataFrame, difficulty: pd.Series, config: Config = Config(
             means = (parts["dice"] / parts["graded"]).to_numpy()
         rows.append((val, imbalance, abs(means[0] - means[1]), set(val) == set(config.val_wells)))
     table = pd.DataFrame(rows, columns=["val", "imbalance", "gap", "chosen"])
-    return table.sort_values("imbalance", kind="stable", ignore_index=True).rename_axis("rank")
+    table = table.sort_values("imbalance", kind="stable", ignore_index=True)
+    return table.set_axis(table.index + 1).rename_axis("rank")
 
 
 def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:

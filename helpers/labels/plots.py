@@ -106,7 +106,7 @@ def show_kinds(groups: dict[str, pd.DataFrame]) -> None:
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, fontsize=9)
     figure.suptitle(
-        "The faintest grooves are missed, the deepest found (number of true grooves above each bar)",
+        "Few of the faintest grooves are found, most of the deepest (number of true grooves above each bar)",
         fontsize=11,
     )
     plt.show()
@@ -168,7 +168,7 @@ def show_ranking(suspicion: pd.DataFrame, spoiled: np.ndarray) -> None:
     best = np.minimum(checked / spoiled.mean(), 100)
     axis.plot(checked, best, color="0.7", linewidth=1, label="perfect")
     axis.set(xlabel="labels checked, the most suspicious first, %", ylabel="spoiled labels found, %")
-    axis.set(xlim=(0, 100), ylim=(0, 102), title="A model's suspects are a weak guide, whatever the ranking")
+    axis.set(xlim=(0, 100), ylim=(0, 102), title="Every ranking is better than random, and far from perfect")
     axis.legend()
     plt.show()
 

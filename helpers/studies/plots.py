@@ -65,7 +65,7 @@ def show_folds(patches: pd.DataFrame) -> None:
     plt.show()
 
 
-def show_learning_curves(curves: pd.DataFrame, by: str, scores: dict[str, str]) -> None:
+def show_learning_curves(curves: pd.DataFrame, by: str, scores: dict[str, str], title: str) -> None:
     """Scores on unseen wells over epochs. Lines are means over folds, bands go from the worst to the best.
 
     Parameters
@@ -86,4 +86,5 @@ def show_learning_curves(curves: pd.DataFrame, by: str, scores: dict[str, str]) 
         axis.set(xlabel="epoch", ylabel=label, ylim=(0, 1))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, -1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5), title=by)
+    figure.suptitle(title, fontsize=11)
     plt.show()
