@@ -19,8 +19,7 @@
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/01_EDA.ipynb)
 #
 # Ultrasonic tools log the wall thickness of well casing, depth by depth and azimuth by azimuth. The challenge cuts the logs of 15 wells into
-# patches of 36 x 36 pixels and asks for the grooves that drill pipe has worn. Before any model sees a patch we ask what is in these files,
-# what is broken, and what may be compared with what.
+# patches of 36 x 36 pixels and asks for the grooves that drill pipe has worn. What is in these files, and what is broken?
 #
 # **The finding:** four patches in ten have a near-copy among the others, and wells differ widely. So patches must never be split at random.
 #
@@ -47,8 +46,7 @@
 # %% [markdown]
 # ## Setup
 #
-# *R1.2, R1.3.* Versions are pinned in `requirements.txt`, and printed. Imports stand in one cell, sorted by ruff. Every notebook opens with
-# these three cells. Without the challenge's files it runs on simulated wells; [section 10](#10-Are-the-simulated-wells-like-real-ones?) shows how like the real ones they are.
+# *R1.2, R1.3.* Versions are pinned in `requirements.txt`, and printed. Imports stand in one cell, sorted by ruff. Without the challenge's files it runs on simulated wells; [section 10](#10-Are-the-simulated-wells-like-real-ones?) shows how like the real ones they are.
 
 # %%
 # Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
@@ -145,7 +143,7 @@ assert mask_patches == image_patches
 # %% [markdown]
 # The three wells with the most patches, 13, 3 and 7, hold more than half of all.
 #
-# One row a patch, one column a pixel, row by row (R1.4: a bare last expression shows it, `display` adds nothing):
+# One row a patch, one column a pixel, row by row (R1.4: a bare last expression, no `display`):
 
 # %%
 y_train.iloc[:3, :12]
@@ -153,8 +151,8 @@ y_train.iloc[:3, :12]
 # %% [markdown]
 # ## 2 Corrosion per well
 #
-# *R1.9, R1.10.* A percentage is a ratio, and is called one (also in [section 5](#5-Outliers-of-single-pixels)). Format specifications round where the number is shown.
-# One ratio over all wells hides how much they differ, so there is one of each well too.
+# *R1.9, R1.10.* A percentage is called a ratio (also in [section 5](#5-Outliers-of-single-pixels)). Format specifications round where the number is shown.
+# Wells differ, so there is a ratio of each too.
 
 # %%
 corroded = y_train.to_numpy()
@@ -170,8 +168,8 @@ tables.published_and_here(
 )
 
 # %% [markdown]
-# The published figures are of the 9,674 real patches and the challenge's labels. The simulated wells have a tenth as many patches, so
-# counts differ, but ratios are close. On the real images the counts agree, and the ratios depend on the labels used.
+# The published figures are of the real patches and the challenge's labels. The simulated wells have a tenth as many patches, so
+# counts differ, but ratios are close.
 
 # %%
 ratios = tables.corroded_ratios_per_well(y_train)
@@ -204,8 +202,7 @@ for share, value in zip(config.quantiles, np.quantile(pixels, config.quantiles),
 eda_plots.show_histogram(pixels[preprocess.usable_pixels(pixels, config)])
 
 # %% [markdown]
-# On a logarithmic scale both tails are long: grooves and collars to the left, collars and false echoes to the
-# right. Per well:
+# To the left are grooves and collars, to the right collars and false echoes. Per well:
 
 # %%
 tables.thickness_per_well(images_train, config).round(3)
@@ -217,8 +214,7 @@ tables.thickness_per_well(images_train, config).round(3)
 # %% [markdown]
 # ## 4 Missing values
 #
-# *R1.13, R1.14.* A flat list of all pixels does not show whether a thousand missing values spoil one patch or a
-# thousand. Statistics of each patch do.
+# *R1.13, R1.14.* A thousand missing values may spoil one patch or a thousand. Statistics of each patch show which.
 
 # %%
 statistics = tables.patch_statistics(images_train, config)
@@ -240,8 +236,8 @@ statistics[["min", "median", "max", "std"]].describe().round(3)
 # %% [markdown]
 # ## 5 Outliers of single pixels
 #
-# *R1.15.* No pipe deviates by less than −0.25: lower values are telemetry codes. None deviates by more than 0.5 either: the
-# highest value of the real wells is 0.47, and a higher one would be treated alike. How many such pixels has a patch?
+# *R1.15.* Values below −0.25 are telemetry codes. The highest value of the real wells is 0.47; one above 0.5 would be treated alike.
+# How many such pixels has a patch?
 
 # %%
 below = statistics.loc[statistics["below"] > 0, "below"]
@@ -264,7 +260,7 @@ tables.published_and_here(
 eda_plots.show_unusable_pixels(below.to_numpy(), config)
 
 # %% [markdown]
-# Patches with 200 unusable pixels or more are dropped. (Here the curve is flat from 51 to 576, so any limit between them drops the same patches.) In the
+# Patches with 200 unusable pixels or more are dropped. (Any limit between 51 and 576 drops the same patches here.) In the
 # rest each unusable pixel takes the median of its patch. `PreprocessData.transform` applies it, and reports each patch it touched.
 
 # %%
@@ -281,9 +277,8 @@ cleaner.report_.groupby(["well", "action", "reason"]).size().rename("patches").r
 # *R1.16.* A patch can be odd although each of its pixels is in range. Two detectors look for such patches: the
 # SPE/DmodX test of the `pca` package, and DBSCAN on what that leaves.
 #
-# What `pca` calls SPE/DmodX is an ellipse in the plane of the first two principal components, however many one asks for, so two are
-# computed here. The detectors look at all wells, to show what they find; in [notebook 02](02_Datasets_dataloaders_transforms.ipynb) at the
-# training wells only.
+# What `pca` calls SPE/DmodX is an ellipse in the plane of the first two principal components, however many are computed. Here the detectors
+# see all wells, in [notebook 02](02_Datasets_dataloaders_transforms.ipynb) the training wells only.
 
 # %%
 repaired = images_repaired.to_numpy()
@@ -358,14 +353,14 @@ study_plots.show_study(
 folds.paired_differences(ablation, "detector", "dice", than="none").round(3)
 
 # %% [markdown]
-# Dots are folds, bars their means; the table has the mean difference from dropping nothing on the same wells and seed, with its 95 % interval. Every
+# Dots are folds, bars their means; the table has the mean difference from dropping nothing, with its 95 % interval. Every
 # interval of Dice holds 0. (By mean IoU SPE/DmodX gains 0.023, 0.000 to 0.046, one of eight comparisons.) We follow the reviewer and drop odd patches, from the training wells only:
 # validation and test wells keep theirs, so that hard cases stay in the score.
 
 # %% [markdown]
 # ## 7 From patches back to wells
 #
-# Nobody has published how the patches lie in the pipe, but it can be found from their borders. In eight wells the patches
+# How the patches lie in the pipe is not published, but their borders show it. In eight wells the patches
 # 2k and 2k+1 are nearly copies of each other:
 
 # %%
@@ -380,7 +375,7 @@ print(
 )
 
 # %% [markdown]
-# These wells were logged at 72 azimuths. Their patches 2k and 2k+1 are the even and the odd columns of the same 36 rows;
+# They are the even and the odd columns of the same 36 rows of wells logged at 72 azimuths;
 # interleaved they give a smooth block of 36 x 72, whose last column meets its first:
 
 # %%
@@ -411,7 +406,7 @@ plots.show_well_strips({n: strips[n] for n in names[:8]}, {n: masks[n] for n in 
 plots.show_well_strips({n: strips[n] for n in names[8:]}, {n: masks[n] for n in names[8:]})
 
 # %% [markdown]
-# Now one sees pipes: each joint has a pattern of its own, collars cross as noisy lines, and grooves run through many patches, some of them
+# These are pipes: each joint has a pattern of its own, collars cross as noisy lines, and grooves run through many patches, some
 # across the wrap.
 
 # %% [markdown]
@@ -439,8 +434,8 @@ eda_plots.show_clusters(
 split_choice.split_balance(*split_by_wells(y_repaired, config)).round(2)
 
 # %% [markdown]
-# How far can its validation score be trusted, and which two wells validate best? [Notebook 05](05_Leak_and_split.ipynb) measures both. In short: a
-# random split of patches gives too high a score, two wells are too few, and this project makes every choice by three folds of wells.
+# [Notebook 05](05_Leak_and_split.ipynb) measures how far its validation score can be trusted. In short: two wells are too few,
+# and this project makes every choice by three folds of wells.
 #
 # ## 9 Label refinement and image enhancement
 #
@@ -463,11 +458,11 @@ refinements = {
 refinement.agreement_with_truth(drawn, drawn, refinements).round(4)
 
 # %% [markdown]
-# Each is compared with the masks *as drawn*. The last four columns show how much of the straight border moved outwards by one pixel, on which side. The
-# dilation moves all of the right and lower border, and none of the others. A network that learned such masks without error, and were scored by the
-# masks as drawn, would have the dilation's Dice.
+# Each is compared with the masks *as drawn*. The last four columns show how much of the straight border moved outwards by one pixel: the
+# dilation moves all of the right and lower border, and none of the others. A network that learned such masks without error would have the
+# dilation's Dice by the masks as drawn.
 #
-# Before and after, on the three patches that filling and closing change most:
+# The three patches that filling and closing change most:
 
 # %%
 added = [
@@ -558,7 +553,7 @@ eda_plots.show_grey_patches(
 # ### 9.3 Does enhancement help?
 #
 # Contrast is how much lower than the wall the groove lies, in interquartile ranges of that wall. "Clearer" counts the patches where it is higher than
-# in thickness as measured; "depth kept" is the rank correlation, over patches, of the groove's grey value with its thickness.
+# as measured; "depth kept" is the rank correlation of the groove's grey value with its thickness.
 
 # %%
 enhancement.compare_enhancements(pixels, pictures, grooves).round(2)
@@ -571,16 +566,16 @@ enhancement.compare_enhancements(pixels, pictures, grooves).round(2)
 # ## 10 Are the simulated wells like real ones?
 #
 # `helpers.synthetic` draws each well from a recipe that was measured on the real well of the same number: joints with a pattern of their own, collars, a groove
-# that drifts and fades, telemetry codes, and labels with slips. The table has the median of the fifteen wells, the lowest and the highest; of the wells with a groove only,
+# that drifts and fades, telemetry codes, and labels with slips. The table has the median well, the lowest and the highest; of those with a groove,
 # where it is about grooves. "Real" is the same function on the challenge's images and silver labels (`pytest -m real_data` checks it):
 
 # %%
 tables.compare_with_real_wells(y_repaired, images_repaired)
 
 # %% [markdown]
-# Spread, tails, correlations of neighbours, and the grooves' width, contrast and share are alike. Three things are not. Columns 50° apart are correlated in the real wall and
-# not in the simulated one: real patterns are broader around the pipe, and a little longer along it. In one simulated well half of the groove lies in the first or last column;
-# the highest of the real wells has 29 % there. And there are a tenth as many patches, so studies are noisier here than on the real wells.
+# Spread, tails, correlations of neighbours, and the grooves' width, contrast and share are alike. Three things are not. Real patterns are broader around the pipe (columns 50° apart
+# are correlated), and a little longer along it. In one simulated well half of the groove lies in the first or last column;
+# the highest of the real wells has 29 % there. And there are a tenth as many patches, so studies are noisier here.
 #
 # ## What we now know
 #
@@ -592,7 +587,7 @@ tables.compare_with_real_wells(y_repaired, images_repaired)
 #
 # ## Exercises
 #
-# 1. Treat the codes as measurements again (`Config(outlier_threshold=-1000)`): what happens to the table of wells in section 3, and to the ellipse
+# 1. Treat the codes as measurements (`Config(outlier_threshold=-1000)`): what happens to the table of wells in section 3, and to the ellipse
 #    in section 6?
 # 2. Put well 1 together as if each patch continued the one before it (`wells.assemble_well` with another well's number). Where do you see
 #    that it is wrong?

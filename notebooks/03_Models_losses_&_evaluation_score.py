@@ -18,8 +18,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/03_Models_losses_&_evaluation_score.ipynb)
 #
-# Architecture and loss decide what a network learns, the score how well we know it. The notebook under
-# review had a flaw in each, and compared them with one run each, under a split that leaks.
+# The notebook under review had a flaw in its architectures, losses and score, and compared them with one run each,
+# under a split that leaks.
 #
 # **The finding:** between folds of wells the same network's Dice ranges from 0.44 to 0.82; the means of the convolutional architectures differ by 0.05 at most, except one that fails in one fold.
 #
@@ -109,7 +109,7 @@ study_plots.show_study(
 # %% [markdown]
 # ## 1 Nine architectures
 #
-# *R3.1, R3.3.* Each model has a module of its own, and a notebook builds it by name. Three kinds come from the notebook under review: U-Net,
+# *R3.1, R3.3.* Three kinds of network come from the notebook under review: U-Net,
 # Attention U-Net and ResUNet. The junior's are kept as they were (`junior_unet`, `junior_attention_unet`, `junior_resunet`); beside them
 # are ours of the same kinds, all as wide as the U-Net, so that kinds and not sizes are compared. The review
 # called six more promising. A patch has 36 pixels a side and not 512, so most are smaller than published:
@@ -148,8 +148,7 @@ work = pd.DataFrame({name: learning_curves.count_work(model) for name, model in 
 work.round(2)
 
 # %% [markdown]
-# (Mask R-CNN's work depends on how many grooves it sees; here it is untrained.) The same as drawings: full height on top, half and a
-# quarter of it below.
+# (Mask R-CNN's work depends on how many grooves it sees.) As drawings, full height on top, half and a quarter of it below:
 
 # %%
 titles = {
@@ -373,8 +372,7 @@ pd.DataFrame(
 ).round(3)
 
 # %% [markdown]
-# They differ in the last row. Where there is no groove and none is predicted, the challenge counts
-# 1; the formula with `eps` gives 0. A fifth of the patches have no groove. `dice` and `iou` cut probabilities
+# They differ in the last row: the challenge counts 1, the formula with `eps` gives 0. A fifth of the patches have no groove. `dice` and `iou` cut probabilities
 # at 0.5, and refuse logits.
 #
 # The other flaw is where the mean is taken. A Dice averaged over *batches* depends on how the patches fall into batches:
@@ -401,9 +399,9 @@ pd.DataFrame(rows, index=batches.keys()).round(3)
 #
 # ## 6 More scores
 #
-# Precision and recall show how a prediction fails: how much of what was found is groove, and how much of the groove was
-# found. And labels are drawn by hand, a pixel off here or there. The boundary F1 allows for that: it is the share of each outline
-# within one pixel of the other. Again masks that can be checked by hand, a groove of three columns in a patch of twelve:
+# Precision and recall show how much of what was found is groove, and how much of the groove was
+# found. Labels are drawn by hand, a pixel off here or there. The boundary F1 allows for that: it is the share of each outline
+# within one pixel of the other. A groove of three columns in a patch of twelve:
 
 # %%
 truth = torch.zeros(7, 1, 12, 12, dtype=torch.bool)
@@ -442,8 +440,7 @@ pd.DataFrame(
 # ## 7 A score that stays on the device
 #
 # *R3.5.* The junior's score moved every batch to the CPU and into numpy. `count_pixels` leaves three whole numbers
-# a patch on the device, and they are moved once, at the end of an epoch. They are exact, so two batch sizes give
-# the same scores to the last digit:
+# a patch on the device until the end of an epoch. They are exact, so any batch size gives the same score:
 
 # %%
 dataset = prepared.val.dataset
@@ -455,8 +452,7 @@ for batch_size in (1, 16, len(masks)):
     print(f"batches of {batch_size:4d}: dice {scores['dice']!r}, mean IoU {scores['mean_iou']!r}")
 
 # %% [markdown]
-# A GPU waits at each transfer. Even without one, counting in torch is faster than taking the Dice of
-# each patch in numpy:
+# A GPU waits at each transfer. Even on a CPU, counting in torch is faster than numpy:
 
 
 # %% tags=["nbval-ignore-output"]
@@ -549,7 +545,7 @@ pd.DataFrame({"Dice": differences("dice"), "mean IoU": differences("mean_iou")})
 # | `vit` | 0.555 | 0.410 |
 # | `mask_rcnn`, one epoch | 0.576 | 0.490 |
 #
-# One fold and one seed cannot rank networks within 0.03, but the result is that of the simulated wells: the convolutional ones are level, and
+# One fold and one seed cannot rank networks within 0.03, but here too the convolutional ones are level, and
 # transformers from scratch are behind. Mask R-CNN after one epoch shows only that it runs.
 
 # %% [markdown]
