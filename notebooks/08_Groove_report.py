@@ -128,8 +128,7 @@ print(
 )
 
 # %% [markdown]
-# The two masks differ where the groove is faint. Our guess: group norm takes its statistics over the window, so distant rows have an influence. Neither mask is closer to the
-# truth (a Dice of 0.51 at once, 0.50 in windows). [How memory and time depend on the length](../docs/results.md#speed).
+# The two masks differ where the groove is faint. Our guess: group norm takes its statistics over the window, so distant rows have an influence. [How memory and time depend on the length](../docs/results.md#speed).
 #
 # ## 2 The groove report
 #
@@ -158,6 +157,10 @@ views.show_report(
     grooves[grooves["start_row"] < len(shown)],
     f"Well 3: grooves of the report, the first {len(shown)} rows",
 )
+if data.simulated:
+    true = well_from_frame(read_labels(data.folder / "y_clean.csv"), 3)[: len(shown)] > 0.5
+    print("True grooves of these rows:")
+    print(report.groove_report(true, shown)[["start_row", "end_row", "azimuth_deg"]].round(0))
 
 # %% [markdown]
 # These rows have three true grooves on one path: rows 61 to 458, 523 to 714 and 724 to 1190. Calls 1, 2 and 3 find one each, the second and third too short: they are lost where they fade.
@@ -271,12 +274,22 @@ spread = detection.pivot_table(
 )
 table.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
 
+
 # %%
-differences = {
-    shape: folds.paired_differences(rows, "model", "a90", than="patches").loc["whole wells"]
-    for shape, rows in detection.groupby("shape", sort=False)
-}
-pd.DataFrame(differences).T.round(3).rename_axis("a90, whole wells minus patches")
+def deeper(model: str, than: str) -> pd.DataFrame:
+    shapes = detection.groupby("shape", sort=False)
+    rows = {
+        shape: folds.paired_differences(one, "model", "a90", than=than) for shape, one in shapes
+    }
+    return pd.DataFrame({shape: row.loc[model] for shape, row in rows.items()}).T.round(3)
+
+
+pairs = [
+    ("whole wells", "patches"),
+    ("shipped weights", "patches"),
+    ("shipped weights", "whole wells"),
+]
+pd.concat({f"a90, {a} minus {b}": deeper(a, b) for a, b in pairs}, axis=1)
 
 # %%
 false = detection.drop_duplicates(["fold", "model"]).groupby("model", sort=False)

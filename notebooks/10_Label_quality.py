@@ -192,9 +192,15 @@ if data.simulated:
 # %% tags=["nbval-ignore-output"]
 suspects = quality.most_suspicious(suspicion["cleanlab, pixels flagged"], 0.1)
 first = suspects[~pd.Series(suspects).map(block_of).duplicated()][:9]  # not both of two twins
+titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in first]
+if data.simulated:
+    titles = [
+        f"{title}\nIoU {known.loc[name, 'iou']:.2f}"
+        for title, name in zip(titles, first, strict=True)
+    ]
 label_plots.show_suspects(
     first,
-    [name.removeprefix("well_").replace("_patch_", ", ") for name in first],
+    titles,
     images,
     y,
     probability,
@@ -202,7 +208,7 @@ label_plots.show_suspects(
 )
 
 # %% [markdown]
-# Titles give well and patch. Two of these labels are right (13, 4 and 11, 6), two lie a column beside the groove (11, 130 and 11, 131), and
+# Titles give well, patch and, where the truth is known, the label's IoU with it. Two of these labels are right (13, 4 and 11, 6), two lie a column beside the groove (11, 130 and 11, 131), and
 # five have a wrong width or a hole, at an IoU of 0.74 to 0.80.
 #
 # ## 2 Systematic errors
