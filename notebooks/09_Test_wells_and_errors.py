@@ -381,7 +381,7 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
-# A dot marks the best threshold of each well: they lie between 0.05 and 0.6. One of the two validation wells
+# A dot marks the best threshold of each well; they lie between 0.05 and 0.6. One of the two validation wells
 # has no groove, so they choose well 3's threshold, which lowers Dice on the test wells by 0.165. The nine training wells, each predicted by a
 # model that has not seen it, choose 0.35, which lowers it by 0.040 (their models had four epochs, not ten, so their best threshold may differ). The project
 # keeps 0.5; nothing is chosen here.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -131,23 +130,24 @@ def show_reliability(tables: dict[str, pd.DataFrame]) -> None:
     plt.show()
 
 
-def show_thresholds(curves: pd.DataFrame, chosen: float, ylabel: str) -> None:
-    """A score over the threshold, a line a well; dots mark each well's own best, the dashed line the choice.
+def show_thresholds(curves: pd.DataFrame, chosen: float, label: str) -> None:
+    """A score by threshold, a row a well; dots mark each well's own best, the dashed line the choice.
 
     Parameters
     ----------
     curves : from `helpers.labels.calibration.thresholds_per_well`.
+    label : of the score.
     """
-    figure, axis = plt.subplots(figsize=(8.5, 4))
-    colours = sns.color_palette("husl", curves.shape[1])
-    for (well, curve), colour in zip(curves.items(), colours, strict=True):
-        axis.plot(curve.index, curve, color=colour, linewidth=1.5)
-        axis.plot(curve.idxmax(), curve.max(), "o", color=colour, label=f"{well}")
-    axis.axvline(chosen, color="0.4", linestyle="--", linewidth=1)
-    axis.text(chosen + 0.01, 0.02, f"chosen on validation wells: {chosen:.2f}", fontsize=9, color="0.3")
-    axis.set(xlabel="threshold", ylabel=ylabel, ylim=(0, 1))
-    axis.set_title("The best threshold differs from well to well")
-    axis.legend(title="well (dot: its best)", loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=2)
+    figure, axis = plt.subplots(figsize=(8, 4.6))
+    thresholds, rows = curves.index.to_numpy(), np.arange(curves.shape[1])
+    picture = axis.pcolormesh(thresholds, rows, curves.T, cmap="Blues", vmin=0, vmax=1, shading="nearest")
+    axis.plot(curves.idxmax(), rows, "o", color=ORANGE, label="best of the well")
+    axis.axvline(chosen, color="black", linestyle="--", label=f"chosen on validation wells, {chosen:.2f}")
+    axis.set_yticks(rows, curves.columns)
+    axis.invert_yaxis()
+    axis.set(xlabel="threshold", ylabel="well", title="The best threshold differs from well to well")
+    figure.colorbar(picture, ax=axis, label=label)
+    figure.legend(loc="outside lower center", ncols=2)
     plt.show()
 
 
@@ -165,10 +165,12 @@ def show_ranking(suspicion: pd.DataFrame, spoiled: np.ndarray) -> None:
     for ranking, style in zip(suspicion, ("-", "-", "--", "-.", ":"), strict=False):
         order = np.argsort(-suspicion[ranking].to_numpy(), kind="stable")
         axis.plot(checked, 100 * spoiled[order].cumsum() / spoiled.sum(), style, linewidth=2, label=ranking)
-    best = np.minimum(checked / spoiled.mean(), 100)
-    axis.plot(checked, best, color="0.7", linewidth=1, label="perfect")
     axis.set(xlabel="labels checked, the most suspicious first, %", ylabel="spoiled labels found, %")
-    axis.set(xlim=(0, 100), ylim=(0, 102), title="Every ranking is better than random, and far from perfect")
+    axis.set(
+        xlim=(0, 100),
+        ylim=(0, 102),
+        title="The first fifth of the suspects holds about a third of the spoiled labels",
+    )
     axis.legend()
     plt.show()
 
