@@ -84,6 +84,7 @@ def show_well_strips(
     masks: dict[str, np.ndarray] | None = None,
     predictions: dict[str, np.ndarray] | None = None,
     rows: int = 360,
+    heading: str = "",
 ) -> None:
     """Assembled wells side by side, each (rows, 36 or 72), titled by its key.
 
@@ -105,6 +106,7 @@ def show_well_strips(
     axes[0, 0].set_ylabel("depth, rows of the image")
     add_colour_bar(figure, picture, axes)
     _name_outlines(figure, masks, predictions)
+    figure.suptitle(heading, fontsize=11)
     plt.show()
 
 

@@ -298,7 +298,11 @@ tables.published_and_here(
 # %%
 shown = min(12, outside_ellipse.sum())
 flagged = images_repaired[outside_ellipse].sample(shown, random_state=config.seed)
-plots.show_patches(flagged.to_numpy().reshape(-1, 36, 36), flagged.index)
+plots.show_patches(
+    flagged.to_numpy().reshape(-1, 36, 36),
+    flagged.index,
+    heading="SPE/DmodX flags deep grooves, not errors of the tool",
+)
 
 # %% [markdown]
 # Twelve of the 27, drawn at random: all are of well 13, and show its *deep grooves*, two of them with a collar. None is an error of the tool.
@@ -332,6 +336,7 @@ names = images_repaired.index[oddest].str.removeprefix("well_")
 plots.show_patches(
     repaired[oddest].reshape(-1, 36, 36),
     [f"{kind}: {name}" for kind, name in zip(["Q"] * 6 + ["T²"] * 6, names, strict=True)],
+    heading="The oddest patches by the Q residual and by Hotelling's T²",
 )
 
 # %% [markdown]
@@ -400,10 +405,13 @@ for well in ALL_WELLS:
 strips = {f"well {well}": well_from_frame(usable, well) for well in ALL_WELLS}
 masks = {f"well {well}": well_from_frame(y_train, well) for well in ALL_WELLS}
 names = list(strips)
-plots.show_well_strips({n: strips[n] for n in names[:8]}, {n: masks[n] for n in names[:8]})
+joined = "Put together, patches show joints, collars and grooves"
+first = names[:8]
+plots.show_well_strips({n: strips[n] for n in first}, {n: masks[n] for n in first}, heading=joined)
 
 # %%
-plots.show_well_strips({n: strips[n] for n in names[8:]}, {n: masks[n] for n in names[8:]})
+rest = names[8:]
+plots.show_well_strips({n: strips[n] for n in rest}, {n: masks[n] for n in rest}, heading=joined)
 
 # %% [markdown]
 # These are pipes: each joint has a pattern of its own, collars cross as noisy lines, and grooves run through many patches, some
@@ -481,6 +489,7 @@ plots.show_patches(
     [f"{y_repaired.index[patch]}\n{name}" for patch in most_changed for name in shown],
     np.concatenate([[masks[patch] for masks in shown.values()] for patch in most_changed]),
     columns=len(shown),
+    heading="The 2 x 2 dilation moves a mask to the right and down",
 )
 
 # %% [markdown]
@@ -547,6 +556,7 @@ eda_plots.show_grey_patches(
     np.stack([picture[patch] for patch in chosen.values() for picture in pictures.values()]),
     [f"{kind}\n{name}" for kind in chosen for name in pictures],
     columns=len(pictures),
+    heading="Naive cast and own quantiles hide how deep a groove is",
 )
 
 # %% [markdown]

@@ -244,6 +244,7 @@ plots.show_patches(
     inference.as_patches(torch.cat([torch.cat([pair[0][None], image]) for image, _ in changed])),
     [title for name in steps for title in ["as it is", *[name] * 5]],
     inference.as_patches(torch.cat([torch.cat([pair[1][None], mask]) for _, mask in changed])),
+    heading="The mask follows the groove, and stays under blur, noise and brightness",
 )
 
 # %% [markdown]
@@ -311,6 +312,7 @@ plots.show_patches(
     inference.as_patches(images_batch[:12] * config.value_std),
     ["augmented"] * 12,
     inference.as_patches(masks_batch[:12]),
+    heading="In training each patch is augmented in its own way",
 )
 
 # %% [markdown]
@@ -323,6 +325,7 @@ plots.show_patches(
     inference.as_patches(images_batch[:12] * config.value_std),
     names[:12],
     inference.as_patches(masks_batch[:12]),
+    heading="In validation nothing is random",
 )
 
 # %% [markdown]

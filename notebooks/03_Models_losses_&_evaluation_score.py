@@ -476,6 +476,7 @@ plots.show_patches(
     [f"IoU {score:.2f}" for score in metrics.iou(guess[chosen], masks[chosen])],
     inference.as_patches(masks[chosen]),
     inference.as_patches(guess[chosen]),
+    heading="A threshold on thickness also outlines the pipe's pattern and noise",
 )
 
 # %% [markdown]

@@ -302,6 +302,7 @@ plots.show_patches(
     [f"{val.names[i].replace('_patch_', ', ')[5:]}: IoU {scores[i]:.2f}" for i in chosen],
     inference.as_patches(val.masks[chosen]),
     inference.as_patches(found[chosen]),
+    heading="The best, the middle and the worst patches with a groove",
 )
 
 # %% [markdown]
@@ -314,7 +315,9 @@ def strips(pixels: torch.Tensor) -> dict[str, pd.DataFrame]:
     return {f"well {well}": wells.well_from_frame(frame, well) for well in config.val_wells}
 
 
-plots.show_well_strips(strips(val.images), strips(val.masks), strips(found))
+plots.show_well_strips(
+    strips(val.images), strips(val.masks), strips(found), heading="Label and prediction, by depth"
+)
 
 # %% [markdown]
 # ## What we now know

@@ -258,6 +258,7 @@ invented = simulate_wells(4, config.train_wells, seed=3, rows=720)
 plots.show_well_strips(
     {f"simulated\n{number - 999}": well[0].numpy() for number, well in invented.items()},
     {f"simulated\n{number - 999}": well[1].numpy() for number, well in invented.items()},
+    heading="Each simulated well has properties of its own",
 )
 
 # %% [markdown]
@@ -423,7 +424,9 @@ for well in config.val_wells:
         key = f"well {well}\n{name}"
         strips[key], labels[key] = well_from_frame(usable, well), well_from_frame(judge, well)
         found[key] = (predict(thickness, well) >= config.threshold).astype(np.uint8)
-plots.show_well_strips(strips, labels, found)
+plots.show_well_strips(
+    strips, labels, found, heading="What patches and whole wells find in the validation wells"
+)
 
 # %% [markdown]
 # In these upper 360 rows of well 3 the baseline finds pieces of the groove, the other network most of it, and a false one near row 20.

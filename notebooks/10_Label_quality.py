@@ -265,6 +265,7 @@ if examples:
         [f"{kind}\n{name}" for kind, name in examples],
         y.loc[names].to_numpy().reshape(-1, 36, 36),
         columns=4,
+        heading="Holes, slips and width changes that the rules find",
     )
 
 # %% [markdown]

@@ -50,7 +50,7 @@ def show_unusable_pixels(counts: np.ndarray, config: Config = Config()) -> None:
     plt.show()
 
 
-def show_grey_patches(images: np.ndarray, titles: Sequence[str], columns: int = 6) -> None:
+def show_grey_patches(images: np.ndarray, titles: Sequence[str], columns: int, heading: str) -> None:
     """A grid of 8-bit pictures, (n, H, W), black 0 and white 255."""
     rows = math.ceil(len(images) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.25 * rows), squeeze=False)
@@ -60,6 +60,7 @@ def show_grey_patches(images: np.ndarray, titles: Sequence[str], columns: int = 
         picture = axis.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         axis.set_title(title, fontsize=9)
     figure.colorbar(picture, ax=axes, shrink=0.7, pad=0.01).set_label("grey value", fontsize=9)
+    figure.suptitle(heading, fontsize=11)
     plt.show()
 
 

@@ -78,6 +78,7 @@ def show_failures(
     colours = {"both": BOTH, "only predicted": FALSE, f"only in the {judge}": MISSED}
     handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    figure.suptitle("Grooves that were missed, found in part, or predicted where there is none", fontsize=11)
     plt.show()
 
 
@@ -213,6 +214,7 @@ def show_suspects(
         for style, name in ((LABEL_LINE, "label"), (PREDICTION_LINE, "prediction, cut at 0.5"))
     ]
     figure.legend(handles=lines, loc="outside lower center", ncols=2, fontsize=9)
+    figure.suptitle("The most suspicious labels, and what the model predicts", fontsize=11)
     plt.show()
 
 
