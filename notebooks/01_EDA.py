@@ -228,7 +228,7 @@ statistics[statistics["missing"] > 0].round(3)
 show_code(preprocess.repair_pixels)
 
 # %% [markdown]
-# What is usual, over all patches:
+# Over all patches:
 
 # %%
 statistics[["min", "median", "max", "std"]].describe().round(3)
@@ -421,7 +421,7 @@ plots.show_well_strips({n: strips[n] for n in rest}, {n: masks[n] for n in rest}
 # ## 8 The split by wells
 #
 # *R1.17.* Four patches in ten have a near-copy, and most have neighbours that show the same groove. In a random split, patches of one groove lie on both sides, and the model
-# is tested on what it was trained on. So a well belongs to one part only. Which wells are alike, first by their images, then by their masks?
+# is tested on what it was trained on. So a well belongs to one part only. Which wells are alike, by their images, and by their masks?
 
 # %%
 image_features, mask_features = tables.well_features(y_repaired, images_repaired)
@@ -449,7 +449,7 @@ split_choice.split_balance(*split_by_wells(y_repaired, config)).round(2)
 #
 # *R1.18.* The junior's notebook filled the holes of all masks, of validation too; it showed a dilation by a kernel of 2 x 2, but never used it. The
 # reviewer's training transform does. Such a kernel has no middle pixel, and OpenCV takes its lower right one: every training mask grows to the
-# right and down, while the masks of validation stay as they were. We measure what each does.
+# right and down, while the masks of validation stay.
 #
 # ### 9.1 Masks
 #
@@ -493,7 +493,7 @@ plots.show_patches(
 )
 
 # %% [markdown]
-# Is a refined mask closer to where the groove *is*? Only simulated wells can tell, since their clean truth is known:
+# Is a refined mask closer to the truth? On simulated wells it is known:
 
 # %%
 if data.simulated:
@@ -526,7 +526,7 @@ pd.DataFrame(grey_values, index=pd.Index(values, name="thickness")).T
 
 # %% [markdown]
 # Under the naive cast a loss of 0.03 becomes almost white, and sound wall a mixture of white and black. The scale must also be the same for all patches: if
-# each patch has its own, a faint groove and a deep one get the same grey. Below: the calmest wall without a groove, a typical groove, and the deepest.
+# each patch has its own, a faint groove and a deep one get the same grey. Below: the calmest wall, a typical groove, and the deepest.
 
 # %%
 generator = np.random.default_rng(config.seed)
