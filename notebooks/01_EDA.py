@@ -355,7 +355,11 @@ study_plots.show_study(
 )
 
 # %%
-folds.paired_differences(ablation, "detector", "dice", than="none").round(3)
+differences = {
+    name: folds.paired_differences(ablation, "detector", column, than="none").round(3)
+    for name, column in {"Dice": "dice", "mean IoU": "mean_iou"}.items()
+}
+pd.concat(differences, axis=1)
 
 # %% [markdown]
 # Dots are folds, bars their means; the table has the mean difference from dropping nothing, with its 95 % interval. Every

@@ -101,7 +101,7 @@ eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 # %% [markdown]
 # Bars are means of three folds, dots the folds; simulated wells, scored by the labels as they were drawn, as in validation. Split at random by patch the models promise a
 # Dice of 0.67, split by wells 0.46: more in every fold, by 0.12 to 0.33. The truth is 0.53 and 0.51. So the gap of the random split is 0.14 on average, but in one fold of
-# three it is negative (standard deviation 0.24), because those wells are easy; over three folds the interval holds 0 (−0.45 to 0.72). Keeping twins together helps little; our guess is that the patches above and below show the same
+# three it is negative, because those wells are easy; with a standard deviation of 0.24 three folds cannot be sure of it. Keeping twins together helps little; our guess is that the patches above and below show the same
 # groove. A promise by a few wells is 0.11 too high to 0.22 too low.
 #
 # The published gap is 0.81 in validation against 0.61 on the leaderboard. The first is a Dice, and the leaderboard's score is the challenge's mean IoU; the leak and a change of wells may
