@@ -516,10 +516,11 @@ def differences(metric: str) -> pd.Series:
 
 rates = plain.groupby("model")[["train_rate", "inference_rate"]].median().round(0).astype(int)
 rates.columns = ["training, patches/s", "inference, patches/s"]
-pd.DataFrame({"Dice": differences("dice"), "mean IoU": differences("mean_iou")}).join(rates)
+against_unet = pd.DataFrame({"Dice": differences("dice"), "mean IoU": differences("mean_iou")})
+against_unet.reindex(rates.index).fillna("–").join(rates)
 
 # %% [markdown]
-# (The rates are of a GPU that ten trainings shared; Mask R-CNN was trained and timed on a CPU. The U-Net's are 421 and 3,051.) What it shows:
+# (The rates are of a GPU that ten trainings shared; Mask R-CNN was trained and timed on a CPU.) What it shows:
 #
 # - **Wells make more of a difference than networks.** Between folds the baseline's Dice ranges from 0.44 to 0.82. None of the twelve others has a higher mean
 #   Dice. By mean IoU, Mask R-CNN and U-Net++ are higher, with intervals that hold 0; AG-CUResNeSt, ViT and DeiT are lower, with intervals that do not.

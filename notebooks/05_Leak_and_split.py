@@ -96,6 +96,9 @@ leak = pd.read_csv("experiments/leak_simulated.csv")
 eda_plots.show_leak(leak)
 
 # %%
+eda_plots.leak_summary(leak).unstack("by").round(2)
+
+# %%
 eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 
 # %% [markdown]

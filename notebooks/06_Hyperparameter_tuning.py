@@ -149,7 +149,7 @@ print(f"{len(in_folds)} wells in the folds, none twice: {in_folds}")
 print(f"test wells, in no fold: {sorted(set(wells_of(y).tolist()) - set(in_folds))}")
 
 # %% [markdown]
-# Every fold has grooves. (Bars of fewer than ten patches have no number; with a third of the patches folds 1 and 2 change places.) A trial's cleaning sees its own training wells only. The wells left out are scored with all of their patches but
+# Every fold has grooves. (Bars of fewer than ten patches have no number; with a third of the patches folds 1 and 2 change places against section 5.) A trial's cleaning sees its own training wells only. The wells left out are scored with all of their patches but
 # the ruined ones, whatever its settings; else a trial could raise its score by dropping hard patches.
 #
 # They are scored by the labels, also on the simulated wells, where the truth is known: real wells have no truth to tune by.
@@ -272,7 +272,8 @@ folds.paired_differences(by_fold, "candidate", "dice", than="defaults").round(3)
 # ## Exercises
 #
 # 1. Add the padding to what is tuned (`SPACE` in `helpers.studies.tuning`; `azimuth` of the U-Net). Pass it on in `train_with`, give it a default in
-#    `default_params`, and run `experiments/tune.py --output runs/padding`. Does a trial with circular padding win?
-# 2. Let trials maximise the mean IoU instead of Dice (`helpers.studies.tuning`), and run `experiments/tune.py --output runs/iou`. Does the same trial win?
+#    `default_params`, make the folder `runs/padding`, and run `experiments/tune.py --output runs/padding`. Does a trial with circular padding win?
+# 2. Let trials maximise the mean IoU instead of Dice (`helpers.studies.tuning`), make the folder `runs/iou`, and run
+#    `experiments/tune.py --output runs/iou`. Does the same trial win?
 #
 # **Next:** [07 Whole wells](07_Whole_wells.ipynb) · [the list of all review points](README.md)

@@ -270,7 +270,7 @@ if examples:
 
 # %% [markdown]
 # Every hole is found, with no false alarm. A width change marks the end of a stretch whose width is wrong all along, so its
-# recall by patch must be low. Slips are found, but for each true one there are two or three false, two in five of them in well 3, probably because of
+# recall by patch must be low. Slips are found, but for each true one there are two or three false; 40 of the 107 are in well 3, probably because of
 # its strong pattern. Their counts per well show where to look, no more.
 #
 # ## 3 The annotator's style
