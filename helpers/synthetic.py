@@ -8,19 +8,18 @@ well different from another, as measured on the real ones. The clean truth is kn
 """
 
 import hashlib
-import io
-import json
-import os
-import warnings
+import inspect
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
-from helpers.files import DataError, disk_errors, listed, remove_leftovers, replace_atomically
+from helpers.files import UNFINISHED, disk_errors, remove_leftovers
 from helpers.wells import cut_well, patch_name
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
@@ -120,7 +119,7 @@ def simulate(recipe: Recipe, rows: int, rng: np.random.Generator) -> SimulatedWe
         centre, present = _groove_path(rows, recipe, rng)
         thickness -= _metal_loss(recipe, centre, present, rng)
         width = np.full(rows, round(recipe.groove_width * recipe.scale))
-        truth = _ribbon(recipe.columns, np.rint(centre), width, present)
+        truth = _ribbon(recipe.columns, centre, width, present)
         labels = _annotate(recipe, centre, present, rng)
     thickness += rng.normal(0.0, recipe.noise, shape)
     if recipe.frozen:
@@ -159,87 +158,50 @@ def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
 def ensure_simulated(folder: Path, seed: int = 0) -> Path:
     """Return the folder of the simulated wells of this seed, and make it under `folder` on first use.
 
-    It holds `images/well_<w>_patch_<p>.npy`, `y_train.csv` (what an annotator drew), `y_clean.csv` (where the
-    grooves are) and, written last, `made_by.json` with a digest of the others. Its name says the seed and the
-    version of this module, so another seed or version never replaces what somebody is reading. Files are
-    written one by one, each at once, and only where they are missing or damaged: several processes may do so
-    at the same time, and one that was killed is continued.
+    It holds `images/well_<w>_patch_<p>.npy`, `y_train.csv` (what an annotator drew) and `y_clean.csv` (where
+    the grooves are). Its name tells the seed and a digest of all that the wells follow from, and it gets that
+    name only when it is complete. So processes may make it at once, and wells of another version are neither
+    read nor replaced.
 
     Raises
     ------
-    DataError : something that was not made here is in the way, or a file cannot be written.
+    DataError : the folder cannot be made.
     """
-    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    made = Path(folder) / f"seed_{seed}_{source[:12]}"
-    record = made / "made_by.json"
-    finished = record.exists()
-    remove_leftovers(made, "**/.part-*")
-    if finished and _read_record(record).get("files_sha256") == _digest(made):
+    folder = Path(folder)
+    made = folder / f"seed_{seed}_{_origin()}"
+    if made.is_dir():
         return made
-    for place in (made.parent, made, made / "images"):
-        if os.path.lexists(place) and not place.is_dir():
-            raise DataError(f"{place}: expected the folder of the simulated wells, found a file. Remove it.")
-    contents = _file_contents(seed)
-    for name, content in contents.items():
-        if not _has_content(made / name, content):
-            with replace_atomically(made / name) as temporary:
-                temporary.write_bytes(content)
-    strangers = {path.relative_to(made).as_posix() for path in _visible_files(made)} - contents.keys()
-    if strangers:
-        raise DataError(
-            f"{made}: helpers.synthetic did not make {listed(sorted(strangers))}. Move that away, or remove "
-            "the whole folder: it is made again."
-        )
-    made_by = {"module": "helpers.synthetic", "seed": seed, "source_sha256": source}
-    with replace_atomically(record) as temporary:
-        temporary.write_text(json.dumps(made_by | {"files_sha256": _digest(made)}, indent=1))
-    if finished:
-        warnings.warn(f"{made}: the simulated wells were damaged and have been made again.", stacklevel=2)
+    with disk_errors(made, "made", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as scratch:
+            part = Path(scratch) / "wells"  # unlike the scratch folder, it is not closed to other users
+            _write(part, seed)
+            try:
+                part.rename(made)
+            except OSError:
+                if not made.is_dir():  # else another process was first, with the same files
+                    raise
     return made
 
 
-def _file_contents(seed: int) -> dict[str, bytes]:
-    """Every file but the record, by its path in the folder."""
+def _origin() -> str:
+    """Digest of what the wells follow from, besides the seed: recipes, code, libraries."""
+    digest = hashlib.sha256(repr((RECIPES, PATCH_SIZE)).encode())
+    for function in (simulate, cut_well):
+        digest.update(Path(inspect.getfile(function)).read_bytes())
+    for library in (np, scipy, pd):
+        digest.update(library.__version__.encode())
+    return digest.hexdigest()[:12]
+
+
+def _write(folder: Path, seed: int) -> None:
+    (folder / "images").mkdir(parents=True)
     images, labels, truth = simulate_patches(seed)
-    contents = {}
     for name, pixels in zip(images.index, images.to_numpy(), strict=True):
-        np.save(file := io.BytesIO(), pixels.reshape(PATCH_SIZE, PATCH_SIZE))
-        contents[f"images/{name}.npy"] = file.getvalue()
-    for name, masks in (("y_train.csv", labels), ("y_clean.csv", truth)):
-        contents[name] = masks.to_csv(lineterminator="\n", index_label="").encode()
-    return contents
-
-
-def _read_record(path: Path) -> dict:
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):  # missing, truncated, a folder
-        return {}
-    return record if isinstance(record, dict) else {}
-
-
-def _has_content(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
-
-
-def _visible_files(made: Path) -> list[Path]:
-    """The files of the folder and of its images, without the record and hidden ones, in a fixed order."""
-    paths = [path for pattern in ("*", "images/*") for path in sorted(made.glob(pattern))]
-    return [
-        path
-        for path in paths
-        if not path.name.startswith(".") and path.name not in ("images", "made_by.json")
-    ]
-
-
-def _digest(made: Path) -> str:
-    """SHA-256 of the files' names and contents."""
-    digest = hashlib.sha256()
-    for path in _visible_files(made):
-        digest.update(path.relative_to(made).as_posix().encode() + b"\0")
-        with disk_errors(path, "read", made):
-            digest.update(path.read_bytes() if path.is_file() else b"")
-    return digest.hexdigest()
+        np.save(folder / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))
+    labels.to_csv(folder / "y_train.csv", lineterminator="\n", index_label="")
+    truth.to_csv(folder / "y_clean.csv", lineterminator="\n", index_label="")
 
 
 # ---------------------------------------------------------------- pipe
@@ -329,8 +291,8 @@ def _metal_loss(
 
 
 def _ribbon(columns: int, centre: np.ndarray, width: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """A mask `width` columns wide around whole-pixel centres: the staircases that people draw."""
-    first = centre - width // 2  # column of the ribbon in each row
+    """A mask of the `width` whole columns that lie nearest to the centre: the staircases that people draw."""
+    first = np.rint(centre - (width - 1) / 2)  # column of the ribbon in each row
     from_first = (np.arange(columns) - first[:, None]) % columns
     return ((from_first < width[:, None]) & present[:, None]).astype(np.uint8)
 
@@ -340,7 +302,7 @@ def _annotate(
 ) -> np.ndarray:
     """Draw the groove as an annotator does, stretch by stretch, with what goes wrong on the way."""
     rows, width = len(centre), round(recipe.groove_width * recipe.scale)
-    drawn_centre, drawn_width, drawn = np.rint(centre), np.zeros(rows, int), present.copy()
+    drawn_centre, drawn_width, drawn = centre.copy(), np.zeros(rows, int), present.copy()
     holes = []
     start = 0
     while start < rows:
@@ -353,7 +315,7 @@ def _annotate(
             drawn[stretch] = False
         if rng.random() < 0.30:  # a hole in the filled outline
             row, height = rng.integers(start, end), rng.integers(2, 7)
-            holes.append((slice(row, row + height), int(drawn_centre[row]) % recipe.columns))
+            holes.append((slice(row, row + height), round(drawn_centre[row]) % recipe.columns))
         start = end
     mask = _ribbon(recipe.columns, drawn_centre, drawn_width, drawn)
     for hole_rows, column in holes:
