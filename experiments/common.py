@@ -11,7 +11,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is insta
 from helpers.config import Config
 from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
-from helpers.files import check_output
+from helpers.files import check_output, run_from_command_line  # noqa: F401, for the scripts here
 from helpers.studies.folds import Fold, make_folds
 from helpers.wells import parse_name, wells_of
 
@@ -46,14 +46,6 @@ def parse_arguments(
     parser.add_argument(f"--{unit}", type=int, default=budget, help=f"of each training (default {budget})")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser.parse_args()
-
-
-def run_from_command_line(main: Callable[[], None]) -> None:
-    """Run a script's main function. An error that it expects is told by its message, which says all."""
-    try:
-        main()
-    except (ValueError, FloatingPointError) as error:  # a DataError is a ValueError
-        sys.exit(str(error))
 
 
 def load_folds() -> tuple[DataSource, list[Fold]]:

@@ -9,7 +9,7 @@ import tempfile
 import time
 import uuid
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -216,3 +216,26 @@ def listed(items: Iterable, most: int = 5) -> str:
     items = list(items)
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(map(str, items[:most])) + more or "none"
+
+
+def run_from_command_line(main: Callable[[], None]) -> None:
+    """Run a command's main function: what can be expected to go wrong ends in one sentence, no traceback."""
+    said, status = "", 1
+    try:
+        main()
+        sys.stdout.flush()
+        return
+    except KeyboardInterrupt:
+        said, status = "Stopped. No file is left half-written; start again.", 130
+    except MemoryError:
+        said = "There is not enough memory for this."
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # that is `| head`, which has what it wanted
+            said = ": ".join(str(part) for part in (error.filename, reason_of(error)) if part) + "."
+        with suppress(OSError, ValueError):  # nothing more goes to an output that may be closed or full
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ValueError, FloatingPointError) as error:  # a DataError is a ValueError
+        said = str(error)
+    if said:
+        print(said, file=sys.stderr)
+    sys.exit(status)
