@@ -1,7 +1,9 @@
 """Every threshold, well list and path of the project, in one frozen dataclass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+import numpy as np
 
 PATCH_SIZE = 36  # rows and columns of a patch, fixed by the challenge
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -71,3 +73,18 @@ class Config:
     patience: int | None = None  # stop after this many epochs without a lower validation loss
     picture_every: int = 5  # epochs between pictures of validation patches in TensorBoard
     precision: str = "auto"  # of training: what the device is fastest in, see helpers.devices.precision_on
+
+    def __post_init__(self):
+        """Keep plain values only, as a checkpoint needs them: numbers of numpy, lists and text for folders may
+        be given too."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is Path:
+                value = Path(value).expanduser()
+            elif isinstance(value, np.generic | np.ndarray):
+                value = value.tolist()
+            if isinstance(value, list | tuple):
+                value = tuple(np.array(value).tolist())
+            object.__setattr__(self, field.name, value)
+        if self.seed < 0:
+            raise ValueError(f"Config: expected a seed of 0 or more, found {self.seed}.")
