@@ -11,7 +11,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,13 +25,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is insta
 from helpers.config import Config
 from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
-from helpers.files import check_output, run_from_command_line  # noqa: F401, for the scripts here
+from helpers.files import (
+    DataError,
+    check_output,
+    listed,
+    replace_atomically,
+    run_from_command_line as run_from_command_line,  # for the scripts here
+)
 from helpers.studies.folds import Fold, make_folds
 from helpers.wells import parse_name, wells_of
 
 HERE = Path(__file__).parent
 
 EPOCHS = 10  # of a training, in every study; stopping.py compares longer and shorter ones
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A `type` for argparse: a whole number of `least` or more; else argparse says which option is wrong."""
+
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"expected {least} or more, found {value}")
+        return value
+
+    number.__name__ = "whole number"  # so argparse calls it where it is none
+    return number
 
 
 def parse_arguments(
@@ -43,7 +61,8 @@ def parse_arguments(
     for name, values in (choices or {}).items():
         parser.add_argument(f"--{name}", nargs="+", choices=values, default=values, help="only these")
     unit, budget = ("epochs", EPOCHS) if seconds is None else ("seconds", seconds)
-    parser.add_argument(f"--{unit}", type=int, default=budget, help=f"of each training (default {budget})")
+    help_ = f"of each training (default {budget})"
+    parser.add_argument(f"--{unit}", type=at_least(1), default=budget, help=help_)
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser.parse_args()
 
@@ -97,12 +116,25 @@ def hold_out(y: pd.DataFrame, by: str, seed: int, share: float = 0.2) -> np.ndar
     )
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def machine() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} CPU cores"
+
+
+def kind_of(machine: str) -> str:
+    """The rows of one table must come from one kind of machine: a GPU rounds unlike a CPU, and training
+    enlarges the difference. Studies calculate on one core, so CPUs are alike."""
+    return "a CPU" if machine.endswith("CPU cores") else machine
 
 
 class Results:
-    """A CSV that grows run by run, each on disk at once, so that a killed script goes on where it was."""
+    """A CSV that grows run by run, each on disk at once, so that a killed script goes on where it was.
+
+    Raises
+    ------
+    DataError : the file cannot be written, is no table, or has rows of another kind of machine.
+    """
 
     def __init__(self, output: Path | None, script: str, source: DataSource):
         data = "simulated" if source.simulated else "real"
@@ -114,16 +146,23 @@ class Results:
             "command": shlex.join(["python", f"experiments/{Path(script).name}", *sys.argv[1:]]),
             "torch": version("torch"),
             "python": platform.python_version(),
-            "machine": torch.cuda.get_device_name() if torch.cuda.is_available() else f"{_cores()} CPU cores",
+            "machine": machine(),
         }
         check_output(self.path)
-        self.rows = self._read()
+        _, self.rows = self._read()
+        here, there = kind_of(machine()), {kind_of(name) for name in self.rows.get("machine", [])}
+        if there - {here}:
+            raise DataError(
+                f"{self.path}: its rows were made on {listed(sorted(there))}, and this machine is {here}. A "
+                "table has rows of one kind of machine: go on there, or name another file with --output."
+            )
 
     def has(self, **key) -> bool:
         """Tell whether a row with this key, of the same data, is there."""
         if self.rows.empty:
             return False
         key = {"data": self.provenance["data"], **key}
+        self._check_columns(set(key) <= set(self.rows), key)
         return bool(
             (self.rows[list(key)].astype(str) == [str(value) for value in key.values()]).all(axis=1).any()
         )
@@ -134,18 +173,39 @@ class Results:
         print(row, flush=True)
 
     def add_all(self, rows: list[dict]) -> None:
-        """Write all rows of a run at once, so that a killed script leaves whole runs only."""
+        """Write all rows of a run at once, so that a killed script or a full disk leaves whole runs only."""
         rows = [row | self.provenance for row in rows]
         text = io.StringIO()
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        whole, self.rows = self._read()  # another process may have added some
         if self.rows.empty:
             writer.writeheader()
+        else:
+            self._check_columns(list(rows[0]) == list(self.rows), rows[0])
         writer.writerows(rows)
-        with open(self.path, "a", newline="") as file:
-            file.write(text.getvalue())
-        self.rows = self._read()
+        with replace_atomically(self.path) as temporary:
+            temporary.write_text(whole + text.getvalue(), newline="")
+        _, self.rows = self._read()
 
-    def _read(self) -> pd.DataFrame:
+    def _check_columns(self, fit: bool, columns: Iterable[str]) -> None:
+        if not fit:
+            raise DataError(
+                f"{self.path}: expected the columns {', '.join(columns)}, found {', '.join(self.rows)}. An "
+                "earlier version of the study made it: move it away, or name another file with --output."
+            )
+
+    def _read(self) -> tuple[str, pd.DataFrame]:
+        """Its whole lines, and what they say. A line that was cut counts as not there."""
         if not self.path.exists():
-            return pd.DataFrame()
-        return pd.read_csv(self.path, float_precision="round_trip")
+            return "", pd.DataFrame()
+        whole, newline, _ = self.path.read_text().rpartition("\n")
+        lines = [len(fields) for fields in csv.reader(whole.splitlines())]
+        for number, fields in enumerate(lines, 1):
+            if fields != lines[0]:
+                raise DataError(
+                    f"{self.path}: expected {lines[0]} columns as in its header, found {fields} in line "
+                    f"{number}. Remove that line, and its run is made again."
+                )
+        if len(lines) < 2:
+            return "", pd.DataFrame()
+        return whole + newline, pd.read_csv(io.StringIO(whole), float_precision="round_trip")

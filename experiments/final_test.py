@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from common import EPOCHS, HERE, Results, judge_of, run_from_command_line
+from common import EPOCHS, HERE, Results, at_least, judge_of, run_from_command_line
 from torch import Tensor
 from tqdm import tqdm
 
@@ -37,9 +37,11 @@ from helpers.whole_wells.sections import HEIGHT, SectionDataset, SectionLoader, 
 def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"of each training (default {EPOCHS})")
-    parser.add_argument("--seeds", type=int, default=3, help="of each candidate (default 3)")
-    parser.add_argument("--tuned", type=int, help="number of the trial that tune.py confirmed")
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=EPOCHS, help=f"of each training (default {EPOCHS})"
+    )
+    parser.add_argument("--seeds", type=at_least(1), default=3, help="of each candidate (default 3)")
+    parser.add_argument("--tuned", type=at_least(0), help="number of the trial that tune.py confirmed")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these candidates (default: all)")
     parser.add_argument("--output", type=Path, default=HERE, help="folder of the CSVs (default: this one)")
     parser.add_argument("--reason", default="", help="why the test wells are asked a second question")
@@ -76,7 +78,10 @@ def read_candidates(journal: Path, tuned: int | None) -> dict[str, dict]:
     """What was chosen before, by name, each with how it was chosen."""
     candidates = {"baseline": {"chosen": "notebook 04", "params": default_params()}}
     if tuned is not None:
-        params = read_study(journal).trials[tuned].params
+        trials = read_study(journal).trials
+        if tuned >= len(trials):
+            raise ValueError(f"--tuned {tuned}: {journal} has the trials 0 to {len(trials) - 1}.")
+        params = trials[tuned].params
         candidates["tuned"] = {"chosen": f"trial {tuned} of tune.py, by folds", "params": params}
     candidates["whole wells"] = {"chosen": "whole_well.py, by folds", "height": HEIGHT}
     weights = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]

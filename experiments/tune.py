@@ -12,20 +12,20 @@ import argparse
 from itertools import product
 from pathlib import Path
 
-from common import HERE, Results, load_folds, run_from_command_line
+from common import HERE, Results, at_least, kind_of, load_folds, machine, run_from_command_line
 from optuna.trial import TrialState
 
 from helpers.config import Config
-from helpers.studies.tuning import default_params, log_trial, open_study, run_trials, score_folds
+from helpers.studies.tuning import FINISHED, default_params, log_trial, open_study, run_trials, score_folds
 
 REPEATS = (1, 2)  # of the confirmation; the search is repeat 0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=20, help="of the search (default 20)")
-    parser.add_argument("--epochs", type=int, default=10, help="of every training (default 10)")
-    parser.add_argument("--confirmed", type=int, default=2, help="best trials to confirm (default 2)")
+    parser.add_argument("--trials", type=at_least(1), default=20, help="of the search (default 20)")
+    parser.add_argument("--epochs", type=at_least(1), default=10, help="of every training (default 10)")
+    parser.add_argument("--confirmed", type=at_least(0), default=2, help="best trials to confirm (default 2)")
     parser.add_argument("--output", type=Path, default=HERE, help="folder of the files (default: this one's)")
     arguments = parser.parse_args()
     source, folds = load_folds()
@@ -35,6 +35,12 @@ def main() -> None:
     study = open_study(arguments.output / f"tune_{kind}.journal", folds, arguments.epochs)
     if "provenance" not in study.user_attrs:
         study.set_user_attr("provenance", results.provenance)
+    begun_on = kind_of(study.user_attrs["provenance"]["machine"])
+    if len(study.get_trials(states=FINISHED)) < arguments.trials and begun_on != kind_of(machine()):
+        raise ValueError(
+            f"{arguments.output}: this search was begun on {begun_on}, and this machine is "
+            f"{kind_of(machine())}. Go on there, or name another folder with --output."
+        )
     for trial in run_trials(study, folds, arguments.trials):
         log_trial(Config().runs_dir / "tuning" / kind, trial)
         print(trial.number, trial.state.name, trial.value, flush=True)

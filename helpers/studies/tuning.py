@@ -5,6 +5,7 @@ and what counts in the end, is the mean of the folds' Dice on the wells left out
 """
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from optuna.distributions import (
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from torch.utils.tensorboard import SummaryWriter
@@ -28,7 +29,6 @@ from torch.utils.tensorboard import SummaryWriter
 from helpers.config import Config
 from helpers.dataset import BatchLoader
 from helpers.files import DataError, disk_errors
-from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.preprocess import PreprocessData
 from helpers.runs import Run, fingerprint, unsaved_run
@@ -43,7 +43,7 @@ SPACE: dict[str, BaseDistribution] = {
     "width": CategoricalDistribution((8, 16, 32)),  # channels of the U-Net's first level
     "dropout": FloatDistribution(0.0, 0.4),
     "weight_decay": CategoricalDistribution((0.0, 0.01, 0.1, 1.0)),
-    "loss": CategoricalDistribution(tuple(LOSSES)),
+    "loss": CategoricalDistribution(("bce", "dice_bce", "focal", "tversky", "lovasz", "soft_iou")),
     "augmentation": FloatDistribution(0.0, 1.0),  # see `config_of`
     "spe_std": FloatDistribution(2.0, 4.0),
     "dbscan_eps": FloatDistribution(0.8, 2.0),
@@ -148,8 +148,9 @@ def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUD
         "space": {name: str(distribution) for name, distribution in SPACE.items()},
     }
     try:
+        _end_with_a_whole_line(path)
         study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(path))),
+            storage=_journal(path),
             study_name=STUDY_NAME,
             direction="maximize",
             load_if_exists=True,
@@ -184,10 +185,21 @@ def read_study(path: Path) -> Study:
     if not path.is_file():
         raise DataError(f"{path}: expected the journal of a study, found no file.")
     try:
-        storage = JournalStorage(JournalFileBackend(str(path)))
-        return optuna.load_study(study_name=STUDY_NAME, storage=storage)
+        return optuna.load_study(study_name=STUDY_NAME, storage=_journal(path))
     except NO_STUDY as error:
         raise DataError(f"{path}: expected the journal of a study ({error}).") from error
+
+
+def _journal(path: Path) -> JournalStorage:
+    # By default the lock is a symbolic link, which Windows lets ordinary users not make
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+
+
+def _end_with_a_whole_line(path: Path) -> None:
+    """Take off the half line that a kill or a full disk left: the next line would be written to its end."""
+    text = path.read_bytes() if path.is_file() else b""
+    if text.startswith(b'{"op_code":') and not text.endswith(b"\n"):
+        os.truncate(path, text.rfind(b"\n") + 1)
 
 
 def run_trials(

@@ -1,6 +1,7 @@
+import os
 import subprocess
 import sys
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import numpy as np
 import optuna
@@ -228,6 +229,57 @@ def test_tensorboard_gets_curve_and_parameters(folds, tmp_path, pretended):
     curve = [event.value for event in events.Scalars("Mean Dice of the folds")]
     assert curve == pytest.approx(list(trial.intermediate_values.values()))
     assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
+
+
+def test_a_journal_whose_last_line_was_cut_goes_on(folds, tmp_path, pretended):
+    """By a kill, a full disk, a drive that went away: wherever the cut lies in the last lines."""
+    undisturbed = open_study(tmp_path / "a.journal", folds, 3)
+    list(run_trials(undisturbed, folds, 3))
+    study = open_study(path := tmp_path / "b.journal", folds, 3)
+    list(run_trials(study, folds, 2))
+    whole = path.read_bytes()
+    for cut in (1, 25, len(whole.splitlines()[-1]), 500):
+        path.write_bytes(whole[:-cut])
+        study = open_study(path, folds, 3)
+        list(run_trials(study, folds, 3))
+        assert outcomes(read_study(path)) == outcomes(undisturbed)
+
+
+def test_a_journal_cut_in_its_first_line_is_begun_anew(folds, tmp_path, pretended):
+    open_study(path := tmp_path / "study.journal", folds, 3)
+    path.write_bytes(path.read_bytes()[:20])
+    (first,) = run_trials(open_study(path, folds, 3), folds, 1)
+    assert first.params == default_params()
+
+
+def test_a_file_without_a_last_newline_that_is_no_journal_stays_as_it_is(folds, tmp_path):
+    (path := tmp_path / "thesis.txt").write_text("years of\nwork")
+    with pytest.raises(DataError, match="expected the journal of a study"):
+        open_study(path, folds, 3)
+    assert path.read_text() == "years of\nwork"
+
+
+def test_a_study_needs_no_symbolic_link(folds, tmp_path, pretended, monkeypatch):
+    """Windows lets an ordinary user make none."""
+    monkeypatch.setattr("os.symlink", Mock(side_effect=OSError(22, "A required privilege is not held")))
+    assert len(list(run_trials(open_study(tmp_path / "study.journal", folds, 3), folds, 1))) == 1
+
+
+def test_a_new_loss_or_architecture_changes_neither_space_nor_table():
+    """A study names its own: else its journal would be refused, and its table would be incomplete."""
+    script = """
+from helpers import losses, models
+losses.LOSSES["mine"], models.ARCHITECTURES["mine"] = losses.bce, models.ARCHITECTURES["unet"]
+import compare
+from helpers.studies.tuning import SPACE, read_study
+kept = read_study("experiments/tune_simulated.journal").user_attrs["setting"]["space"]
+assert {name: str(distribution) for name, distribution in SPACE.items()} == kept
+assert "mine" not in [*compare.MODELS, *compare.LOSSES]
+"""
+    path = os.pathsep.join(str(PROJECT_ROOT / folder) for folder in ("", "experiments"))
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT_ROOT, env=os.environ | {"PYTHONPATH": path}, check=True
+    )
 
 
 # Errors
