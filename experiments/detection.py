@@ -92,7 +92,7 @@ def finder(name: str, fold: Fold, epochs: int) -> Callable[[np.ndarray], np.ndar
     if name == "patches":
         run = unsaved_run("unet", config, dropout=config.dropout)
         list(train(run, training_loader(*fold.cleaned(config), config), epochs))
-        return lambda wall: predict_well_by_patches(run.model, wall, 9)
+        return lambda wall: predict_well_by_patches(run.model, wall)
     if name == "whole wells":
         seen = sorted(set(wells_of(fold.y).tolist()))
         own = assemble_wells(fold.y, fold.images, seen)

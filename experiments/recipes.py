@@ -184,7 +184,7 @@ def find(
         run = unsaved_run("unet", config, dropout=config.dropout)
         for _ in train(run, training_loader(*fold.cleaned(config), config), epochs):
             pass
-        return {well: predict_well_by_patches(run.model, image, well) for well, image in wells.items()}
+        return {well: predict_well_by_patches(run.model, image) for well, image in wells.items()}
     if variant == "ensemble":
         parts = [model_of(name, fold, epochs, trained) for name in SIMULATIONS[:2]]
         return {

@@ -111,7 +111,7 @@ def probability_of(
 ) -> np.ndarray:
     """Groove probability of a well, (H, W), by a model of this variant."""
     if variant == "patches":
-        return predict_well_by_patches(model, thickness, well)
+        return predict_well_by_patches(model, thickness)
     if "36 columns" in variant and thickness.shape[1] == 72:
         halves = [predict_well(model, thickness[:, half::2], views=views) for half in (0, 1)]
         return np.stack(halves, axis=-1).reshape(thickness.shape)

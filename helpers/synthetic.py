@@ -149,7 +149,7 @@ def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
         for frame, image in zip(
             frames, (simulated.thickness, simulated.labels, simulated.truth), strict=True
         ):
-            patches = cut_well(image, well).reshape(recipe.patches, -1)
+            patches = cut_well(image).reshape(recipe.patches, -1)
             frame.append(pd.DataFrame(patches, index=names, columns=columns))
     images, labels, truth = (pd.concat(frame) for frame in frames)
     return images, labels, truth

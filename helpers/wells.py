@@ -1,7 +1,8 @@
 """Names and geometry of the challenge's patches: which well, which rows, which columns.
 
-Eight wells were logged at 72 azimuths. In them the patches 2k and 2k+1 are the even and the odd
-columns of the same 36 rows; in the other seven wells patch p+1 continues patch p downwards.
+Eight of the fifteen training wells were logged at 72 azimuths. In them the patches 2k and 2k+1 are the even
+and the odd columns of the same 36 rows; in the other seven patch p+1 continues patch p downwards. The
+challenge's test wells are numbered anew, from 1, so there a number says nothing: `columns_of` looks.
 """
 
 import re
@@ -13,9 +14,9 @@ from skimage.measure import label
 from helpers.config import PATCH_SIZE
 
 ALL_WELLS = tuple(range(1, 16))
-WIDE_WELLS = frozenset({1, 2, 5, 6, 7, 8, 9, 10})  # logged at 72 azimuths, cut into interleaved twins
+WIDE_WELLS = frozenset({1, 2, 5, 6, 7, 8, 9, 10})  # of the training set: logged at 72 azimuths
 MOST_PATCHES = 100_000  # of a well: half a gigabyte; the challenge's longest well has 1,905
-_NAME = re.compile(r"well_(0|[1-9]\d*)_patch_(0|[1-9]\d*)", re.ASCII)
+_NAME = re.compile(r"well_(0|[1-9]\d{0,8})_patch_(0|[1-9]\d{0,8})", re.ASCII)
 
 
 def parse_name(name: str) -> tuple[int, int]:
@@ -68,63 +69,95 @@ def column_azimuths(width: int) -> np.ndarray:
     return (np.arange(width) + 0.5) * 360 / width
 
 
-def assemble_well(patches: np.ndarray, well: int) -> np.ndarray:
+def columns_of(images: pd.DataFrame, well: int, otherwise: int | None = None) -> int:
+    """Tell from its patches whether a well was logged at 36 or at 72 azimuths.
+
+    Twins are neighbours around the pipe, and differ little from pixel to pixel. Else the last row of patch 2k
+    and the first of patch 2k+1 are neighbours along it. The ratio of the two typical differences is 0.13 to
+    0.29 in the eight real wells of 72 columns, and 2.8 to 6.1 in the seven of 36 (tests/test_wells.py). Equal
+    values say nothing: the tool stood still, or nothing was measured.
+
+    Parameters
+    ----------
+    images : (n, 1296) thickness of any wells, indexed by patch name; patches may be missing.
+    otherwise : taken where the patches do not tell: one or two of them, or hardly anything measured.
+
+    Raises
+    ------
+    ValueError : they do not tell, and `otherwise` is not given.
+    """
+    rows = {patch: row for row, (of, patch) in enumerate(map(parse_name, images.index)) if of == well}
+    pairs = [(rows[patch], rows[patch + 1]) for patch in sorted(rows) if not patch % 2 and patch + 1 in rows]
+    pairs = np.array(pairs[:: 1 + len(pairs) // 200], int).reshape(-1, 2)  # 200 pairs tell as much as all
+    pixels = images.iloc[pairs.ravel()].to_numpy(float).reshape(-1, 2, PATCH_SIZE, PATCH_SIZE)
+    pixels[~(np.abs(pixels) < 100)] = np.nan  # sentinels, whatever the unit
+    first, second = pixels[:, 0], pixels[:, 1]
+    around, along = np.abs(first - second), np.abs(first[:, -1] - second[:, 0])
+    around, along = around[around > 0], along[along > 0]
+    if len(along) > PATCH_SIZE:  # more than one pair
+        ratio = np.median(around) / np.median(along)
+        if not 1 / 1.2 < ratio < 1.2:
+            return 2 * PATCH_SIZE if ratio < 1 else PATCH_SIZE
+    if otherwise is None:
+        raise ValueError(
+            f"Well {well}: its {len(rows)} patches do not tell whether it has 36 columns around the pipe, or "
+            "72 in interleaved pairs. Say which: columns=36 or columns=72, on the command line --columns."
+        )
+    return otherwise
+
+
+def assemble_well(patches: np.ndarray, columns: int) -> np.ndarray:
     """Put all patches of one well back together as one image, depth downwards.
 
     Parameters
     ----------
     patches : (n, 36, 36), patches 0 ... n-1 of the well in the order of their numbers.
-    well : its number, which decides whether twins are interleaved.
+    columns : around the pipe: 36, or 72, where twins are interleaved.
 
     Returns
     -------
-    (36 n, 36) for a well logged at 36 azimuths, (18 n, 72) for one logged at 72.
+    (36 n, 36), or (18 n, 72).
 
     Raises
     ------
-    ValueError : patches of another shape, or an odd number of them in a 72-column well.
+    ValueError : patches of another shape, other columns, or an odd number of patches for 72.
     """
     if patches.ndim != 3 or patches.shape[1:] != (PATCH_SIZE, PATCH_SIZE):
-        raise ValueError(f"Well {well}: expected patches of shape (n, 36, 36), found {patches.shape}.")
-    if well not in WIDE_WELLS:
+        raise ValueError(f"Expected patches of shape (n, 36, 36), found {patches.shape}.")
+    if columns not in (PATCH_SIZE, 2 * PATCH_SIZE):
+        raise ValueError(f"Expected a well of 36 or 72 columns, found {columns}.")
+    if columns == PATCH_SIZE:
         return patches.reshape(-1, PATCH_SIZE)
     if len(patches) % 2:
-        raise ValueError(
-            f"Well {well} has 72 columns, so its patches come in pairs; found {len(patches)} patches."
-        )
+        raise ValueError(f"The patches of a well of 72 columns come in pairs; found {len(patches)} patches.")
     return np.stack([patches[0::2], patches[1::2]], axis=-1).reshape(-1, 2 * PATCH_SIZE)
 
 
-def cut_well(image: np.ndarray, well: int) -> np.ndarray:
-    """Cut an assembled well into the challenge's patches: the inverse of `assemble_well`.
-
-    Parameters
-    ----------
-    image : (36 b, 36), or (36 b, 72) for a well logged at 72 azimuths.
+def cut_well(image: np.ndarray) -> np.ndarray:
+    """Cut an assembled well, (36 b, 36) or (36 b, 72), into the challenge's patches.
 
     Returns
     -------
-    (n, 36, 36), patch p at index p.
+    (n, 36, 36), patch p at index p: the inverse of `assemble_well`.
 
     Raises
     ------
-    ValueError : the width is not the well's, or the height is not a multiple of 36.
+    ValueError : the width is neither 36 nor 72, or the height is not a multiple of 36.
     """
-    width = 2 * PATCH_SIZE if well in WIDE_WELLS else PATCH_SIZE
-    if image.ndim != 2 or image.shape[1] != width or image.shape[0] % PATCH_SIZE:
-        raise ValueError(f"Well {well}: expected an image of shape (36 b, {width}), found {image.shape}.")
-    if well not in WIDE_WELLS:
-        return image.reshape(-1, PATCH_SIZE, PATCH_SIZE)
-    blocks = image.reshape(-1, PATCH_SIZE, PATCH_SIZE, 2)
+    if image.ndim != 2 or image.shape[1] not in (PATCH_SIZE, 2 * PATCH_SIZE) or image.shape[0] % PATCH_SIZE:
+        raise ValueError(f"Expected a well of shape (36 b, 36) or (36 b, 72), found {image.shape}.")
+    blocks = image.reshape(-1, PATCH_SIZE, PATCH_SIZE, image.shape[1] // PATCH_SIZE)
     return np.moveaxis(blocks, -1, 1).reshape(-1, PATCH_SIZE, PATCH_SIZE)
 
 
-def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
+def well_from_frame(frame: pd.DataFrame, well: int, columns: int | None = None) -> np.ndarray:
     """Assemble one well from a frame of patches; rows of patches that are not in it are NaN.
 
     Parameters
     ----------
     frame : (n, 1296) pixels indexed by patch name, of any wells, in any order.
+    columns : around the pipe, 36 or 72, see `columns_of`; by default what the well of this number has in the
+        challenge's training set.
 
     Returns
     -------
@@ -135,6 +168,8 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
     ValueError : `frame` has no patch of this well, has one twice or one beyond `MOST_PATCHES`, or has not
         1,296 columns.
     """
+    if columns is None:
+        columns = 2 * PATCH_SIZE if well in WIDE_WELLS else PATCH_SIZE
     rows = {}  # patch number -> row of the frame
     for row, name in enumerate(frame.index):
         of_well, patch = parse_name(name)
@@ -153,12 +188,12 @@ def well_from_frame(frame: pd.DataFrame, well: int) -> np.ndarray:
     if frame.shape[1] != PATCH_SIZE**2:
         raise ValueError(f"Expected {PATCH_SIZE**2} columns, one a pixel, found {frame.shape[1]}.")
     count = max(rows) + 1
-    count += count % 2 if well in WIDE_WELLS else 0  # a last patch without its twin
+    count += count % 2 if columns == 2 * PATCH_SIZE else 0  # a last patch without its twin
     patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: no measurement either
         pixels = frame.iloc[list(rows.values())].to_numpy(np.float32)
     patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
-    return assemble_well(patches, well)
+    return assemble_well(patches, columns)
 
 
 def label_grooves(mask: np.ndarray) -> np.ndarray:

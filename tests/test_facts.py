@@ -155,8 +155,9 @@ def test_patch_p_plus_1_continues_patch_p_downwards(patches_of, well):
 def test_last_column_meets_the_first(pixels, wells, well):
     repaired, counts = repair_pixels(pixels[wells == well].reshape(-1, 36, 36))
     unusable = np.broadcast_to(counts.any(axis=1).to_numpy()[:, None, None], repaired.shape)
-    rows = ~assemble_well(unusable, well).any(axis=1)
-    image = assemble_well(repaired, well)[rows].astype(np.float64)
+    columns = 72 if well in WIDE_WELLS else 36
+    rows = ~assemble_well(unusable, columns).any(axis=1)
+    image = assemble_well(repaired, columns)[rows].astype(np.float64)
     width = image.shape[1]
     correlation = np.corrcoef(image.T)
     inside = np.median(np.diag(correlation, 1))

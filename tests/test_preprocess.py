@@ -441,7 +441,7 @@ def test_impossible_values_tell_nothing_of_a_whole_well(impossible):
     well = well_from_frame(images, 3).astype(np.float64)
     well[1, 4] = impossible
     assert predict_well(Identity(), well)[1, 4] == 0.5  # as the mean, 0
-    assert 0.3 < predict_well_by_patches(Identity(), well, 3)[1, 4] < 0.7
+    assert 0.3 < predict_well_by_patches(Identity(), well)[1, 4] < 0.7
 
     groove = np.zeros(well.shape)
     groove[1, 3:6] = 1

@@ -1,23 +1,26 @@
 """Names and geometry of patches."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from helpers.data import find_images, read_images
+from helpers.synthetic import RECIPES, simulate
 from helpers.wells import (
     ALL_WELLS,
     MOST_PATCHES,
     WIDE_WELLS,
     assemble_well,
     column_azimuths,
+    columns_of,
     cut_well,
     parse_name,
     patch_name,
     well_from_frame,
 )
-
-NARROW_WELLS = sorted(set(ALL_WELLS) - WIDE_WELLS)
 
 
 def random_bits(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -25,29 +28,21 @@ def random_bits(seed: int, shape: tuple[int, ...]) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 2**32, shape, np.uint32).view(np.float32)
 
 
-@given(well=st.sampled_from(ALL_WELLS), blocks=st.integers(0, 4), seed=st.integers(0, 2**32 - 1))
+@given(columns=st.sampled_from([36, 72]), blocks=st.integers(0, 4), seed=st.integers(0, 2**32 - 1))
 @settings(deadline=None)
-def test_cut_well_undoes_assemble_well_byte_for_byte(well, blocks, seed):
-    patches = random_bits(seed, (blocks * (2 if well in WIDE_WELLS else 1), 36, 36))
-    image = assemble_well(patches, well)
-    assert image.shape == (36 * blocks, 72 if well in WIDE_WELLS else 36)
-    again = cut_well(image, well)
-    assert again.shape == patches.shape
-    assert again.dtype == patches.dtype
-    assert again.tobytes() == patches.tobytes()
+def test_cutting_and_assembling_undo_each_other_byte_for_byte(columns, blocks, seed):
+    patches = random_bits(seed, (blocks * columns // 36, 36, 36))
+    image = assemble_well(patches, columns)
+    assert image.shape == (36 * blocks, columns)
+    again = cut_well(image)
+    assert again.shape == patches.shape and again.tobytes() == patches.tobytes()
+    image = random_bits(seed, (36 * blocks, columns))
+    assert assemble_well(cut_well(image), columns).tobytes() == image.tobytes()
 
 
-@given(well=st.sampled_from(ALL_WELLS), blocks=st.integers(0, 4), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None)
-def test_assemble_well_undoes_cut_well_byte_for_byte(well, blocks, seed):
-    image = random_bits(seed, (36 * blocks, 72 if well in WIDE_WELLS else 36))
-    assert assemble_well(cut_well(image, well), well).tobytes() == image.tobytes()
-
-
-@pytest.mark.parametrize("well", sorted(WIDE_WELLS))
-def test_twins_are_interleaved_column_by_column(well):
+def test_twins_are_interleaved_column_by_column():
     patches = np.arange(4 * 36 * 36).reshape(4, 36, 36)
-    image = assemble_well(patches, well)
+    image = assemble_well(patches, 72)
     for column in range(36):  # a0 b0 a1 b1 ..., then the second pair below
         np.testing.assert_array_equal(image[:36, 2 * column], patches[0, :, column])
         np.testing.assert_array_equal(image[:36, 2 * column + 1], patches[1, :, column])
@@ -55,29 +50,84 @@ def test_twins_are_interleaved_column_by_column(well):
         np.testing.assert_array_equal(image[36:, 2 * column + 1], patches[3, :, column])
 
 
-@pytest.mark.parametrize("well", NARROW_WELLS)
-def test_narrow_wells_go_on_downwards(well):
+def test_narrow_wells_go_on_downwards():
     patches = np.arange(3 * 36 * 36).reshape(3, 36, 36)
-    np.testing.assert_array_equal(assemble_well(patches, well), np.concatenate(patches))
+    np.testing.assert_array_equal(assemble_well(patches, 36), np.concatenate(patches))
 
 
-def test_odd_number_of_patches_in_a_wide_well_is_refused():
-    with pytest.raises(ValueError, match=r"Well 1 has 72 columns.*found 3 patches"):
-        assemble_well(np.zeros((3, 36, 36)), 1)
+def test_what_cannot_be_assembled_or_cut_is_refused():
+    with pytest.raises(ValueError, match=r"72 columns come in pairs; found 3 patches"):
+        assemble_well(np.zeros((3, 36, 36)), 72)
+    with pytest.raises(ValueError, match=r"36 or 72 columns, found 3"):
+        assemble_well(np.zeros((3, 36, 36)), 3)
+    for shape in [(36, 36), (2, 36, 35), (2, 1296), (2, 1, 36, 36)]:
+        with pytest.raises(ValueError, match="Expected patches of shape"):
+            assemble_well(np.zeros(shape), 36)
+    for shape in [(36, 35), (35, 36), (37, 72), (1, 36, 36)]:
+        with pytest.raises(ValueError, match="Expected a well of shape"):
+            cut_well(np.zeros(shape))
 
 
-@pytest.mark.parametrize("shape", [(36, 36), (2, 36, 35), (2, 1296), (2, 1, 36, 36)])
-def test_patches_of_another_shape_are_refused(shape):
-    with pytest.raises(ValueError, match="Well 3: expected patches of shape"):
-        assemble_well(np.zeros(shape), 3)
+# --- a well's width, told from its patches ----------------------------------------------------------------
 
 
+def simulated_frame(columns: int, pairs: int, well: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Patches of a simulated pipe under any number: made as wells 3 and 6 are, with sentinels."""
+    recipe = replace(RECIPES[6 if columns == 72 else 3], frozen=None, blind_rows=0)
+    image = simulate(recipe, pairs * (36 if columns == 72 else 72), np.random.default_rng(seed)).thickness
+    patches = cut_well(image).reshape(2 * pairs, -1)
+    return pd.DataFrame(patches, [patch_name(well, number) for number in range(2 * pairs)])
+
+
+@pytest.mark.real_data
+def test_the_widths_of_the_fifteen_real_wells_are_told_whatever_their_numbers(real_data_folder, tmp_path):
+    images = read_images(find_images(real_data_folder, tmp_path))
+    renamed = images.set_axis([name.replace("well_", "well_7") for name in images.index])
+    for well in ALL_WELLS:
+        assert columns_of(renamed, int(f"7{well}")) == (72 if well in WIDE_WELLS else 36)
+
+
+def test_the_widths_of_the_fifteen_simulated_wells_are_told(simulated):
+    told = {well for well in ALL_WELLS if columns_of(simulated[0], well) == 72}
+    assert told == WIDE_WELLS
+
+
+@pytest.mark.parametrize("columns", [36, 72])
+@pytest.mark.parametrize("number", [1, 3, 105])
+def test_the_number_of_a_well_says_nothing_of_its_width(columns, number):
+    for seed in range(5):
+        frame = simulated_frame(columns, 6, number, seed)
+        assert columns_of(frame, number) == columns_of(frame[::-1], number) == columns
+        gaps = frame.drop(patch_name(number, 3)).iloc[:-1]  # the last one has no twin, another has lost its
+        assert columns_of(gaps, number, otherwise=108 - columns) == columns
+
+
+@pytest.mark.parametrize("columns", [36, 72])
+def test_the_width_is_told_beside_lost_constant_and_infinite_pixels(columns):
+    frame = simulated_frame(columns, 10)
+    frame.iloc[0:2] = -999.25
+    frame.iloc[2:4], frame.iloc[4] = np.nan, 0.0
+    frame.iloc[6, ::3], frame.iloc[7, ::5] = -999.0, np.inf
+    assert columns_of(frame, 5) == columns
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
-    ("well", "shape"), [(1, (36, 36)), (3, (36, 72)), (3, (35, 36)), (1, (37, 72)), (3, (1, 36, 36))]
+    "frame",
+    [simulated_frame(36, 1).iloc[:1], simulated_frame(72, 1), simulated_frame(72, 6).iloc[::2]]
+    + [simulated_frame(36, 6) * 0, simulated_frame(36, 6) * np.nan],
+    ids=["one patch", "one pair", "no pairs", "constant", "missing"],
 )
-def test_images_of_another_shape_are_refused(well, shape):
-    with pytest.raises(ValueError, match=f"Well {well}: expected an image of shape"):
-        cut_well(np.zeros(shape), well)
+def test_a_width_that_cannot_be_told_is_asked_for(frame):
+    with pytest.raises(ValueError, match=r"Well 5: its \d+ patches do not tell.*--columns"):
+        columns_of(frame, 5)
+    assert columns_of(frame, 5, otherwise=72) == 72
+
+
+def test_a_well_takes_the_width_that_it_is_given():
+    frame = simulated_frame(36, 2, well=5)
+    np.testing.assert_array_equal(well_from_frame(frame, 5, 36), frame.to_numpy().reshape(-1, 36))
+    assert well_from_frame(frame, 5).shape == (72, 72)  # as the training set's well 5
 
 
 @given(well=st.integers(0, 10**6), patch=st.integers(0, 10**6))
@@ -87,7 +137,16 @@ def test_parse_name_undoes_patch_name(well, patch):
 
 @pytest.mark.parametrize(
     "name",
-    ["", "well_1", "well_-1_patch_1", "well_01_patch_1", "well_1_patch_01", "well_1_patch_-1", 17]
+    [
+        "",
+        "well_1",
+        "well_1" + "0" * 9 + "_patch_1",
+        "well_-1_patch_1",
+        "well_01_patch_1",
+        "well_1_patch_01",
+        "well_1_patch_-1",
+        17,
+    ]
     + ["well_1_patch_1.npy", "well_1_patch_1\n", " well_1_patch_1", "Well_1_patch_1", "well_1١_patch_1"],
 )
 def test_other_names_are_refused_and_told(name):

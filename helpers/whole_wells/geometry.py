@@ -23,7 +23,7 @@ def missing_patches(frame: pd.DataFrame, well: int) -> list[str]:
     A 72-column well whose last patch has no twin lacks that twin. Parameters and errors as in
     `helpers.wells.well_from_frame`.
     """
-    count = len(cut_well(well_from_frame(frame, well), well))
+    count = len(cut_well(well_from_frame(frame, well)))
     names = [patch_name(well, patch) for patch in range(count)]
     return [name for name in names if name not in frame.index]
 
@@ -35,7 +35,7 @@ def patches_of_wells(wells: Mapping[int, np.ndarray], names: Sequence[str]) -> n
     ------
     ValueError : a well is missing, or too short for one of its patches.
     """
-    cut = {well: cut_well(image, well) for well, image in wells.items()}
+    cut = {well: cut_well(image) for well, image in wells.items()}
     patches = []
     for name in names:
         well, patch = parse_name(name)

@@ -12,8 +12,9 @@ from helpers.config import PROJECT_ROOT, Config
 from helpers.files import replace_atomically
 from helpers.inference import as_patches, predict_pixels
 from helpers.preprocess import repair_pixels, usable_pixels
-from helpers.wells import assemble_well, cut_well, well_from_frame, wells_of
+from helpers.wells import assemble_well, columns_of, cut_well, well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well, patches_of_wells
+from helpers.whole_wells.sections import HEIGHT
 from helpers.whole_wells.well_files import open_well
 
 # Of a network that has seen simulated wells only, see data/weights/README.md
@@ -23,8 +24,8 @@ WEIGHTS = PROJECT_ROOT / "data" / "weights" / "whole_wells.safetensors"
 def predict_well(
     model: nn.Module,
     thickness: np.ndarray | Path,
-    rows: int = 720,
-    overlap: int = 144,
+    rows: int = HEIGHT,
+    overlap: int = HEIGHT // 4,
     views: int = 1,
     config: Config = Config(),
 ) -> np.ndarray:
@@ -36,15 +37,16 @@ def predict_well(
 def predict_rows(
     model: nn.Module,
     thickness: np.ndarray | Path,
-    rows: int = 720,
-    overlap: int = 144,
+    rows: int = HEIGHT,
+    overlap: int = HEIGHT // 4,
     views: int = 1,
     config: Config = Config(),
 ) -> Iterator[np.ndarray]:
     """Slide a window down a well, and yield its groove probabilities piece by piece, from the top.
 
     Neighbouring windows overlap, and fade into each other there, since a model knows less at its border.
-    Memory does not depend on the well's length.
+    Memory does not depend on the well's length. A window is as tall as the sections that the network learned
+    from: group norm takes its mean and spread over all that it sees at once (experiments/windows.py).
 
     Parameters
     ----------
@@ -136,36 +138,44 @@ def predict_well_file(
             progress(len(piece))
 
 
-def predict_patches(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> Tensor:
+def predict_patches(
+    model: nn.Module, images: pd.DataFrame, config: Config = Config(), columns: int | None = None
+) -> Tensor:
     """Put wells together from their patches, search them, and cut the result into the patches again.
 
     Parameters
     ----------
     model : as in `predict_rows`.
     images : (n, 1296) thickness, indexed by patch name; patches may be missing.
+    columns : around the pipe, of wells whose patches do not tell it.
 
     Returns
     -------
     (n, 1, 36, 36) float32 probabilities, in the order of the images.
+
+    Raises
+    ------
+    ValueError : see `helpers.wells.columns_of`.
     """
-    wells = sorted(set(wells_of(images).tolist()))
-    found = {well: predict_well(model, well_from_frame(images, well), config=config) for well in wells}
+    found = {}
+    for well in sorted(set(wells_of(images).tolist())):
+        thickness = well_from_frame(images, well, columns_of(images, well, columns))
+        found[well] = predict_well(model, thickness, config=config)
     return torch.from_numpy(patches_of_wells(found, images.index))[:, None]
 
 
-def predict_well_by_patches(
-    model: nn.Module, thickness: np.ndarray, well: int, config: Config = Config()
-) -> np.ndarray:
+def predict_well_by_patches(model: nn.Module, thickness: np.ndarray, config: Config = Config()) -> np.ndarray:
     """The same with a model of patches: cut as the challenge does, predict each patch alone, assemble.
 
     Parameters
     ----------
-    thickness : (36 b, W), W as the well has.
+    thickness : (36 b, 36) or (36 b, 72).
 
     Raises
     ------
     ValueError : see `geometry.check_well` and `helpers.wells.cut_well`.
     """
     check_well(thickness.shape)
-    pixels, _ = repair_pixels(cut_well(thickness, well), config)
-    return assemble_well(as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config)), well)
+    pixels, _ = repair_pixels(cut_well(thickness), config)
+    found = as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config))
+    return assemble_well(found, thickness.shape[1])

@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.dataset import draw_from, keep_batch
 from helpers.preprocess import usable_pixels
-from helpers.transforms import to_tensors
-from helpers.wells import well_from_frame, wells_of
+from helpers.wells import columns_of, well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well
 
 Wells = dict[int, tuple[Tensor, Tensor]]
@@ -26,7 +25,11 @@ HEIGHT = 144  # rows of a section, chosen by folds in notebook 07
 
 
 def assemble_wells(
-    y: pd.DataFrame, images: pd.DataFrame, wells: Sequence[int], config: Config = Config()
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    wells: Sequence[int],
+    config: Config = Config(),
+    columns: int | None = None,
 ) -> Wells:
     """Put wells together from their patches, masked instead of repaired.
 
@@ -34,6 +37,7 @@ def assemble_wells(
     ----------
     y, images : (n, 1296) each, as `helpers.data.load_data` returns them: not cleaned.
     wells : those to assemble.
+    columns : around the pipe, of wells whose patches do not tell it.
 
     Returns
     -------
@@ -42,12 +46,14 @@ def assemble_wells(
 
     Raises
     ------
-    ValueError : a well has no patch.
+    ValueError : a well has no patch, or its width cannot be told, see `helpers.wells.columns_of`.
     """
     assembled = {}
     of_patch = wells_of(images)
     for well in wells:
-        thickness, mask = (well_from_frame(frame[of_patch == well], well) for frame in (images, y))
+        pixels, marks = (frame[of_patch == well] for frame in (images, y))
+        width = columns_of(pixels, well, columns)
+        thickness, mask = (well_from_frame(frame, well, width) for frame in (pixels, marks))
         usable = usable_pixels(thickness, config)
         thickness, mask = np.where(usable, thickness, 0), np.where(usable, mask, np.nan)
         assembled[well] = torch.from_numpy(thickness).float(), torch.from_numpy(mask).float()
@@ -57,21 +63,19 @@ def assemble_wells(
 class SectionDataset(Dataset):
     """Sections of `height` rows that cover each well from top to bottom.
 
-    Batches and randomness are as in `helpers.dataset.SegmentationDataset`.
-
     Parameters
     ----------
     wells : from `assemble_wells`. A well that is shorter than a section gets unknown rows below it.
     height : rows of a section.
-    transform : takes and returns a batch (images, masks), see `helpers.transforms`.
+    transform : takes and returns one section's image and mask, see `helpers.transforms`.
     moving : for training: each time a section is fetched it starts somewhere else, up to half its height
-        away, so that its borders move.
-    seed : of the random starts and transforms.
+        away, so that its borders move. Starts and transforms are drawn from torch's global generator.
+    config : its scale is applied last, to every section.
 
     Attributes
     ----------
-    names : of the sections, for example "well 3, rows 360 to 719".
-    images, masks : lists of (1, height, 36 or 72) tensors, at rest and not transformed.
+    places : (well, first row) of each section at rest.
+    images, masks : lists of (1, height, 36 or 72) tensors, at rest, neither transformed nor scaled.
 
     Raises
     ------
@@ -81,10 +85,10 @@ class SectionDataset(Dataset):
     def __init__(
         self,
         wells: Wells,
-        height: int,
+        height: int = HEIGHT,
         transform: v2.Transform | None = None,
         moving: bool = False,
-        seed: int = 0,
+        config: Config = Config(),
     ):
         if height < 1:
             raise ValueError(f"Expected sections of at least 1 row, found a height of {height}.")
@@ -97,12 +101,10 @@ class SectionDataset(Dataset):
                     f"Expected a mask like the image, {tuple(image.shape)}, found {tuple(mask.shape)}."
                 )
         self.wells, self.height, self.moving = wells, height, moving
-        self.transform, self.seed = transform, seed
+        self.transform, self.config = transform, config
         self.places = [
             (well, start) for well, (image, _) in wells.items() for start in range(0, len(image), height)
         ]
-        self.names = [f"well {well}, rows {start} to {start + height - 1}" for well, start in self.places]
-        self.widths = [wells[well][0].shape[1] for well, _ in self.places]
         self.images, self.masks = zip(*(self._cut(well, start) for well, start in self.places), strict=True)
 
     def _cut(self, well: int, start: int) -> tuple[Tensor, Tensor]:
@@ -115,75 +117,48 @@ class SectionDataset(Dataset):
         return len(self.places)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return (image, mask), each (1, height, W) float32, transformed: a batch of one."""
-        images, masks = self.__getitems__([range(len(self))[index]])
-        return images[0], masks[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return the batch (images, masks), each (len(indices), 1, height, W); all of one width."""
-        with draw_from(self.seed, indices):
-            sections = [self._section(index) for index in indices]
-            images, masks = (torch.stack(part) for part in zip(*sections, strict=True))
-            if self.transform is not None:
-                images, masks = self.transform(*to_tensors(images, masks))
-        return images.as_subclass(Tensor), masks.as_subclass(Tensor)
-
-    def _section(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return (image, mask), each (1, height, W) float32, moved, transformed and scaled."""
         well, start = self.places[index]
         if self.moving:
             lowest = max(0, len(self.wells[well][0]) - self.height)
             start += int(torch.randint(-(self.height // 2), self.height // 2 + 1, ()))
             start = min(max(start, 0), lowest)
-        return self._cut(well, start)
+        image, mask = self._cut(well, start)
+        if self.transform is not None:
+            image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
+        image = (image - self.config.value_mean) / self.config.value_std
+        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
 
-class SectionLoader(DataLoader):
+def section_loader(dataset: SectionDataset, patches: int, shuffle: bool = False) -> DataLoader:
     """Batches of sections, each batch of one width, about as many pixels in all.
 
     Parameters
     ----------
     patches : pixels of a batch, in patches of 36 x 36; a batch has at least one section.
-    shuffle, seed : as in `helpers.dataset.BatchLoader`.
     """
-
-    def __init__(self, dataset: SectionDataset, patches: int, shuffle: bool, seed: int = 0):
-        generator = torch.Generator().manual_seed(seed)
-        batches = _OneWidth(dataset, patches * PATCH_SIZE**2, generator if shuffle else None)
-        super().__init__(
-            dataset,
-            batch_sampler=batches,
-            collate_fn=keep_batch,
-            pin_memory=torch.cuda.is_available(),
-            generator=generator,
-        )
-
-    def names_of_batch(self, number: int) -> list[str]:
-        """Names of the sections of batch `number`, from 0, of the epoch that was begun last."""
-        return [self.dataset.names[index] for index in self.batch_sampler.batches[number]]
+    batches = OneWidth(dataset, patches * PATCH_SIZE**2, shuffle)
+    return DataLoader(dataset, batch_sampler=batches, pin_memory=torch.cuda.is_available())
 
 
-class _OneWidth(Sampler[list[int]]):
-    """Batches of sections of one width; remembers those of the last epoch."""
+class OneWidth(Sampler[list[int]]):
+    """Batches of sections of one width; shuffled, they are others in each epoch."""
 
-    def __init__(self, dataset: SectionDataset, pixels: int, generator: torch.Generator | None):
-        self.groups: dict[int, list[int]] = {}
-        for index, width in enumerate(dataset.widths):
-            self.groups.setdefault(width, []).append(index)
-        self.sizes = {width: max(1, round(pixels / (dataset.height * width))) for width in self.groups}
-        self.generator = generator
+    def __init__(self, dataset: SectionDataset, pixels: int, shuffle: bool):
+        groups: dict[int, list[int]] = {}
+        for index, image in enumerate(dataset.images):
+            groups.setdefault(image.shape[-1], []).append(index)
+        self.groups = [
+            (group, max(1, round(pixels / (dataset.height * width)))) for width, group in groups.items()
+        ]
+        self.order = torch.randperm if shuffle else range
 
     def __len__(self) -> int:
-        return sum(-(-len(group) // self.sizes[width]) for width, group in self.groups.items())
+        return sum(-(-len(group) // size) for group, size in self.groups)
 
     def __iter__(self) -> Iterator[list[int]]:
-        self.batches = []
-        for width, group in self.groups.items():
-            group, size = self._shuffled(group), self.sizes[width]
-            self.batches += [group[first : first + size] for first in range(0, len(group), size)]
-        self.batches = self._shuffled(self.batches)
-        return iter(self.batches)
-
-    def _shuffled(self, items: list) -> list:
-        if self.generator is None:
-            return items
-        return [items[place] for place in torch.randperm(len(items), generator=self.generator)]
+        batches = []
+        for group, size in self.groups:
+            group = [group[place] for place in self.order(len(group))]
+            batches += [group[first : first + size] for first in range(0, len(group), size)]
+        return iter([batches[place] for place in self.order(len(batches))])

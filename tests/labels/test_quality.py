@@ -39,7 +39,7 @@ def ribbon(rows: int, columns: int, start: int, width: int) -> np.ndarray:
 
 
 def frame_of(well: int, image: np.ndarray) -> pd.DataFrame:
-    patches = cut_well(image, well)
+    patches = cut_well(image)
     names = pd.Index([patch_name(well, number) for number in range(len(patches))], name="patch")
     return pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS)
 

@@ -27,7 +27,7 @@ def test_a_twin_at_the_end_may_be_missing_too():
 
 def test_patches_of_wells_gives_the_patches_asked_for_in_their_order():
     patches = {well: np.random.default_rng(well).normal(size=(4, 36, 36)) for well in (1, 3)}
-    wells = {well: assemble_well(images, well) for well, images in patches.items()}
+    wells = {well: assemble_well(images, 72 if well == 1 else 36) for well, images in patches.items()}
     found = patches_of_wells(wells, ["well_3_patch_2", "well_1_patch_3", "well_1_patch_0"])
     np.testing.assert_array_equal(found, [patches[3][2], patches[1][3], patches[1][0]])
 

@@ -105,7 +105,7 @@ def test_what_cannot_be_a_well_is_refused(shape, tmp_path):
     np.save(path, odd)
     for predict in (
         lambda: predict_well(Pointwise(), odd),
-        lambda: predict_well_by_patches(Pointwise(), odd, 3),
+        lambda: predict_well_by_patches(Pointwise(), odd),
         lambda: save_well(odd, path),
         lambda: open_well(path),
     ):
@@ -121,7 +121,7 @@ def test_a_float64_well_may_hold_anything(well, value):
     odd[3, 4] = value
     found = predict_well(Pointwise(), odd)
     assert np.isfinite(found).all() and found[3, 4] == pytest.approx(sigmoid(0.5))
-    found = predict_well_by_patches(Pointwise(), odd, 3)
+    found = predict_well_by_patches(Pointwise(), odd)
     others = np.delete(odd.ravel(), 3 * 36 + 4)
     assert found[3, 4] == pytest.approx(sigmoid(np.median(others) / 0.02 + 0.5), rel=1e-5)
 
@@ -187,7 +187,7 @@ def test_patch_models_judge_each_patch_by_itself(well, shape):
 
     rng = np.random.default_rng(0)
     image = (rng.normal(0, 0.02, shape) + 0.02 * rng.normal(size=(1, shape[1]))).astype(np.float32)
-    found = predict_well_by_patches(MeanOfPatch(), image, well)
+    found = predict_well_by_patches(MeanOfPatch(), image)
     rows = slice(36, 72)
     part = image[rows, 1::2] if well == 1 else image[rows]
     expected = sigmoid(part.mean() / 0.02)

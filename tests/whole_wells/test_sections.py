@@ -4,23 +4,28 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
+from torch.utils.data import DataLoader
 
 from helpers.board import read_scalars
 from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import COLUMNS
+from helpers.losses import bce
 from helpers.runs import start_run
 from helpers.training import evaluate, fit
 from helpers.transforms import well_transform
 from helpers.wells import cut_well, patch_name
-from helpers.whole_wells.sections import SectionDataset, SectionLoader, assemble_wells
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells, section_loader
+
+UNSCALED = Config(value_mean=0, value_std=1)
 
 
 def frame_of(wells: dict[int, np.ndarray], without: tuple[str, ...] = ()) -> pd.DataFrame:
     """Frame of patches of assembled images, without those named."""
     frames = []
     for well, image in wells.items():
-        patches = cut_well(image, well)
+        patches = cut_well(image)
         names = [patch_name(well, number) for number in range(len(patches))]
         frames.append(pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS))
     return pd.concat(frames).drop(list(without))
@@ -30,10 +35,10 @@ def frame_of(wells: dict[int, np.ndarray], without: tuple[str, ...] = ()) -> pd.
 def images() -> dict[int, np.ndarray]:
     """Well 3: 5 patches of 36 columns; well 1: 2 pairs of 72."""
     rng = np.random.default_rng(0)
-    return {
-        3: rng.normal(0, 0.02, (180, 36)).astype(np.float32),
-        1: rng.normal(0, 0.02, (72, 72)).astype(np.float32),
+    fields = {
+        well: gaussian_filter(rng.normal(size=shape), 3) for well, shape in ((3, (180, 36)), (1, (72, 72)))
     }
+    return {well: (0.02 * field / field.std()).astype(np.float32) for well, field in fields.items()}
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def test_nothing_is_known_where_nothing_was_measured(images):
     images[3][10, 5], images[3][11, 6] = np.nan, -999.25
     masks = {well: np.ones_like(image, np.uint8) for well, image in images.items()}
     gap = ("well_3_patch_2",)
-    thickness, mask = assemble_wells(frame_of(masks, gap), frame_of(images, gap), [3])[3]
+    thickness, mask = assemble_wells(frame_of(masks, gap), frame_of(images, gap), [3], columns=36)[3]
     unknown = torch.zeros(180, 36, dtype=torch.bool)
     unknown[10, 5] = unknown[11, 6] = unknown[72:108] = True
     assert torch.equal(mask.isnan(), unknown)
@@ -60,23 +65,20 @@ def test_nothing_is_known_where_nothing_was_measured(images):
 
 
 def test_sections_at_rest_cover_each_well_once(wells):
-    dataset = SectionDataset(wells, 72)
-    assert dataset.names == [
-        "well 3, rows 0 to 71", "well 3, rows 72 to 143", "well 3, rows 144 to 215", "well 1, rows 0 to 71",
-    ]  # fmt: skip
+    dataset = SectionDataset(wells, 72, config=Config(value_mean=0.5, value_std=2))
+    assert dataset.places == [(3, 0), (3, 72), (3, 144), (1, 0)]
     image, mask = dataset[2]
-    assert torch.equal(image[0, :36], wells[3][0][144:])
+    assert torch.equal(image[0, :36], (wells[3][0][144:] - 0.5) / 2)  # in the network's scale
     assert mask[0, 36:].isnan().all() and not mask[0, :36].isnan().any()
+    assert torch.equal(dataset.images[2][0, :36], wells[3][0][144:])  # not scaled
 
 
 def test_moving_sections_stay_inside_the_well_and_move(wells):
-    dataset = SectionDataset({3: wells[3]}, 72, moving=True)
+    dataset = SectionDataset({3: wells[3]}, 72, moving=True, config=UNSCALED)
     starts = set()
-    for seed in range(40):
-        dataset.seed = seed
-        images, masks = dataset.__getitems__([0, 1, 2])
-        assert not masks.isnan().any()
-        for section in images:
+    for _ in range(40):
+        for section, mask in dataset:
+            assert not mask.isnan().any()
             rows = [r for r in range(109) if torch.equal(wells[3][0][r : r + 72], section[0])]
             assert len(rows) == 1
             starts.add(rows[0])
@@ -84,34 +86,46 @@ def test_moving_sections_stay_inside_the_well_and_move(wells):
 
 
 def test_a_well_shorter_than_a_section_is_unknown_below(wells):
-    image, mask = SectionDataset({1: wells[1]}, 360, moving=True)[0]
+    image, mask = SectionDataset({1: wells[1]}, 360, moving=True, config=UNSCALED)[0]
     assert image.shape == (1, 360, 72)
     assert mask[0, 72:].isnan().all() and torch.equal(image[0, :72], wells[1][0])
 
 
 def test_a_batch_has_one_width_and_about_as_many_pixels(wells):
-    loader = SectionLoader(SectionDataset(wells, 36), patches=4, shuffle=True)
+    loader = section_loader(SectionDataset(wells, 36), patches=4, shuffle=True)
     shapes = sorted(tuple(images.shape) for images, _ in loader)
     assert shapes == [(1, 1, 36, 36), (2, 1, 36, 72), (4, 1, 36, 36)]
     assert len(loader) == 3
+    still = section_loader(SectionDataset(wells, 36), patches=4)
+    assert list(still.batch_sampler) == list(still.batch_sampler) == [[0, 1, 2, 3], [4], [5, 6]]
 
 
-def test_same_seed_same_sections_and_each_epoch_others(wells):
+@pytest.mark.parametrize("height", [HEIGHT, 288, 360])
+def test_each_epoch_sees_other_views_of_each_section(height):
+    """A batch of the default size holds one section of 72 columns, whatever is shuffled."""
+    torch.manual_seed(0)
+    noise = torch.randn(2 * height, 72)
+    wells = {1: (noise, noise > 0), 3: (noise[:, :36], noise[:, :36] > 0)}
+    dataset = SectionDataset(wells, height, well_transform(), moving=True)
+    ours = section_loader(dataset, Config().batch_size, shuffle=True)
+    for loader in (ours, DataLoader(dataset, batch_size=1, shuffle=True)):
+        views = [
+            {tuple(image.flatten()[:50].tolist()) for images, _ in loader for image in images}
+            for _ in range(8)
+        ]
+        assert all(len(epoch) == len(dataset) for epoch in views)
+        assert len(set.union(*views)) == 8 * len(dataset)
+    assert not torch.equal(dataset[3][0], dataset[3][0])
+
+
+def test_sections_follow_from_torchs_seed(wells):
     def epochs(seed):
-        dataset = SectionDataset(wells, 36, well_transform(), moving=True, seed=seed)
-        loader = SectionLoader(dataset, patches=4, shuffle=True, seed=seed)
+        torch.manual_seed(seed)
+        dataset = SectionDataset(wells, 36, well_transform(), moving=True)
+        loader = section_loader(dataset, patches=4, shuffle=True)
         return [[images.sum(dim=(1, 2, 3)).tolist() for images, _ in loader] for _ in range(2)]
 
-    assert epochs(0) == epochs(0)
-    first, second = epochs(0)
-    assert first != second
-    assert epochs(1) != epochs(0)
-
-
-def test_the_loader_knows_the_sections_of_a_batch(wells):
-    loader = SectionLoader(SectionDataset(wells, 36), patches=4, shuffle=True)
-    for number, (images, _) in enumerate(loader):
-        assert len(loader.names_of_batch(number)) == len(images)
+    assert epochs(0) == epochs(0) != epochs(1)
 
 
 def test_a_height_below_one_is_refused(wells):
@@ -141,19 +155,17 @@ def test_unknown_pixels_change_neither_loss_nor_counts(wells):
     half_unknown[90:] = torch.nan
     other = image.clone()
     other[90:] = 7
-    loss_fn = torch.nn.functional.binary_cross_entropy_with_logits
-    loss, counts = evaluate(model, [(other[None, None], half_unknown[None, None])], loss_fn)
-    expected, expected_counts = evaluate(model, [tuple(part[:, :, :90] for part in known[0])], loss_fn)
-    assert loss == pytest.approx(expected / 2, rel=1e-5)  # the mean is over all pixels
+    loss, counts = evaluate(model, [(other[None, None], half_unknown[None, None])], bce)
+    expected, expected_counts = evaluate(model, [tuple(part[:, :, :90] for part in known[0])], bce)
+    assert loss == pytest.approx(expected, rel=1e-5)  # the mean is over the known pixels
     assert torch.equal(counts, expected_counts)
 
 
 def test_fit_trains_on_whole_wells_and_the_model_loads(wells, tmp_path):
     config = Config(runs_dir=tmp_path, batch_size=4, picture_every=1)
     run = start_run("well_resunet", config, width=2)
-    train = SectionDataset({3: wells[3]}, 72, well_transform(config), moving=True)
-    val = SectionDataset(wells, 72, well_transform(config))
-    loaders = SectionLoader(train, 4, shuffle=True), SectionLoader(val, 4, shuffle=False)
+    train = SectionDataset({3: wells[3]}, 72, well_transform(), moving=True)
+    loaders = section_loader(train, 4, shuffle=True), section_loader(SectionDataset(wells, 72), 4)
     history = fit(run, *loaders, epochs=2)
     assert history["train_loss"].iloc[1] < history["train_loss"].iloc[0]
     assert len(read_scalars(run.folder)) == 2
