@@ -38,6 +38,18 @@ def test_the_standard_error_is_that_of_a_mean_and_the_margin_is_of_students_t():
     assert odds["score"] - odds["low"] == pytest.approx(margin, rel=0.03)
 
 
+def test_a_well_of_two_blocks_counts_as_much_as_its_patches():
+    """Each draw has one block less of a well than there are, so those drawn count n / (n - 1) times: else a
+    small well's spread would count too little. Two blocks of IoU 0.1 and 0.5 among twelve: the standard error
+    of the mean is (2 / 12) * (0.4 / sqrt(2)) / sqrt(2); t(0.975, 10) is 2.228."""
+    counts = torch.tensor([[10, 40, 50], [50, 20, 30]] + [[30, 40, 30]] * 10)
+    row = bootstrap(counts, patches(3, 0, 10) + patches(4, *range(0, 100, 10)), draws=4000).loc["mean_iou"]
+    odds = logit(row[["score", "low", "high"]].astype(float))
+    margin = 2.228 * (0.4 / 12) / (row["score"] * (1 - row["score"]))
+    assert odds["high"] - odds["score"] == pytest.approx(margin, rel=0.03)
+    assert odds["score"] - odds["low"] == pytest.approx(margin, rel=0.03)
+
+
 def test_how_wells_differ_is_no_part_of_the_interval():
     """Blocks are drawn within each well: where those of a well are alike, nothing varies."""
     names = patches(3, *range(40)) + patches(4, *range(30))
