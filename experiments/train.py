@@ -1,119 +1,141 @@
 """The baseline of notebook 04 from the command line: in one process, or in several that torchrun starts.
 
 On two GPUs: `torchrun --standalone --nproc_per_node 2 experiments/train.py`; without GPUs the same command
-trains in two processes of the CPU. Each batch is shared out among the processes, so the loss curve is that of
-one (for networks with batch normalisation on GPUs only, see `helpers.training.fit`).
+trains in two processes of the CPU. Each process takes its share of the patches, in batches that together have
+the config's size, and DistributedDataParallel averages their gradients; the first one validates and writes.
+The loss curve is not that of one process, since patches meet in other batches.
 
 A run that was killed goes on with `--resume FOLDER`, a finished one gets more epochs with `--epochs` as well.
 """
 
 import argparse
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 import torch.distributed as dist
-from common import EPOCHS, run_from_command_line
+from common import EPOCHS, at_least, run_from_command_line
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from helpers.checkpoint import load_model
+from helpers.checkpoint import load_model, plain_config
 from helpers.config import Config
 from helpers.data import find_data
 from helpers.dataset import data_preparation_pipeline
-from helpers.devices import best_device, join_processes, process_count, process_rank
 from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES
-from helpers.runs import Run, resume_run, start_run
-from helpers.training import evaluate, fit
+from helpers.runs import Run, best_device, resume_run, start_run, unsaved_run
+from helpers.training import evaluate, fit, train
+from helpers.transforms import augment_transform
 
-DEFAULTS = {"epochs": EPOCHS, "patience": None, "seed": Config().seed, "model": "unet", "loss": "bce"}
+RANK, PROCESSES = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def main() -> None:
     arguments = read_arguments()
-    join_processes()
+    given = {name: getattr(arguments, name) for name in plain_config(Config())}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if PROCESSES > 1:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     if arguments.resume:
         run = resume_run(arguments.resume)
-        epochs, config = epochs_to_add(run, arguments), run.config
+        check_against(run, arguments, settings)
+        epochs = None if run.unfinished else arguments.epochs
     else:
-        given = {name: getattr(arguments, name) for name in DEFAULTS}
-        chosen = DEFAULTS | {name: value for name, value in given.items() if value is not None}
-        config = Config(seed=chosen["seed"], patience=chosen["patience"], runs_dir=arguments.runs)
-        epochs = chosen["epochs"]
-    with first_goes_ahead():  # it makes the simulated wells and data/interim
-        source = find_data()
-        data = data_preparation_pipeline(source.folder, config)
-    if not arguments.resume:
-        run = start_run(chosen["model"], config, chosen["loss"])
-    history = fit(run, data.train, data.val, epochs)
-    if process_rank() == 0:
-        print(history.round(4).to_string())
-        print(f"Data: {source.description}")
-        for name, path in (("lowest validation loss", run.best_path), ("last epoch", run.last_path)):
-            model, config = load_model(path, best_device())
-            _, counts = evaluate(model, data.val, run.loss_fn, config.threshold)
-            print(f"{name}, validation wells: {summarise(counts)}")  # test wells: see final_test.py
-        print(f"Saved in {run.folder}")
-    if dist.is_initialized():
-        dist.destroy_process_group()
+        start = start_run if RANK == 0 else unsaved_run
+        config = Config(runs_dir=arguments.runs, **settings)
+        run = start(arguments.model or "unet", config, arguments.loss or "bce")
+        epochs = arguments.epochs or EPOCHS
+    for turn in range(PROCESSES):  # one after the other: the first makes the simulated wells and data/interim
+        if turn == RANK:
+            source = find_data()
+            transform = augment_transform() if arguments.augment else None
+            datasets, loaders = data_preparation_pipeline(source.folder, run.config, transform)
+        if PROCESSES > 1:
+            dist.barrier()
+    if PROCESSES == 1:
+        fit(run, loaders["train"], loaders["val"], epochs)
+    else:
+        fit_in_processes(run, datasets["train"], loaders["val"], epochs)
+    if RANK == 0:
+        report(run, loaders["val"], source.description)
 
 
-@contextmanager
-def first_goes_ahead() -> Iterator[None]:
-    """The first process of each machine goes through the block, then the others, which find what it made."""
-    follows = process_count() > 1 and int(os.environ["LOCAL_RANK"]) > 0
-    if follows:
-        dist.barrier()
-    yield
-    if process_count() > 1 and not follows:
-        dist.barrier()
+def fit_in_processes(run: Run, dataset: Dataset, val_loader: DataLoader, epochs: int | None) -> None:
+    """`fit` in the first process, `train` beside it in the others."""
+    epochs = epochs or run.last_epoch - len(run.history)
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(run.model) if run.device.type == "cuda" else run.model
+    # Some networks have weights without a gradient; buffers are not sent, since the first validates alone
+    run.model = DistributedDataParallel(model, find_unused_parameters=True, broadcast_buffers=False)
+    torch.manual_seed(run.config.seed + RANK + PROCESSES * len(run.history))  # each its own dropout
+    run.keep_random_state()
+    batch_size = max(1, run.config.batch_size // PROCESSES)
+    loader = DataLoader(dataset, batch_size, sampler=OwnShare(dataset, len(run.history), run.config.seed))
+    if RANK == 0:
+        fit(run, loader, val_loader, epochs)
+    else:
+        for _ in train(run, loader, epochs):
+            pass
+    dist.destroy_process_group()
+
+
+class OwnShare(DistributedSampler):
+    """This process's share of the patches, shuffled anew each time that it is asked."""
+
+    def __init__(self, dataset: Dataset, epoch: int, seed: int):
+        super().__init__(dataset, seed=seed)
+        self.epoch = epoch
+
+    def __iter__(self):
+        self.set_epoch(self.epoch + 1)
+        return super().__iter__()
+
+
+def report(run: Run, val_loader: DataLoader, data: str) -> None:
+    print(run.history_frame().round(4).to_string())
+    print(f"Data: {data}")
+    for name, path in (("lowest validation loss", run.best_path), ("last epoch", run.last_path)):
+        model, config = load_model(path, best_device())
+        _, counts = evaluate(model, val_loader, run.loss_fn, config.threshold)
+        print(f"{name}, validation wells {run.config.val_wells}: {summarise(counts)}")
+    print(f"Saved in {run.folder}")
 
 
 def read_arguments() -> argparse.Namespace:
     """Read the command line. What is not given is None: a resumed run has its own."""
-
-    def positive(text: str) -> int:
-        if int(text) < 1:
-            raise argparse.ArgumentTypeError(f"expected 1 or more, found {text}")
-        return int(text)
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=positive, help=f"to train, or to add (default {DEFAULTS['epochs']})")
-    parser.add_argument("--patience", type=positive, help="stop after so many epochs without a lower loss")
-    parser.add_argument("--seed", type=int, help=f"(default {DEFAULTS['seed']})")
-    parser.add_argument(
-        "--model", choices=[*ARCHITECTURES, *JUNIOR_ARCHITECTURES], help=f"(default {DEFAULTS['model']})"
-    )
-    parser.add_argument("--loss", choices=LOSSES, help=f"(default {DEFAULTS['loss']})")
+    parser.add_argument("--epochs", type=at_least(1), help=f"to train, or to add (default {EPOCHS})")
+    parser.add_argument("--model", choices=[*ARCHITECTURES, *JUNIOR_ARCHITECTURES], help="(default unet)")
+    parser.add_argument("--loss", choices=LOSSES, help="(default bce)")
+    parser.add_argument("--augment", action="store_true", help="all of R2.5, not only flips")
     parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of all runs")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
+    of_config = parser.add_argument_group("settings, see helpers/config.py")
+    for name, default in plain_config(Config()).items():
+        one = default[0] if isinstance(default, tuple) else default
+        kind = at_least(0) if isinstance(one, int | None) else type(one)
+        many = {"nargs": "+"} if isinstance(default, tuple) else {}
+        of_config.add_argument(f"--{name.replace('_', '-')}", type=kind, help=f"(default {default})", **many)
     return parser.parse_args()
 
 
-def epochs_to_add(run: Run, arguments: argparse.Namespace) -> int | None:
-    """What `fit` is to do with a resumed run: None finishes the call that was interrupted.
-
-    Raises
-    ------
-    ValueError : an argument contradicts the run.
-    """
-    its_own = {
-        "patience": run.config.patience,
-        "seed": run.config.seed,
-        "model": run.model_name,
-        "loss": run.loss_name,
-    }
+def check_against(run: Run, arguments: argparse.Namespace, settings: dict[str, object]) -> None:
+    """Raise ValueError if an argument contradicts the run that is resumed."""
+    its_own = {"model": run.model_name, "loss": run.loss_name}
     if run.unfinished:
         its_own["epochs"] = run.last_epoch + 1 - run.first_epoch
-    for name, value in its_own.items():
-        given = getattr(arguments, name)
+    pairs = [(name, getattr(arguments, name), value) for name, value in its_own.items()]
+    pairs += [(name, given, getattr(run.config, name)) for name, given in settings.items()]
+    for name, given, value in pairs:
+        given = tuple(given) if isinstance(given, list) else given
         if given not in (None, value):
+            option = f"--{name.replace('_', '-')}"
             raise ValueError(
-                f"--{name} {given} contradicts {run.folder}, which was begun with {value}. "
-                f"Leave --{name} out to go on with the run, or leave --resume out to begin another."
+                f"{option} {given} contradicts {run.folder}, which was begun with {value}. "
+                f"Leave {option} out to go on with the run, or leave --resume out to begin another."
             )
-    return None if run.unfinished else arguments.epochs
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What a run logs for TensorBoard, and how to read it back."""
 
+import io
 import time
 import warnings
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +17,14 @@ from helpers.config import PATCH_SIZE
 from helpers.files import disk_errors
 from helpers.runs import Run
 
-PAIRS = {"loss": "Loss", "dice": "Dice", "mean_iou": "Mean IoU"}  # each of training and of validation
+LOSS = "Training vs. Validation Loss"
 PARTS = {"train": "Training", "val": "Validation"}
-SINGLE = {
-    "learning_rate": "Learning rate",
-    "seconds": "Seconds per epoch",
-    "patches_per_second": "Patches per second",
+SINGLE = {  # TensorBoard shows tags by the alphabet: what is looked at first comes first
+    "val_dice": "Validation Dice",
+    "val_mean_iou": "Validation mean IoU",
+    "learning_rate": "Work/learning rate",
+    "seconds": "Work/seconds per epoch",
+    "patches_per_second": "Work/patches per second",
 }
 PICTURES = 6
 
@@ -28,9 +32,9 @@ PICTURES = 6
 class Board:
     """Writes the event files of a run; a context manager, flushed after each epoch.
 
-    Curves of training and of validation share a chart, so each of the two has a folder and a writer of its
-    own. `SummaryWriter.add_scalars` makes such folders too, but does not hide what a killed process logged
-    after the last saved state, as `purge_step` does here.
+    The losses of training and of validation share a chart, so each of the two has a folder and a writer of
+    its own. `SummaryWriter.add_scalars` makes such folders too, but does not hide what a killed process
+    logged after the last saved state, as `purge_step` does here.
     """
 
     def __init__(self, run: Run):
@@ -51,21 +55,20 @@ class Board:
             writer.close()
 
     def _log_graph(self, run: Run) -> None:
-        """Once, for the models that can be drawn: Mask R-CNN's path depends on what it sees."""
-        if hasattr(run.model, "own_loss"):
-            return
+        """Once, for the models that can be drawn: not for compiled ones, nor for Mask R-CNN, whose path
+        depends on what it sees."""
         example = torch.zeros(1, 1, PATCH_SIZE, PATCH_SIZE, device=run.device)
         run.model.eval()
-        with warnings.catch_warnings():  # TensorBoard's graphs need torch.jit, whose days are numbered
+        # TensorBoard's graphs need torch.jit, which warns of its end, prints and raises errors of many kinds
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), suppress(Exception):
             warnings.simplefilter("ignore")
             self.writer.add_graph(run.model, example)
 
     def log_epoch(self, row: dict[str, float]) -> None:
-        """A row of the run's history: training against validation, learning rate, speed."""
+        """A row of the run's history: training against validation (R3.8), scores, learning rate, speed."""
         with disk_errors(self.folder, "written", self.folder):
             for part, writer in self.parts.items():
-                for key, title in PAIRS.items():
-                    writer.add_scalar(f"Training vs. Validation {title}", row[f"{part}_{key}"], row["epoch"])
+                writer.add_scalar(LOSS, row[f"{part}_loss"], row["epoch"])
                 writer.flush()
             for key, title in SINGLE.items():
                 self.writer.add_scalar(title, row[key], row["epoch"])
@@ -78,14 +81,18 @@ class Board:
             return
         from helpers.plots import draw_patches  # here, so that training does not need seaborn
 
-        images, masks, shown = _some_images(loader)
+        samples = _samples_with_grooves(loader)
         run.model.eval()
         with torch.inference_mode():
-            found = [run.model(image[None].to(run.device))[0].sigmoid().cpu() for image in shown]
-        images, masks = ([part[0].numpy() for part in parts] for parts in (images, masks))
-        found = [part[0].numpy() >= run.config.threshold for part in found]
-        titles = [f"validation image {number + 1}" for number in range(len(images))]
-        figure = draw_patches(images, titles, masks, found, columns=3)
+            found = [run.model(image[None].to(run.device))[0, 0].sigmoid().cpu() for image, _ in samples]
+        scale, shift = run.config.value_std, run.config.value_mean
+        figure = draw_patches(
+            [(image[0] * scale + shift).numpy() for image, _ in samples],
+            [f"validation image {number + 1}" for number in range(len(samples))],
+            [mask[0].nan_to_num().numpy() for _, mask in samples],
+            [probability.numpy() >= run.config.threshold for probability in found],
+            columns=3,
+        )
         with disk_errors(self.folder, "written", self.folder):
             self.writer.add_figure("Validation patches", figure, epoch)
 
@@ -99,14 +106,13 @@ class Board:
             "learning rate": config.learning_rate,
             "batch size": config.batch_size,
             "seed": config.seed,
-            "epochs": row["epoch"],
         }
-        scores = {f"final/{key}": row[key] for key in ("val_loss", "val_dice", "val_mean_iou")}
+        # Of a run that goes on, TensorBoard keeps the first settings, but shows the last scores
+        final = {name: row[name] for name in ("epoch", "val_loss", "val_dice", "val_mean_iou")}
+        final["best_val_loss"] = run.best_val_loss
+        metrics = {f"Validation, final/{name.replace('val_', '')}": value for name, value in final.items()}
         with disk_errors(self.folder, "written", self.folder):
-            self.writer.add_hparams(
-                made_with, scores | {"final/best_val_loss": run.best_val_loss}, run_name=".",
-                global_step=row["epoch"],
-            )  # fmt: skip
+            self.writer.add_hparams(made_with, metrics, run_name=".", global_step=row["epoch"])
 
 
 def _wait_for_the_next_second(folder: Path) -> None:
@@ -116,17 +122,12 @@ def _wait_for_the_next_second(folder: Path) -> None:
         time.sleep(0.05)
 
 
-def _some_images(loader: DataLoader) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Of patches or sections with a groove a few, evenly spaced: images as they are, masks, images for the
-    network, each (1, H, W)."""
-    dataset = loader.dataset
-    masks = dataset.tensors[1] if hasattr(dataset, "tensors") else dataset.masks
-    corroded = [number for number, mask in enumerate(masks) if mask.nan_to_num().any()]
-    rows = corroded or range(len(masks))
-    rows = [rows[int(place)] for place in np.linspace(0, len(rows) - 1, min(PICTURES, len(rows)))]
-    shown = [dataset[row][0] for row in rows]
-    images = [dataset.images[row] for row in rows] if hasattr(dataset, "images") else shown
-    return images, [masks[row].nan_to_num() for row in rows], shown
+def _samples_with_grooves(loader: DataLoader) -> list[tuple[Tensor, Tensor]]:
+    """Of the images with a groove a few, evenly spaced, with their masks, each (1, H, W); of a loader without
+    any groove the first images."""
+    samples = [sample for images, masks in loader for sample in zip(images, masks, strict=True)]
+    samples = [sample for sample in samples if sample[1].nan_to_num().any()] or samples
+    return [samples[int(at)] for at in np.linspace(0, len(samples) - 1, min(PICTURES, len(samples)))]
 
 
 def read_scalars(run_folder: Path) -> pd.DataFrame:
@@ -134,9 +135,8 @@ def read_scalars(run_folder: Path) -> pd.DataFrame:
     # tensorboard takes a second to import, which only this function should cost
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    sources = {key: ("", title) for key, title in SINGLE.items()}
-    for part, name in PARTS.items():
-        sources |= {f"{part}_{key}": (name, f"Training vs. Validation {PAIRS[key]}") for key in PAIRS}
+    sources = {f"{part}_loss": (name, LOSS) for part, name in PARTS.items()}
+    sources |= {key: ("", title) for key, title in SINGLE.items()}
     columns = {}
     for column, (folder, tag) in sources.items():
         events = EventAccumulator(str(Path(run_folder) / folder)).Reload()

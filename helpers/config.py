@@ -46,21 +46,6 @@ class Config:
     # data are deviations from a mean, and their interquartile range is 0.018 in all wells together.
     value_mean: float = 0.0
     value_std: float = 0.02
-    rotation_degrees: float = 15.0
-    crop_scale: tuple[float, float] = (0.7, 1.0)  # share of the patch's area that is kept
-    blur_sigma: tuple[float, float] = (0.1, 1.75)  # pixels
-    noisy_share: float = 0.10  # the most probable that noise is for a pixel of a noisy patch
-    brightness: float = 0.5  # +-50 %
-    twist: float = 0.05  # columns a row: what the grooves of the wells that drift most do
-    # How likely each change is for a patch in training
-    p_flip: float = 0.5  # each direction by itself
-    p_roll: float = 1.0  # the tool's zero azimuth is arbitrary, so all rolls are equally true
-    p_rotation: float = 0.5
-    p_crop: float = 0.5
-    p_blur: float = 0.2
-    p_noise: float = 0.3
-    p_brightness: float = 0.5
-    p_twist: float = 0.5
 
     # Training
     batch_size: int = 8
@@ -72,11 +57,10 @@ class Config:
     clip_norm: float = 1.0  # a longer gradient is shortened to this
     patience: int | None = None  # stop after this many epochs without a lower validation loss
     picture_every: int = 5  # epochs between pictures of validation patches in TensorBoard
-    precision: str = "auto"  # of training: what the device is fastest in, see helpers.devices.precision_on
+    precision: str = "auto"  # of training: what the device is fastest in, see helpers.runs.precision_on
 
     def __post_init__(self):
-        """Keep plain values only, as a checkpoint needs them: numbers of numpy, lists and text for folders may
-        be given too."""
+        """Keep plain values, as a checkpoint needs them; numpy's, lists and folders as text are taken."""
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type is Path:
@@ -88,3 +72,7 @@ class Config:
             object.__setattr__(self, field.name, value)
         if self.seed < 0:
             raise ValueError(f"Config: expected a seed of 0 or more, found {self.seed}.")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"Config: expected a threshold between 0 and 1, found {self.threshold}.")
+        if not 0 < self.value_std < np.inf:
+            raise ValueError(f"Config: expected a value_std above 0, found {self.value_std}.")

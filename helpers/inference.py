@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from helpers.config import Config
-from helpers.data import COLUMNS, read_images, warn_of_other_units
+from helpers.data import COLUMNS, read_images, sorted_names, warn_of_other_units
 from helpers.dataset import as_images
-from helpers.files import DataError, reason_of, sorted_names
+from helpers.files import DataError, reason_of
 from helpers.preprocess import repair_pixels
 
 
@@ -31,11 +31,13 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
 
     Raises
     ------
-    ValueError : the loader shuffles or drops patches.
+    ValueError : the loader shuffles or drops patches, or the model gives NaN.
     """
-    if loader.drop_last or isinstance(loader.sampler, torch.utils.data.RandomSampler):
+    in_order = isinstance(loader.sampler, SequentialSampler) and type(loader.batch_sampler) is BatchSampler
+    if loader.drop_last or not in_order:
         raise ValueError(
-            "This loader shuffles or drops patches; predict with shuffle=False, drop_last=False."
+            "This loader shuffles or drops patches; predict with shuffle=False, drop_last=False and no "
+            "sampler of your own."
         )
     return _predict(model, (images for images, _ in loader))
 
@@ -56,7 +58,18 @@ def _predict(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
     model.eval()
     device = next(model.parameters()).device
     batches = (images.to(device, non_blocking=True) for images in batches)
-    return torch.cat([model(images).sigmoid().float().cpu() for images in batches])
+    probabilities = torch.cat([model(images).sigmoid().float().cpu() for images in batches])
+    return check_probabilities(probabilities)
+
+
+def check_probabilities(probabilities: Tensor) -> Tensor:
+    """Return them; raise ValueError if one is NaN, which would count as "no groove" at any threshold."""
+    if broken := int(probabilities.isnan().sum()):
+        raise ValueError(
+            f"The model gave NaN for {broken:,} of {probabilities.numel():,} pixels. Are there NaN in the "
+            "images, or are its weights damaged?"
+        )
+    return probabilities
 
 
 def as_patches(tensor: Tensor) -> np.ndarray:

@@ -19,7 +19,8 @@ def count_pixels(prediction: Tensor, target: Tensor) -> Tensor:
 
     Parameters
     ----------
-    prediction, target : (N, ...) masks; boolean, or numbers that are all 0 or 1.
+    prediction, target : (N, ...) masks; boolean, or numbers that are all 0 or 1. One dimension is one image,
+        flattened.
 
     Returns
     -------
@@ -40,6 +41,8 @@ def count_pixels(prediction: Tensor, target: Tensor) -> Tensor:
                 f"The {name} holds values other than 0 and 1, for example {mask.min().item():.3g} and "
                 f"{mask.max().item():.3g}. Cut probabilities at a threshold first: `probabilities >= 0.5`."
             )
+    if prediction.ndim == 1:  # one image, flattened
+        prediction, target = prediction[None], target[None]
     predicted, true = prediction.bool().flatten(1), target.bool().flatten(1)
     counts = [predicted & true, predicted & ~true, ~predicted & true]
     return torch.stack([count.sum(dim=1) for count in counts], dim=1)

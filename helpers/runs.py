@@ -1,36 +1,66 @@
 """A run: a model with all that its training needs, and how it is started, saved and resumed."""
 
 import hashlib
+import os
 import platform
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset, Subset
 
 from helpers.checkpoint import (
     build_trained,
     config_from,
     names_file,
     plain_config,
+    plain_state,
     read_checkpoint,
     write_checkpoint,
 )
 from helpers.config import Config
-from helpers.devices import best_device, from_first, gather, precision_on, process_count, process_rank
 from helpers.files import DataError, remove_leftovers
-from helpers.losses import LOSSES
+from helpers.losses import LOSSES, Loss, over_outputs
 from helpers.models import build_model
 
 PREFIX = "corrosion_segmentation_trainer_"
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def best_device() -> torch.device:
+    """This process's GPU, or the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))  # torchrun numbers its processes
+
+
+def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
+    """The numbers that a training calculates in: a name in `PRECISIONS`, or what "auto" chooses.
+
+    On a GPU that is bfloat16 where it can (compute capability 8.0 or more), else float16, as on a T4; on a
+    CPU float32.
+
+    Raises
+    ------
+    ValueError : no such precision.
+    """
+    if wanted != "auto":
+        if wanted not in PRECISIONS:
+            raise ValueError(
+                f'Expected a precision of "auto" or one of {list(PRECISIONS)}, found {wanted!r}.'
+            )
+        return PRECISIONS[wanted]
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
 
 
 @dataclass
@@ -42,17 +72,20 @@ class Run:
 
     Attributes
     ----------
-    folder : runs/corrosion_segmentation_trainer_<timestamp>, with event files and models; None if unsaved.
     scaler : keeps float16 gradients from vanishing; does nothing in other precisions.
+    folder : runs/corrosion_segmentation_trainer_<timestamp>, with event files and models; None if unsaved.
     history : a dict an epoch, see `history_frame`.
     best_path, best_val_loss : the model of the lowest validation loss.
     first_epoch, last_epoch : of the present call of `fit`, or of the one that was interrupted.
+    random_state : of torch's generators, as the last epoch left them.
+    fingerprints : of the data that the run began with.
     """
 
     model_name: str
     options: dict[str, object]
     loss_name: str
     model: nn.Module
+    loss_fn: Loss
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
     config: Config
@@ -62,13 +95,8 @@ class Run:
     best_path: Path | None = None
     first_epoch: int = 1
     last_epoch: int = 0
-    random_states: list[dict[str, Tensor]] = field(default_factory=list)  # of each process
-    shuffle_state: Tensor | None = None  # of the training loader
+    random_state: dict[str, Tensor] = field(default_factory=dict)
     fingerprints: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def loss_fn(self) -> Callable[[Tensor, Tensor], Tensor]:
-        return LOSSES[self.loss_name]
 
     @property
     def timestamp(self) -> str:
@@ -93,8 +121,8 @@ class Run:
         return len(self.history) < self.last_epoch
 
     def history_frame(self) -> pd.DataFrame:
-        """One row an epoch: learning_rate, seconds, patches_per_second, and loss, dice and mean_iou of
-        training ("train_loss") and validation ("val_loss")."""
+        """One row an epoch: learning_rate, train_loss, seconds, patches_per_second, val_loss, val_dice and
+        val_mean_iou."""
         return pd.DataFrame(self.history).set_index("epoch")
 
     def check_data(self, train: Dataset, val: Dataset) -> None:
@@ -108,46 +136,25 @@ class Run:
         if self.fingerprints and self.fingerprints != found:
             parts = [part for part in found if found[part] != self.fingerprints[part]]
             raise DataError(
-                f"{self.folder}: this run began with other {' and '.join(parts)} patches, or another seed of "
-                "their transforms, than those given. Give it the same data, or start a new run."
+                f"{self.folder}: this run began with other {' and '.join(parts)} images or masks than those "
+                "given. Give it the same data, or start a new run."
             )
         self.fingerprints = found
 
-    def keep_random_state(self, loader: DataLoader | None = None) -> None:
-        """Remember the state of all random generators, in this process and in those that train along."""
-        state = {"cpu": torch.get_rng_state()}
+    def keep_random_state(self) -> None:
+        """Remember the state of torch's generators."""
+        self.random_state = {"cpu": torch.get_rng_state()}
         if torch.cuda.is_available():
-            state["cuda"] = torch.cuda.get_rng_state()
-        self.random_states = gather(state)
-        if loader is not None and loader.generator is not None:
-            self.shuffle_state = loader.generator.get_state()
+            self.random_state["cuda"] = torch.cuda.get_rng_state()
 
-    def restore_random_state(self, loader: DataLoader) -> None:
-        """Set all random generators as they were when the run stopped.
-
-        The loader of a new run shuffles as if it were new, whatever used it before.
-
-        Raises
-        ------
-        ValueError : the run was begun with another number of processes.
-        """
-        if len(self.random_states) != process_count():
-            raise ValueError(
-                f"{self.folder}: this run was trained in {len(self.random_states)} processes and cannot "
-                f"go on in {process_count()}; launch it with as many as before."
-            )
-        state = self.random_states[process_rank()]
-        torch.set_rng_state(state["cpu"])
-        if torch.cuda.is_available() and "cuda" in state:
-            torch.cuda.set_rng_state(state["cuda"])
-        if loader.generator is not None:
-            if self.shuffle_state is None:
-                loader.generator.manual_seed(loader.generator.initial_seed())
-            else:
-                loader.generator.set_state(self.shuffle_state)
+    def restore_random_state(self) -> None:
+        """Set torch's generators as the run left them, whatever was drawn since."""
+        torch.set_rng_state(self.random_state["cpu"])
+        if torch.cuda.is_available() and "cuda" in self.random_state:
+            torch.cuda.set_rng_state(self.random_state["cuda"])
 
 
-def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **options) -> Run:
+def start_run(model: str | nn.Module, config: Config = Config(), loss: str | Loss = "bce", **options) -> Run:
     """`unsaved_run`, with a folder to be saved in.
 
     Raises
@@ -157,31 +164,38 @@ def start_run(model_name: str, config: Config = Config(), loss: str = "bce", **o
 
     >>> run = start_run("unet", Config(), dropout=0.1)  # doctest: +SKIP
     """
-    run = unsaved_run(model_name, config, loss, **options)
-    run.folder = from_first(_make_folder(config) if process_rank() == 0 else None)
+    run = unsaved_run(model, config, loss, **options)
+    run.folder = _make_folder(config)
     return run
 
 
-def unsaved_run(model_name: str, config: Config = Config(), loss: str = "bce", **options) -> Run:
-    """A new model with its optimizer (Adam), for a training that leaves nothing on the disk.
+def unsaved_run(
+    model: str | nn.Module, config: Config = Config(), loss: str | Loss = "bce", **options
+) -> Run:
+    """A model with its optimizer (Adam), for a training that leaves nothing on the disk.
 
     Parameters
     ----------
-    model_name, options : see `helpers.models.build_model`; weights follow from `config.seed`.
-    loss : a name in `helpers.losses.LOSSES`.
+    model, options : see `helpers.models.build_model`, weights follow from `config.seed`; or a module of one's
+        own, which takes (N, 1, H, W) thickness and returns logits.
+    loss : a name in `helpers.losses.LOSSES`, or a function, or module, of logits and masks. A model with a
+        `training_loss` of its own, as Mask R-CNN has, learns from that instead.
 
     Raises
     ------
     ValueError : there is no such model, option, loss or precision.
     """
-    if loss not in LOSSES:
-        raise ValueError(f"No loss is called {loss!r}; choose one of {sorted(LOSSES)}.")
+    if isinstance(loss, str) and loss not in LOSSES:
+        raise ValueError(f"No loss is called {loss!r}; choose one of {sorted(LOSSES)}, or give a function.")
     torch.manual_seed(config.seed)
-    run = _prepare(model_name, options, loss, build_model(model_name, **options), config)
-    if process_rank():  # each process its own dropout; weights are those of the first
-        torch.manual_seed(config.seed + process_rank())
+    name, built = (model, build_model(model, **options)) if isinstance(model, str) else (_name(model), model)
+    run = _prepare(built, loss, config, model_name=name, options=options)
     run.keep_random_state()
     return run
+
+
+def _name(thing: nn.Module | Loss) -> str:
+    return getattr(thing, "__name__", type(thing).__name__)
 
 
 def _make_folder(config: Config) -> Path:
@@ -201,46 +215,56 @@ def _make_folder(config: Config) -> Path:
             return folder
 
 
-def _prepare(model_name: str, options: dict, loss: str, model: nn.Module, config: Config) -> Run:
-    """Bring a model to its device, and give it an optimizer and a gradient scaler of its own."""
+def _prepare(model: nn.Module, loss: str | Loss, config: Config, **names) -> Run:
+    """Bring a model to its device, and give it a loss, an optimizer and a gradient scaler of its own."""
     device = best_device()
-    if process_count() > 1 and device.type == "cuda":  # statistics of the batch, not of a process's share
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     model = model.to(device, memory_format=torch.channels_last)
+    loss_name, loss_fn = (loss, LOSSES[loss]) if isinstance(loss, str) else (_name(loss), loss)
+    loss_fn = getattr(model, "training_loss", over_outputs(loss_fn))
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     enabled = precision_on(device, config.precision) == torch.float16
     scaler = torch.amp.GradScaler(device.type, enabled=enabled)
-    return Run(model_name, options, loss, model, optimizer, scaler, config)
+    return Run(
+        **names, loss_name=loss_name, model=model, loss_fn=loss_fn, optimizer=optimizer, scaler=scaler,
+        config=config,
+    )  # fmt: skip
 
 
-def resume_run(folder: Path) -> Run:
+def resume_run(folder: Path, model: nn.Module | None = None, loss: Loss | None = None) -> Run:
     """Take up a run where it was interrupted; `fit(run, train_loader, val_loader)` then finishes the call.
 
     All that the run depends on comes from its checkpoint, the config too: data for it are prepared with
     `run.config`. Only folders are this machine's own.
 
+    Parameters
+    ----------
+    model, loss : those of one's own that the run was started with, if it was.
+
     Raises
     ------
-    DataError : the folder holds no `last_<timestamp>.pt`, or a damaged one.
+    DataError : the folder holds no `last_<timestamp>.pt`, or a damaged one, or one of a model or loss of
+        one's own that was not given.
 
     >>> run = resume_run("runs/corrosion_segmentation_trainer_20261122_201436")  # doctest: +SKIP
-    >>> history = fit(run, data.train, data.val)  # doctest: +SKIP
+    >>> history = fit(run, loaders["train"], loaders["val"])  # doctest: +SKIP
     """
     folder = Path(folder).resolve()
     path = folder / f"last_{folder.name.removeprefix(PREFIX)}.pt"
-    state = read_checkpoint(path, state=True)
+    state = read_checkpoint(path)
     with names_file(path):
+        loss = loss or state["loss"]
+        if isinstance(loss, str) and loss not in LOSSES:
+            raise ValueError(f"it was trained with the loss {loss!r}; give that function to resume_run")
         config = replace(config_from(state["config"]), runs_dir=folder.parent)
-        model = build_trained(state)
-        run = _prepare(state["model_name"], state["options"], state["loss"], model, config)
-        run.folder = folder
+        names = {"model_name": state["model_name"], "options": state["options"]}
+        run = _prepare(build_trained(state, model), loss, config, **names)
+        run.folder, run.loss_name = folder, state["loss"]
         run.optimizer.load_state_dict(state["optimizer"])
         if run.scaler.is_enabled() and state["scaler"]:
             run.scaler.load_state_dict(state["scaler"])
         run.history, run.best_val_loss = state["history"], state["best_val_loss"]
         run.first_epoch, run.last_epoch = state["first_epoch"], state["last_epoch"]
-        run.random_states, run.shuffle_state = state["random_states"], state["shuffle_state"]
-        run.fingerprints = state["data"]
+        run.random_state, run.fingerprints = state["random_state"], state["data"]
         if state["best_model"] is not None:  # a name from a file must not lead to other files
             if not re.fullmatch(rf"model_{re.escape(run.timestamp)}_\d+\.pt", state["best_model"]):
                 raise ValueError(f"its best model is {state['best_model']!r}, which is no model of this run")
@@ -249,7 +273,7 @@ def resume_run(folder: Path) -> Run:
 
 
 def save_best(run: Run) -> None:
-    """Save the model of the last epoch as the run's best, and remove the one that it beats.
+    """Save the model of the last epoch as `model_<timestamp>_<epoch>.pt`, and remove the one that it beats.
 
     Raises
     ------
@@ -278,8 +302,7 @@ def save_last(run: Run) -> None:
         "best_model": run.best_path.name if run.best_path else None,
         "first_epoch": run.first_epoch,
         "last_epoch": run.last_epoch,
-        "random_states": run.random_states,
-        "shuffle_state": run.shuffle_state,
+        "random_state": run.random_state,
     }
     write_checkpoint(run.last_path, describe(run) | state)
 
@@ -288,9 +311,12 @@ def describe(run: Run) -> dict[str, object]:
     """A model, and where it comes from: plain values and tensors only, for `helpers.checkpoint` to write."""
     return {
         "model_name": run.model_name,
-        "options": run.options,
+        "options": {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in run.options.items()
+        },
         "loss": run.loss_name,
-        "state_dict": run.model.state_dict(),
+        "state_dict": plain_state(run.model),
         "scores": run.history[-1] if run.history else {},
         "config": plain_config(run.config),
         "data": run.fingerprints,
@@ -302,10 +328,22 @@ def describe(run: Run) -> dict[str, object]:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of all images and masks of a dataset, before any transform, and of the transforms' seed."""
-    tensors = dataset.tensors if hasattr(dataset, "tensors") else (dataset.images, dataset.masks)
-    digest = hashlib.sha256(str(getattr(dataset, "seed", None)).encode())
+    """SHA-256 of all images and masks of a dataset, before any transform.
+
+    Of a dataset that keeps them otherwise than ours and torch's `TensorDataset` do, only the kind and the
+    length are known.
+    """
+    if isinstance(dataset, Subset):
+        rows = hashlib.sha256(np.array(dataset.indices).tobytes()).hexdigest()
+        return f"{fingerprint(dataset.dataset)}, rows {rows}"
+    if hasattr(dataset, "tensors"):
+        tensors = dataset.tensors
+    elif hasattr(dataset, "images") and hasattr(dataset, "masks"):
+        tensors = dataset.images, dataset.masks
+    else:
+        return f"{type(dataset).__name__} of {len(dataset)}"
+    digest = hashlib.sha256()
     for tensor in tensors:
         for sample in tensor:  # of sections, whose sizes may differ, there is a list
-            digest.update(sample.contiguous().numpy().tobytes())
+            digest.update(sample.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

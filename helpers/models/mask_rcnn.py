@@ -13,6 +13,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
+from helpers.losses import bce
 from helpers.models.pretrained import downloading
 from helpers.wells import label_grooves
 
@@ -40,8 +41,8 @@ class GrooveMaskRCNN(nn.Module):
     heads that read the finest level only. Other: the anchors are tall, as grooves are, and an image is
     enlarged twice, not to 800 pixels.
 
-    It does not learn from a loss of its logits, which boxes and scores have passed on the way, but from
-    `own_loss`, which `helpers.training` takes instead.
+    It does not learn from a loss of its logits, which boxes and scores have passed on the way: in training
+    `forward` gives the zoomed images, which `training_loss` takes.
 
     Parameters
     ----------
@@ -83,37 +84,31 @@ class GrooveMaskRCNN(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W."""
-        training = self.detector.training
-        self.detector.eval()  # else the detector would ask for targets
-        found = self.detector(self._zoomed(images))
-        self.detector.train(training)
-        size = [ZOOM * side for side in images.shape[-2:]]
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W. In training (N, 3, 2 H, 2 W) images."""
+        zoomed = F.interpolate(images, scale_factor=ZOOM, mode="bilinear", align_corners=False)
+        zoomed = zoomed.expand(-1, 3, -1, -1)
+        if self.training:
+            return zoomed
         probabilities = torch.stack(
             [
                 torch.minimum(one["masks"], one["scores"][:, None, None, None]).amax(0)
                 if len(one["masks"])
-                else images.new_zeros(1, *size)
-                for one in found
+                else zoomed.new_zeros(1, *zoomed.shape[-2:])
+                for one in self.detector(list(zoomed))
             ]
         )
         return F.avg_pool2d(probabilities.float(), ZOOM).logit(eps=1e-6)
 
-    def own_loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        """The sum of the detector's losses: objectness, boxes, classes and instance masks.
+    def training_loss(self, outputs: Tensor, masks: Tensor) -> Tensor:
+        """The sum of the detector's losses: objectness, boxes, classes and instance masks; of logits BCE.
 
-        Parameters
-        ----------
-        images, masks : (N, 1, H, W), masks of 0 and 1. In training mode only.
+        outputs : what `forward` gives. masks : (N, 1, H, W) of 0 and 1.
         """
+        if not self.training:
+            return bce(outputs, masks)
         targets = [self._instances(mask) for mask in masks[:, 0].bool().cpu().numpy()]
-        targets = [{name: value.to(images.device) for name, value in one.items()} for one in targets]
-        return torch.stack(list(self.detector(self._zoomed(images), targets).values())).sum()
-
-    @staticmethod
-    def _zoomed(images: Tensor) -> list[Tensor]:
-        zoomed = F.interpolate(images, scale_factor=ZOOM, mode="bilinear", align_corners=False)
-        return list(zoomed.expand(-1, 3, -1, -1))
+        targets = [{name: value.to(outputs.device) for name, value in one.items()} for one in targets]
+        return torch.stack(list(self.detector(list(outputs), targets).values())).sum()
 
     @staticmethod
     def _instances(mask: np.ndarray) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from helpers.losses import bce, ignore_unknown
+from helpers.losses import bce
 from helpers.models.blocks import conv_relu, pad_to_multiple
 from helpers.models.pretrained import downloading
 
@@ -74,7 +74,7 @@ class DistilledSegmenter(TransformerSegmenter):
 
     In the paper the class token answers for the label and the distillation token for the teacher. A mask has
     an answer a pixel, so here each of the two tokens is added to the tokens of all places before its own
-    reading by the shared decoder. Hard distillation (equation 3): half the loss is BCE against the labels,
+    reading by the shared decoder. Hard distillation (equation 3): half the loss is that against the labels,
     half BCE against the teacher's mask. The prediction is the mean of both heads' logits.
 
     The teacher is no part of the model: it is not saved with it. Without one, as after resuming, the second
@@ -90,27 +90,28 @@ class DistilledSegmenter(TransformerSegmenter):
         """Learn from this trained network, on the same device, from now on."""
         self.teachers = [teacher.eval()]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 4."""
-        of_label, of_teacher = self._both(images)
-        return (of_label + of_teacher) / 2
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor | None]:
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 4.
 
-    def own_loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        """The distillation's loss; NaN in a mask is a pixel of unknown label."""
-        of_label, of_teacher = (logits.float() for logits in self._both(images))
-        taught = masks
-        if self.teachers:
-            with torch.no_grad():
-                taught = (self.teachers[0](images) >= 0).to(masks.dtype)
-        of_label = bce(*ignore_unknown(of_label, masks))
-        return (of_label + bce(*ignore_unknown(of_teacher, taught))) / 2
-
-    def _both(self, images: Tensor) -> list[Tensor]:
+        In training the logits of both heads, and the teacher's mask, or None.
+        """
         tokens = self.tokens(images)
-        return [
+        of_label, of_teacher = (
             head(self.decode(tokens + tokens[:, [place]], images.shape[-2:]))
             for place, head in enumerate((self.head, self.teacher_head))
-        ]
+        )
+        if not self.training:
+            return (of_label + of_teacher) / 2
+        with torch.no_grad():
+            taught = self.teachers[0](images) >= 0 if self.teachers else None
+        return of_label, of_teacher, taught
+
+    def training_loss(self, outputs: Tensor | tuple, masks: Tensor) -> Tensor:
+        """The distillation's loss of what `forward` gives in training; else BCE."""
+        if isinstance(outputs, Tensor):
+            return bce(outputs, masks)
+        of_label, of_teacher, taught = outputs
+        return (bce(of_label, masks) + bce(of_teacher, masks if taught is None else taught)) / 2
 
 
 def vit(pretrained: bool = False) -> TransformerSegmenter:

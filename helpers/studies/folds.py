@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
 from helpers.config import Config
-from helpers.dataset import BatchLoader, SegmentationDataset, Transform
+from helpers.dataset import SegmentationDataset, Transform, as_module, make_loader
 from helpers.files import DataError
 from helpers.inference import predict_pixels, predict_probabilities
 from helpers.metrics import (
@@ -26,7 +28,7 @@ from helpers.metrics import (
 from helpers.preprocess import PreprocessData
 from helpers.runs import unsaved_run
 from helpers.training import train
-from helpers.transforms import eval_transform, flip_transform
+from helpers.transforms import flip_transform, normalize
 from helpers.wells import wells_of
 
 # Studies train in float32 on every device, so that their rows can be compared wherever they were made.
@@ -86,16 +88,17 @@ def leave_out(
     unseen = np.isin(wells, left_out)
     others = np.isin(wells, config.train_wells + config.val_wells) & ~unseen
     judged = PreprocessData(config).transform(y[unseen], images.loc[y.index[unseen]])
-    dataset = SegmentationDataset.from_frames(*judged, eval_transform(config))
+    dataset = SegmentationDataset.from_frames(*judged, normalize(config))
     return Fold(number, left_out, y[others], images.loc[y.index[others]], dataset)
 
 
 def training_loader(
     y: pd.DataFrame, images: pd.DataFrame, config: Config = Config(), transform: Transform | None = None
-) -> BatchLoader:
-    """Shuffled batches of cleaned patches, by default flipped at random as for the baseline."""
-    dataset = SegmentationDataset.from_frames(y, images, transform or flip_transform(config), config.seed)
-    return BatchLoader(dataset, config.batch_size, shuffle=True, seed=config.seed)
+) -> DataLoader:
+    """Shuffled batches of cleaned patches, by default flipped at random as for the baseline, in the network's
+    scale."""
+    changes = v2.Compose([as_module(transform or flip_transform()), normalize(config)])
+    return make_loader(SegmentationDataset.from_frames(y, images, changes), config.batch_size, shuffle=True)
 
 
 def train_on(
@@ -125,12 +128,12 @@ def train_on(
 
 def predict_masks(model: nn.Module, dataset: SegmentationDataset, config: Config = Config()) -> Tensor:
     """Masks (N, 1, H, W) bool on the CPU, in the dataset's order."""
-    return predict_probabilities(model, BatchLoader(dataset, size=64, shuffle=False)) >= config.threshold
+    return predict_probabilities(model, make_loader(dataset, 64)) >= config.threshold
 
 
 def counts_on(model: nn.Module, y: pd.DataFrame, images: pd.DataFrame, config: Config = Config()) -> Tensor:
     """Counts (n, 3) of `metrics.count_pixels` of the model's masks against `y`, in its order."""
-    dataset = SegmentationDataset.from_frames(y, images, eval_transform(config))
+    dataset = SegmentationDataset.from_frames(y, images, normalize(config))
     return count_pixels(predict_masks(model, dataset, config), dataset.masks)
 
 
