@@ -4,21 +4,23 @@
     python experiments/predict.py path/to/X_test/images y_test.csv --model runs/<run>/last_<timestamp>.pt
 
 Without a model of yours the network that ships with the project is used, which has seen simulated wells only
-(data/weights/README.md). Scale and thresholds are those that a model was trained with.
+(data/weights/README.md). Scale and thresholds are those that a model was trained with. How wide a well is, is
+told from its patches, so wells may have any number.
 """
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from common import run_from_command_line
 
 from helpers.checkpoint import load_model
 from helpers.data import write_csv
-from helpers.devices import best_device
 from helpers.files import check_output
 from helpers.inference import predict_folder, predict_pixels
 from helpers.models.well_resunet import WellResUNet
+from helpers.runs import best_device
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 
 
@@ -29,6 +31,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="that helpers.training.fit saved")
     parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
     parser.add_argument("--threshold", type=float, help="of probability, instead of the model's own")
+    parser.add_argument("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
     arguments = parser.parse_args()
     check_output(arguments.csv)
     model, config = load_model(arguments.model, best_device())
@@ -36,7 +39,8 @@ def main() -> None:
         if not 0 <= arguments.threshold <= 1:
             parser.error(f"--threshold: expected a number from 0 to 1, found {arguments.threshold}")
         config = replace(config, threshold=arguments.threshold)
-    predict = predict_patches if isinstance(model, WellResUNet) else predict_pixels
+    whole_wells = isinstance(model, WellResUNet)
+    predict = partial(predict_patches, columns=arguments.columns) if whole_wells else predict_pixels
     masks, report = predict_folder(model, config, arguments.images, arguments.example, predict)
     write_csv(masks, arguments.csv)
     corroded = (masks.sum(axis=1) > 0).sum()

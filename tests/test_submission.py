@@ -14,9 +14,13 @@ from torch import nn
 from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
+from helpers.dataset import as_images
 from helpers.files import DataError
 from helpers.inference import predict_folder
+from helpers.metrics import count_pixels, summarise
 from helpers.runs import save_best, start_run
+from helpers.synthetic import RECIPES, simulate
+from helpers.wells import cut_well
 
 
 class BelowMinusOne(nn.Module):
@@ -83,7 +87,7 @@ def test_the_order_is_the_examples(folder, tmp_path):
 def test_a_patch_of_the_example_that_is_not_there_is_named(folder, tmp_path):
     example = tmp_path / "y_example.csv"
     pd.DataFrame(0, pd.Index(["well_4_patch_9"]), COLUMNS).to_csv(example)
-    with pytest.raises(DataError, match=r"well_4_patch_9\.npy: there is no such file"):
+    with pytest.raises(DataError, match=r"(?i)well_4_patch_9\.npy: .*no such file"):
         predict_folder(BelowMinusOne(), Config(), folder, example)
 
 
@@ -124,6 +128,15 @@ def test_an_example_that_is_none_is_named(folder, tmp_path, text, said):
 def run_command(*arguments) -> None:
     with patch.object(sys, "argv", ["predict.py", *map(str, arguments)]):
         run_from_command_line(main)
+
+
+def refusal_of(capsys, *arguments) -> str:
+    """What the command says, in one line, before it ends."""
+    with pytest.raises(SystemExit) as end:
+        run_command(*arguments)
+    said = capsys.readouterr().err
+    assert end.value.code == 1 and said.count("\n") == 1
+    return said
 
 
 @pytest.fixture
@@ -199,20 +212,16 @@ def in_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("place", [closed, a_folder, in_a_file])
-def test_the_output_path_is_tried_before_anything_is_predicted(saved, folder, tmp_path, place):
+def test_the_output_path_is_tried_before_anything_is_predicted(saved, folder, tmp_path, place, capsys):
     target = place(tmp_path)
-    with (
-        patch("predict.predict_folder", side_effect=AssertionError("predicted")),
-        pytest.raises(SystemExit, match=f"{target.name}: "),
-    ):
-        run_command(folder, target, "--model", saved)
+    with patch("predict.predict_folder", side_effect=AssertionError("predicted")):
+        assert f"{target.name}: " in refusal_of(capsys, folder, target, "--model", saved)
 
 
-def test_a_trial_leaves_an_old_result_alone(saved, tmp_path):
+def test_a_trial_leaves_an_old_result_alone(saved, tmp_path, capsys):
     out = tmp_path / "y.csv"
     out.write_text("old")
-    with pytest.raises(SystemExit, match="nowhere"):
-        run_command(tmp_path / "nowhere", out, "--model", saved)
+    assert "nowhere: expected a folder" in refusal_of(capsys, tmp_path / "nowhere", out, "--model", saved)
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -224,6 +233,41 @@ def test_images_in_other_units_are_told(folder):
         predict_folder(BelowMinusOne(), Config(), folder)
 
 
-def test_the_command_ends_with_one_clear_error(folder, tmp_path):
-    with pytest.raises(SystemExit, match=r"no\.pt: there is no such file"):
-        run_command(folder, tmp_path / "y.csv", "--model", tmp_path / "no.pt")
+def test_a_model_that_is_not_there_is_named(folder, tmp_path, capsys):
+    said = refusal_of(capsys, folder, tmp_path / "y.csv", "--model", tmp_path / "no.pt")
+    assert "no.pt: there is no such file" in said
+
+
+# --- whole wells, whose width does not follow from their number -------------------------------------------
+
+
+def save_patches(folder, well: int, patches) -> None:
+    folder.mkdir(exist_ok=True)
+    for number, pixels in enumerate(patches):
+        np.save(folder / f"well_{well}_patch_{number}.npy", pixels.astype(np.float32))
+
+
+@pytest.mark.parametrize("columns", [36, 72])
+def test_masks_of_a_whole_well_do_not_depend_on_its_number(tmp_path, columns):
+    """The challenge numbers its test wells anew from 1, and all five have 36 columns."""
+    recipe = replace(RECIPES[6 if columns == 72 else 13], frozen=None, blind_rows=0, lost_areas=0)
+    well = simulate(recipe, 216, np.random.default_rng(3))
+    masks = []
+    for number in (3, 5, 105):
+        save_patches(tmp_path / str(number), number, cut_well(well.thickness))
+        run_command(tmp_path / str(number), tmp_path / "y.csv")
+        masks.append(read_labels(tmp_path / "y.csv").to_numpy())
+    assert (masks[0] == masks[1]).all() and (masks[0] == masks[2]).all()
+    counts = count_pixels(
+        as_images(masks[0]).bool(), as_images(cut_well(well.truth).reshape(-1, 1296)).bool()
+    )
+    assert summarise(counts)["dice"] > 0.75
+
+
+def test_the_width_of_a_well_of_one_pair_is_asked_for(tmp_path, simulated, capsys):
+    images = simulated[0].loc[["well_1_patch_0", "well_1_patch_1"]].to_numpy().reshape(-1, 36, 36)
+    save_patches(tmp_path / "images", 1, images)
+    said = refusal_of(capsys, tmp_path / "images", tmp_path / "y.csv")
+    assert "Well 1: its 2 patches do not tell" in said and not (tmp_path / "y.csv").exists()
+    run_command(tmp_path / "images", tmp_path / "y.csv", "--columns", 72)
+    assert len(read_labels(tmp_path / "y.csv")) == 2
