@@ -5,24 +5,32 @@ in pieces and written as `.npy`, so that a file of gigabytes needs little more m
 keeps the place of each row, about 40 bytes.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
 from helpers.config import PATCH_SIZE
 from helpers.files import DataError, listed, reason_of, replace_atomically
 
 CHANNEL = "THBK"
+INCH = 0.0254
 METRES = {
-    "m": 1.0, "cm": 0.01, "mm": 0.001, "ft": 0.3048, "in": 0.0254, "0.1 in": 0.00254, "0.01 in": 0.000254,
-    "0.001 in": 0.0000254, "um": 1e-6,
+    "m metre metres meter meters": 1.0, "cm": 0.01, "mm millimetre millimetres millimeter millimeters": 0.001,
+    "um µm μm micron microns": 1e-6, "ft foot feet f": 0.3048, 'in inch inches "': INCH,
+    "mil mils thou": INCH / 1000,
 }  # fmt: skip
-INCH = METRES["in"]
-ABSENT = -999.25, -999, -9999, -32768  # tools write such values where they have none
-WALLS = 0.02, 2.0  # inches: a wall outside this is no measurement; deviations lie around 0
+ABSENT = -999.25, -999, -9999, -9999.25, -32767, -32768  # tools write such values where they have none
+WALL, DEVIATION = (0.02, 2.0), (-0.9, 0.9)  # inches: what lies outside is no measurement
+AZIMUTHS = 8, 3600  # that a turn of the tool may have
+BREAK = 10  # rows: where as many are missing, or the tool went back so far, a groove does not go on
 PIECE = 16 * 2**20  # bytes that are read at once
 
 
@@ -36,11 +44,13 @@ class Log:
         the first row is the shallowest. NaN where nothing was measured.
     depth : (H,) metres, or None where the log has no depths.
     notes : what was changed or is unusual, a sentence each.
+    breaks : rows before which others are missing, or the tool went back.
     """
 
     path: Path
-    depth: np.ndarray | None
-    notes: tuple[str, ...]
+    depth: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+    breaks: tuple[int, ...] = ()
 
 
 def read_log(
@@ -50,82 +60,67 @@ def read_log(
     frame: str | None = None,
     logical_file: int | None = None,
     unit: str | None = None,
-    progress: Callable[[int, int], None] = lambda done, rows: None,
 ) -> Log:
     """Read a thickness channel of a DLIS file, and write it as a well of 36 or 72 columns.
 
     What the challenge's values are measured in is not published. They are taken for inches: metal loss of
-    half a millimetre, 0.02 inch, is what ultrasonic tools resolve.
+    half a millimetre, 0.02 inch, is what ultrasonic tools resolve. Each of their rows has the mean 0, so here
+    too a row's mean is taken off, be it of the wall's thickness or of the deviation from the nominal one.
 
     Parameters
     ----------
     target : `.npy` to write; half of it is never left.
-    channel : by its mnemonic; each sample is one turn of the tool.
-    frame, logical_file : name of the frame, and number of the logical file, from 0; needed where several have
-        the channel.
-    unit : of the channel, one of `METRES`, where the file names none or a wrong one.
-    progress : called after each piece with the rows read and all rows.
+    channel, frame : by name, or, where several have it, by name, origin and copy number: "THBK.1.0". Each
+        sample of the channel is one turn of the tool.
+    logical_file : its number, from 0; needed where several have the channel.
+    unit : of the channel, where the file names none or a wrong one.
 
     Raises
     ------
     DataError : dlisio is not installed; the file is missing, damaged or no DLIS; the channel is missing, in
-        several frames, of an unknown unit, or cannot be a well; the target cannot be written.
+        several places, of an unknown unit, or cannot be a well; the target cannot be written.
     """
-    source = Path(source)
-    notes = []
+    source, notes = Path(source), []
     with _opened(source) as files:
         logical, chosen, curve = _choose(source, files, channel, frame, logical_file)
-        columns = int(np.prod(curve.dimension))
-        if columns < 8 or max(curve.dimension) != columns:
-            raise DataError(
-                f"{source}: expected channel {channel} with at least 8 azimuths a row, found "
-                f"dimensions {curve.dimension}."
-            )
-        scale = _metres_of(source, unit or curve.units, f"channel {channel}", "name it with unit=") / INCH
-        places = logical.fdata_index.get(chosen.fingerprint, [])
-        rows = len(places)
-        if not rows:
-            raise DataError(f"{source}: frame {chosen.name} has channel {channel}, but no rows.")
-        depth = np.full(rows, np.nan)
-        depth_name, depth_scale = _depth_channel(source, chosen, notes)
+        read, places, columns = _reader(source, logical, chosen, curve, unit)
+        is_wall, upwards = _first_look(source, read, places, channel)
+        if upwards:
+            notes.append("It was logged upwards; rows were turned round, the shallowest first.")
+            places = places[::-1]
         width = 2 * PATCH_SIZE if columns >= 1.5 * PATCH_SIZE else PATCH_SIZE
         if columns != width:
             notes.append(f"{columns} azimuths were resampled to {width} around the pipe.")
         around = around_the_pipe(columns, width)
-        is_wall = None
-        with replace_atomically(target) as temporary, open(temporary, "wb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": (rows, width)}
+        offsets, depths, numbers = [], [], []
+        bar = tqdm(total=len(places), unit="row", desc="read", mininterval=1)
+        with bar, replace_atomically(target) as temporary, open(temporary, "wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (len(places), width)}
             np.lib.format.write_array_header_1_0(file, header)
-            start = 0
-            for piece in _pieces(source, logical, chosen, places):
-                stop = start + len(piece)
-                values = piece[curve.name].reshape(len(piece), columns).astype(float)
-                values = np.where(_measured(values), values * scale, np.nan)
-                if is_wall is None and np.isfinite(values).any():
-                    is_wall = bool(np.nanmedian(values) > 0.1)
-                if is_wall:
-                    values[(values < WALLS[0]) | (values > WALLS[1])] = np.nan
-                values -= _row_means(values) if is_wall else 0.0
-                file.write(resample(values, around).astype("<f4").tobytes())
-                if depth_name:
-                    raw = piece[depth_name].reshape(len(piece)).astype(float)
-                    depth[start:stop] = np.where(_measured(raw), raw * depth_scale, np.nan)
-                start = stop
-                progress(start, rows)
-        if is_wall is None:
-            raise DataError(f"{source}: channel {channel} holds no measured value in its {rows} rows.")
-    if is_wall:
-        notes.append("The channel is the wall's thickness; each row's mean was taken off.")
-    depth = _tidy_depth(depth, notes) if depth_name else None
-    if depth is not None and depth[-1] < depth[0]:
-        notes.append("It was logged upwards; rows were turned round, the shallowest first.")
-        depth = depth[::-1].copy()
-        _turn_round(target)
-    return Log(Path(target), depth, tuple(notes))
+            for values, depth, number in read(places):
+                low, high = WALL if is_wall else DEVIATION
+                values[~((low <= values) & (values <= high))] = np.nan
+                means = _row_means(values)
+                offsets.append(means[:, 0])
+                file.write(resample(values - means, around).astype("<f4").tobytes())
+                depths.append(depth)
+                numbers.append(number)
+                bar.update(len(values))
+        depth = _tidy_depth(np.concatenate(depths), notes)
+        if depth is None:
+            index = f"{chosen.channels[0].name} ({chosen.index_type}, unit {chosen.channels[0].units})"
+            notes.append(f"The index {index} gives no depth, so places are given in rows.")
+    if np.median(np.abs(np.concatenate(offsets))) > 0.001:
+        kind = "the wall's thickness" if is_wall else "a deviation of its thickness"
+        notes.append(f"The channel is {kind}; each row's mean was taken off.")
+    breaks = _breaks(depth, np.concatenate(numbers), notes)
+    return Log(Path(target), depth, tuple(notes), breaks)
 
 
 def _measured(values: np.ndarray) -> np.ndarray:
-    return np.isfinite(values) & ~np.isin(values, ABSENT)
+    """As float, NaN where there is no measurement."""
+    values = values.astype(float)
+    return np.where(np.isfinite(values) & ~np.isin(values, ABSENT), values, np.nan)
 
 
 def around_the_pipe(columns: int, width: int) -> np.ndarray:
@@ -150,137 +145,178 @@ def _row_means(values: np.ndarray) -> np.ndarray:
     return np.where(known, values, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
 
 
-def _opened(source: Path):
-    """The file's logical files; a context manager."""
+@contextmanager
+def _opened(source: Path) -> Iterator:
+    """The file's logical files; whatever goes wrong with them is one DataError."""
     try:
-        from dlisio import dlis
+        from dlisio import common, dlis
     except ImportError as error:
         raise DataError(
             f"{source}: a DLIS file is read with dlisio, which is not installed: pip install dlisio."
         ) from error
     if not source.is_file():
-        raise DataError(f"{source}: expected a DLIS file, found none. Is the path right?")
+        raise DataError(f"{source}: expected a DLIS file, found no file of this name. Is the path right?")
+    common.set_encodings(["latin1"])  # where names are not the standard's, which every byte has a letter in
     try:
-        files = dlis.load(str(source))
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        with dlis.load(str(source)) as files:
+            if not len(files):
+                raise ValueError("it has no logical file")
+            yield files
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file makes dlisio raise a dozen kinds, wherever it is asked
+        reason = reason_of(error).splitlines()[0].removeprefix("Problem:").strip()
         raise DataError(
-            f"{source}: expected a DLIS file, could not read it ({_reason(error)}). Copy it again, or have "
-            "it exported again."
+            f"{source}: expected a DLIS file, could not read it ({reason}). Copy it again, or have it "
+            "exported again."
         ) from error
-    if not len(files):
-        raise DataError(f"{source}: expected a DLIS file, found one without any logical file.")
-    return files
 
 
-def _reason(error: Exception) -> str:
-    """The first line of what dlisio says, which goes on about bytes."""
-    return reason_of(error).splitlines()[0].removeprefix("Problem:").strip()
+def _label(thing) -> str:
+    return f"{thing.name}.{thing.origin}.{thing.copynumber}"
 
 
 def _choose(source: Path, files, channel: str, frame: str | None, number: int | None):
     """The one logical file, frame and channel that are meant."""
-    everything, fitting = [], []
+    images, others, fitting = set(), set(), []
     for place, logical in enumerate(files):
         for candidate in logical.frames:
-            names = [curve.name for curve in candidate.channels if curve is not None]
-            everything += names
-            if channel in names and frame in (None, candidate.name) and number in (None, place):
-                fitting.append((place, logical, candidate, names.count(channel)))
-    found = [f"frame {candidate.name} of logical file {place}" for place, _, candidate, _ in fitting]
+            for curve in filter(None, candidate.channels):
+                (images if max(curve.dimension, default=0) >= AZIMUTHS[0] else others).add(curve.name)
+                wanted = channel in (curve.name, _label(curve)) and number in (None, place)
+                if wanted and frame in (None, candidate.name, _label(candidate)):
+                    fitting.append((place, logical, candidate, curve))
     if not fitting:
-        where = "".join(
-            [f" in frame {frame}" if frame else "", "" if number is None else f" of logical file {number}"]
-        )
+        where = "" if frame is None else f" in frame {frame}"
+        where += "" if number is None else f" of logical file {number}"
+        found = f"with azimuths {listed(sorted(images), 20)}" if images else listed(sorted(others))
         raise DataError(
-            f"{source}: expected a channel {channel}{where}, found {listed(sorted(set(everything)))}."
+            f"{source}: expected a channel {channel}{where}, found {found}. Name the one of wall thickness "
+            "with --channel."
         )
-    if len(fitting) > 1 or fitting[0][3] > 1:
+    if len(fitting) > 1:
+        found = (f"{_label(c)} in frame {_label(f)} of logical file {place}" for place, _, f, c in fitting)
         raise DataError(
-            f"{source}: channel {channel} is in {listed(found)}"
-            + (", twice in one frame. " if fitting[0][3] > 1 else ". ")
-            + "Say which is meant, by frame and logical file."
+            f"{source}: several channels {channel}: {listed(found)}. Name one with --channel, --frame and "
+            "--logical-file, as they are written here."
         )
-    _, logical, candidate, _ = fitting[0]
-    return logical, candidate, next(curve for curve in candidate.channels if curve.name == channel)
+    _, logical, candidate, curve = fitting[0]
+    if None in candidate.channels:
+        raise DataError(
+            f"{source}: frame {candidate.name} refers to a channel that the file does not describe, or "
+            "describes twice, so its rows cannot be read. Have it exported again."
+        )
+    return logical, candidate, curve
 
 
-def _metres_of(source: Path, unit: str | None, what: str, remedy: str) -> float:
-    name = (unit or "").strip().lower()
-    name = {"inch": "in", "inches": "in", "feet": "ft", "metre": "m", "meter": "m"}.get(name, name)
-    if name not in METRES:
-        raise DataError(f"{source}: {what} has the unit {unit!r}, expected one of {list(METRES)}; {remedy}.")
-    return METRES[name]
+def unit_in_metres(unit: str | None) -> float | None:
+    """Metres of a unit as the field spells it, with or without a factor; None if it is no length.
+
+    >>> unit_in_metres("0.1 in"), unit_in_metres("MM"), unit_in_metres("%")
+    (0.00254, 0.001, None)
+    """
+    match = re.fullmatch(r"(1/\d+|\d*\.?\d+)?(\D+)", "".join((unit or "").lower().split()).rstrip("."))
+    for spellings, metres in METRES.items():
+        if match and match[2] in spellings.split():
+            return float(Fraction(match[1] or 1)) * metres
+    return None
 
 
-def _depth_channel(source: Path, frame, notes: list[str]) -> tuple[str | None, float]:
-    """Name and metres of a unit of the frame's index, where that is a depth."""
-    index = frame.channels[0]
-    if not frame.index_type or "DEPTH" not in str(frame.index_type).upper():
-        notes.append(f"Frame {frame.name} is not indexed by depth, so places are given in rows.")
-        return None, 1.0
-    try:
-        return index.name, _metres_of(source, index.units, f"depth {index.name}", "correct the file")
-    except DataError:
-        notes.append(f"Depth {index.name} has the unit {index.units!r}, so places are given in rows.")
-        return None, 1.0
-
-
-def _pieces(source: Path, logical, frame, places: list[int]) -> Iterator[np.ndarray]:
-    """The frame's rows, some at a time: dlisio is shown a part of its own list of the rows' places."""
+def _reader(source: Path, logical, frame, curve, unit: str | None):
+    """What reads rows of a frame, the places of its rows, and the channel's azimuths."""
     from dlisio.dlis.utils.fdata import curves
 
-    dtype = frame.dtype()
-    names = [name for name in dtype.names if name != "FRAMENO"]
-    if len(names) != len(set(names)):
-        raise DataError(f"{source}: frame {frame.name} has two channels of one name.")
-    step = max(1, PIECE // dtype.itemsize)
-    for start in range(0, len(places), step):
-        part = SimpleNamespace(
-            fdata_index={frame.fingerprint: places[start : start + step]},
-            file=logical.file,
-            error_handler=logical.error_handler,
+    columns = int(np.prod(curve.dimension, dtype=float))
+    if not AZIMUTHS[0] <= columns <= AZIMUTHS[1] or max(curve.dimension) != columns:
+        raise DataError(
+            f"{source}: expected channel {curve.name} with {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row, "
+            f"found dimensions {curve.dimension}. Name another with --channel."
         )
-        try:
-            yield curves(part, frame, dtype, "", frame.fmtstr(), "")
-        except (OSError, RuntimeError, ValueError, EOFError) as error:
-            raise DataError(
-                f"{source}: rows {start} and following could not be read ({_reason(error)})."
-            ) from error
+    scale = unit_in_metres(unit or curve.units)
+    if not scale:
+        raise DataError(
+            f"{source}: channel {curve.name} has the unit {unit or curve.units!r}, expected a length, such "
+            "as in, 0.1 in, mm or m. If you know it, name it with --unit."
+        )
+    places = logical.fdata_index.get(frame.fingerprint, [])
+    if not places:
+        raise DataError(f"{source}: frame {frame.name} has channel {curve.name}, but no rows.")
+    dtype, index = frame.dtype(strict=False), frame.channels[0]
+    if dtype.itemsize > PIECE:
+        raise ValueError(f"a row of frame {frame.name} has {dtype.itemsize:,} bytes")
+    metres = unit_in_metres(index.units) if "DEPTH" in str(frame.index_type).upper() else None
+    field = dtype.names[1 + frame.channels.index(curve)]  # channels of one name have others here
+
+    def read(places: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Pieces of (h, columns) inches, (h,) metres of depth and (h,) numbers of rows."""
+        step = max(1, PIECE // dtype.itemsize)
+        for start in range(0, len(places), step):
+            part = SimpleNamespace(  # dlisio is shown a part of its own list of places
+                fdata_index={frame.fingerprint: places[start : start + step]},
+                file=logical.file,
+                error_handler=logical.error_handler,
+            )
+            piece = curves(part, frame, dtype, "", frame.fmtstr(), "")
+            values = _measured(piece[field].reshape(len(piece), columns)) * scale / INCH
+            depth = _measured(piece[dtype.names[1]]) * metres if metres else np.full(len(piece), np.nan)
+            yield values, depth, piece["FRAMENO"].astype(int)
+
+    return read, places, columns
+
+
+def _first_look(source: Path, read: Callable, places: list[int], channel: str) -> tuple[bool, bool]:
+    """Whether 2,000 of its rows say that a channel is thickness, not deviation, and was logged upwards."""
+    values, depth, _ = map(np.concatenate, zip(*read(places[:: 1 + len(places) // 2000]), strict=True))
+    values, depth = values[np.isfinite(values)], depth[np.isfinite(depth)]
+    if not len(values):
+        raise DataError(f"{source}: channel {channel} holds no measured value in its {len(places)} rows.")
+    values = values[values != 0]  # a tool that is switched on too early writes zeros
+    upwards = len(depth) > 1 and np.median(np.diff(depth)) * np.sign(np.median(depth)) < 0
+    return bool(len(values) and np.median(values) > 0.1), bool(upwards)
 
 
 def _tidy_depth(depth: np.ndarray, notes: list[str]) -> np.ndarray | None:
-    """Fill depths that are NaN, turn elevations into depths; say where steps are uneven."""
-    known = np.isfinite(depth)
-    if known.sum() < 2:
-        notes.append("The depths are absent, so places are given in rows.")
+    """Fill absent and odd depths, turn elevations into depths; None where there is no depth that moves."""
+    steps = np.diff(depth[np.isfinite(depth)])
+    if not len(steps) or (usual := np.median(steps)) == 0:
         return None
-    if not known.all():
+    # A null of whatever value lies far from the depths of the fifty rows above and below
+    nearby = pd.Series(depth).rolling(101, center=True, min_periods=1).median()
+    good = np.flatnonzero(np.abs(depth - nearby) <= 200 * abs(usual))
+    if absent := len(depth) - len(good):
         rows = np.arange(len(depth))
-        depth = np.interp(rows, rows[known], depth[known])
-        notes.append(f"{(~known).sum():,} absent depths were filled from their neighbours.")
+        beyond = np.minimum(rows - good[0], 0) + np.maximum(rows - good[-1], 0)
+        depth = np.interp(rows, good, depth[good]) + usual * beyond
+        notes.append(f"{absent:,} absent or odd depths were filled from their neighbours.")
     if np.median(depth) < 0:
         depth = -depth
         notes.append("The depths are negative, as elevations are; their sign was turned.")
-    steps = np.diff(depth)
-    usual = np.median(steps)
-    if usual == 0:
-        notes.append("The depth stands still, so places are given in rows.")
-        return None
-    if (back := int((steps * usual < 0).sum())) > 0:
-        notes.append(f"The tool went back at {back:,} rows; depths are given as logged.")
-    if (uneven := int((np.abs(steps - usual) > 0.1 * abs(usual)).sum())) > 0:
-        notes.append(
-            f"{uneven:,} of {len(steps):,} depth steps differ by over a tenth from the usual "
-            f"{abs(usual) * 1000:.1f} mm, the longest is {np.abs(steps).max():.3f} m; rows stay as they are."
-        )
     return depth
 
 
-def _turn_round(path: Path, step: int = 100_000) -> None:
-    """Reverse the rows of a saved well, from both ends, without holding it."""
-    well = np.load(path, mmap_mode="r", allow_pickle=False)
-    with replace_atomically(path) as temporary, open(temporary, "wb") as file:
-        header = {"descr": "<f4", "fortran_order": False, "shape": well.shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for stop in range(len(well), 0, -step):
-            file.write(np.ascontiguousarray(well[max(0, stop - step) : stop][::-1]).tobytes())
+def _breaks(depth: np.ndarray | None, numbers: np.ndarray, notes: list[str]) -> tuple[int, ...]:
+    """Rows before which the log goes on elsewhere, by depths or, where rows were lost, by their numbers."""
+    lost = np.maximum(np.abs(np.diff(numbers)) - 1, 0)
+    if lost.any():
+        notes.append(f"{lost.sum():,} rows are missing in the file, by the numbers of the others.")
+    broken = lost >= BREAK
+    if depth is not None:
+        steps = np.diff(depth)
+        usual = np.median(steps)
+        if back := int((steps * usual < 0).sum()):
+            furthest = -(steps * np.sign(usual)).min()
+            notes.append(f"The tool went back at {back:,} rows, by {furthest:.2f} m at most.")
+        if uneven := int((np.abs(steps - usual) > 0.1 * abs(usual)).sum()):
+            notes.append(
+                f"{uneven:,} of {len(steps):,} depth steps differ by over a tenth from the usual "
+                f"{abs(usual) * 1000:.1f} mm, the longest is {np.abs(steps).max():.3f} m."
+            )
+        broken |= np.abs(steps - usual) > BREAK * abs(usual)
+    breaks = np.flatnonzero(broken) + 1
+    if len(breaks):
+        at = [
+            f"row {row:,}" if depth is None else f"{depth[row - 1]:.2f} / {depth[row]:.2f} m"
+            for row in breaks
+        ]
+        notes.append(f"The log breaks off and goes on elsewhere at {listed(at, 20)}: no groove goes across.")
+    return tuple(breaks.tolist())

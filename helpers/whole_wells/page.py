@@ -99,7 +99,7 @@ def write_page(
         ),
         f"<h2>Grooves ({len(table)})</h2>",
         "<p>From the top downwards. Loss is measured against the local background: the mean of the sound "
-        "wall within two rows and six columns of each pixel. Azimuth counts from the tool's first column. "
+        "wall within two rows and 65° of each pixel. Azimuth counts from the tool's first column. "
         "Confidence is the mean probability that the network gives the groove's pixels.</p>",
         _table(table),
         "<h2>What was changed, and what could not be read</h2>",

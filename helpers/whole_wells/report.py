@@ -1,6 +1,7 @@
 """What an inspection engineer wants of a well: a list of its grooves, in rows or in metres."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from helpers.wells import column_azimuths, label_grooves
 from helpers.whole_wells.geometry import check_well
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
-NEIGHBOURHOOD = (5, 13)  # rows and columns around a pixel whose sound wall is its background
+NEAR_ROWS, NEAR_DEGREES = 2, 65  # to each side of a pixel: the sound wall there is its background
 
 
 COLUMNS = ["start_row", "end_row", "length_rows", "azimuth_deg", "drift_deg", "width_columns", "width_deg"]
@@ -97,7 +98,7 @@ def groove_report(
         rows; NaN for a groove of one row.
     width_columns, width_deg : mean width over the rows that it is in.
     mean_loss, max_loss : of metal, in the files' units: how far its pixels lie below the mean of the sound
-        wall around them, 13 columns wide and 5 rows high. NaN if nothing was measured there.
+        wall within `NEAR_ROWS` and `NEAR_DEGREES` of them. NaN if nothing was measured there.
     confidence : mean probability of its pixels; NaN without `probability`.
 
     Raises
@@ -137,7 +138,8 @@ def groove_report(
                 "confidence": np.nan if probability is None else probability[place][inside].mean(),
             }
         )
-    return pd.DataFrame(rows, columns=["groove", *COLUMNS]).set_index("groove")
+    kinds = dict.fromkeys(COLUMNS[:3], int) | dict.fromkeys(COLUMNS[3:], float)  # of an empty one too
+    return pd.DataFrame(rows, columns=["groove", *COLUMNS]).set_index("groove").astype(kinds)
 
 
 def _drift(inside: np.ndarray, directions: np.ndarray) -> float:
@@ -152,33 +154,40 @@ def _drift(inside: np.ndarray, directions: np.ndarray) -> float:
 def _background(mask: np.ndarray, thickness: np.ndarray) -> np.ndarray:
     """Mean of the measured, sound pixels around each pixel; NaN where there are none."""
     sound = ~mask & np.isfinite(thickness)
-    modes = {"size": NEIGHBOURHOOD, "mode": ("nearest", "wrap")}
+    size = 2 * NEAR_ROWS + 1, 2 * int(NEAR_DEGREES / 360 * mask.shape[1]) + 1
+    modes = {"size": size, "mode": ("nearest", "wrap")}
     total = ndimage.uniform_filter(np.where(sound, thickness, 0).astype(float), **modes)
     share = ndimage.uniform_filter(sound.astype(float), **modes)
-    pixels = NEIGHBOURHOOD[0] * NEIGHBOURHOOD[1]
-    return np.where(share > 0.5 / pixels, total / np.maximum(share, 0.5 / pixels), np.nan)
+    one = 0.5 / (size[0] * size[1])  # share of half a pixel: less is none, but for rounding
+    return np.where(share > one, total / np.maximum(share, one), np.nan)
 
 
 def report_by_pieces(
-    thickness: np.ndarray, probability: np.ndarray, config: Config = Config(), rows: int = 20_000
+    thickness: np.ndarray,
+    probability: np.ndarray,
+    config: Config = Config(),
+    breaks: Sequence[int] = (),
+    rows: int = 20_000,
 ) -> pd.DataFrame:
     """The `groove_report` of a well's `calls`, piece by piece, for wells that are on disk.
 
-    A well is cut where nothing is found for a dozen rows, so the report is that of the whole well. Memory
+    A well is cut at its breaks, and where nothing is found for a dozen rows, which changes no groove. Memory
     depends on the longest groove, not on the well.
 
     Parameters
     ----------
     thickness, probability : (H, W), arrays or memory-mapped files. Pixels from `config.threshold` on are
         called a groove.
-    rows : of a piece at least, but the last one.
+    breaks : rows before which others are missing, so that no groove goes across.
+    rows : of a piece at least, but at a break.
     """
     found = np.zeros(len(probability), bool)
     for start in range(0, len(found), rows):
         found[start : start + rows] = (probability[start : start + rows] >= config.threshold).any(axis=1)
     reports, count = [], 0
-    cuts = _cuts(found, rows)
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    parts = pairwise([0, *breaks, len(found)])
+    cuts = sorted({top + cut for top, bottom in parts for cut in _cuts(found[top:bottom], rows)})
+    for start, stop in pairwise(cuts):
         piece = np.asarray(probability[start:stop])
         mask = calls(piece >= config.threshold) > 0
         report = groove_report(mask, np.asarray(thickness[start:stop]), piece, config=config)
@@ -224,34 +233,20 @@ def engineers_report(
     (drift_deg_per_100_rows), width_deg, width_mm with a diameter, mean_loss_mm, max_loss_mm, confidence, and,
     with `pod`, detection_probability: of a groove as deep as the mean loss, so rather too low.
     """
-    rows = report[["start_row", "end_row"]].to_numpy()
     if depth is None:
-        table = pd.DataFrame(
-            {
-                "top_row": rows[:, 0],
-                "bottom_row": rows[:, 1],
-                "length_rows": report["length_rows"].to_numpy(),
-                "azimuth_deg": report["azimuth_deg"].to_numpy(),
-                "drift_deg_per_100_rows": report["drift_deg"].to_numpy(),
-            },
-            index=report.index,
+        names = {"start_row": "top_row", "end_row": "bottom_row", "drift_deg": "drift_deg_per_100_rows"}
+        table = report[["start_row", "end_row", "length_rows", "azimuth_deg", "drift_deg"]].rename(
+            columns=names
         )
     else:
-        # a row stands for half a step above and below it
-        step = np.abs(np.gradient(depth)) if len(depth) > 1 else np.zeros(1)
-        top, bottom = depth[rows[:, 0]] - step[rows[:, 0]] / 2, depth[rows[:, 1]] + step[rows[:, 1]] / 2
-        length = bottom - top
-        turned = report["drift_deg"].to_numpy() * report["length_rows"].to_numpy() / 100
-        table = pd.DataFrame(
-            {
-                "top_m": top,
-                "bottom_m": bottom,
-                "length_m": length,
-                "azimuth_deg": report["azimuth_deg"].to_numpy(),
-                "drift_deg_per_m": turned / np.where(length > 0, length, np.nan),
-            },
-            index=report.index,
-        )
+        half = abs(np.median(np.diff(depth))) / 2 if len(depth) > 1 else 0.0  # a row's, above and below it
+        rows = report[["start_row", "end_row"]].itertuples(index=False)
+        ends = [(depth[a : b + 1].min() - half, depth[a : b + 1].max() + half) for a, b in rows]
+        table = pd.DataFrame(ends, report.index, ["top_m", "bottom_m"], float)
+        table["length_m"] = table["bottom_m"] - table["top_m"]
+        table["azimuth_deg"] = report["azimuth_deg"]
+        turned = report["drift_deg"] * report["length_rows"] / 100
+        table["drift_deg_per_m"] = turned / table["length_m"].where(table["length_m"] > 0)
     table["width_deg"] = report["width_deg"]
     if inner_diameter is not None:
         table["width_mm"] = report["width_deg"] / 360 * np.pi * inner_diameter
@@ -259,5 +254,5 @@ def engineers_report(
         table[f"{loss}_mm"] = report[loss] * 25.4
     table["confidence"] = report["confidence"]
     if pod is not None:
-        table["detection_probability"] = pod(report["mean_loss"].clip(lower=1e-6)) if len(report) else []
+        table["detection_probability"] = pod(report["mean_loss"].clip(lower=1e-6)) if len(report) else 0.0
     return table

@@ -1,7 +1,11 @@
 """From a log to a report, from the command line."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import inspect_log
 import numpy as np
@@ -14,6 +18,7 @@ from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 from helpers.models.well_resunet import WellResUNet
 from helpers.synthetic import simulate_sound_wall
+from helpers.whole_wells import logs
 from helpers.whole_wells.pod import groove_shape
 from helpers.whole_wells.well_files import save_well
 
@@ -39,21 +44,24 @@ def inspect(monkeypatch, capsys):
     return run
 
 
+def sound_wall() -> np.ndarray:
+    return (simulate_sound_wall(600, 9)[:, ::2] * 0.5).astype(np.float32)
+
+
 @pytest.fixture(scope="module")
 def grooved():
     """A quiet wall with two grooves: rows 100 to 171 at 90° and 400 to 439 at 200°."""
-    wall = simulate_sound_wall(600, 9)[:, ::2] * 0.1
-    wall -= 0.06 * groove_shape(wall.shape, 100, 90, 40, 72)
+    wall = sound_wall() - 0.06 * groove_shape((600, 36), 100, 90, 40, 72)
     return (wall - 0.06 * groove_shape(wall.shape, 400, 200, 40, 40)).astype(np.float32)
 
 
-def write_dlis(path, thickness, depth):
+def write_dlis(path, thickness, depth, unit="in"):
     file = DLISFile()
     logical = file.add_logical_file()
     logical.add_origin("ORIGIN")
     channels = [
         logical.add_channel("DEPT", data=depth, units="m"),
-        logical.add_channel("THBK", data=thickness, units="in"),
+        logical.add_channel("THBK", data=thickness, units=unit),
     ]
     logical.add_frame("FRAME", channels=channels, index_type=enums.FrameIndexType.BOREHOLE_DEPTH)
     file.write(str(path), output_chunk_size=2**20)
@@ -65,14 +73,23 @@ def write_dlis(path, thickness, depth):
         (lambda wall: 25.4 * (wall + 0.45), r"100% of the pixels .*inches"),
         (lambda wall: wall + 0.2, r"median .* 0\.20.*mean of each row"),
         (lambda wall: np.repeat(wall, 2, axis=1)[:, :40], "40 columns.*36 or 72"),
+        (lambda wall: 0.0254 * wall, r"half of the values lie within 0\.000.*unit"),
+        (lambda wall: 0 * wall, r"half of the values lie within 0\.00000"),
     ],
-    ids=["millimetres", "thickness", "columns"],
+    ids=["millimetres", "thickness", "columns", "metres", "zeros"],
 )
 def test_a_well_in_another_form_is_refused(inspect, tmp_path, grooved, changed, said):
     np.save(tmp_path / "well.npy", changed(grooved).astype(np.float32))
     with pytest.raises(DataError, match=f"well.npy.*{said}"):
         inspect(str(tmp_path / "well.npy"), "--output", str(tmp_path / "report"))
-    assert not (tmp_path / "report" / "report.html").exists()
+    assert not list((tmp_path / "report").iterdir())
+
+
+@pytest.mark.parametrize(("values", "label"), [(1, "mm"), (0.0254, "mm"), (25.4, "um")])
+def test_a_wall_whose_unit_is_labelled_wrongly_is_refused(inspect, tmp_path, grooved, values, label):
+    write_dlis(tmp_path / "well.dlis", (0.395 + grooved) * values, 1500 + STEP * np.arange(600), label)
+    with pytest.raises(DataError, match=r"well\.dlis: (half of the values|\d+% of the pixels).*--unit"):
+        inspect(str(tmp_path / "well.dlis"), "--output", str(tmp_path))
 
 
 def test_a_log_becomes_a_report_in_metres(inspect, tmp_path, grooved):
@@ -121,10 +138,13 @@ def test_a_well_as_npy_and_one_of_the_challenge_are_told_in_rows(inspect, tmp_pa
 
 
 def test_no_groove_is_a_result(inspect, tmp_path):
-    save_well(np.zeros((100, 36), np.float32), tmp_path / "well.npy")
-    assert "0 grooves" in inspect(str(tmp_path / "well.npy"), "--output", str(tmp_path))
-    assert "No groove was found" in (tmp_path / "report.html").read_text()
-    assert len(pd.read_csv(tmp_path / "grooves.csv")) == 0
+    save_well(sound_wall(), tmp_path / "well.npy")
+    write_dlis(tmp_path / "well.dlis", sound_wall(), 1500 + STEP * np.arange(600))
+    for log, first in (("well.npy", "top_row"), ("well.dlis", "top_m")):
+        assert "0 grooves" in inspect(str(tmp_path / log), "--output", str(tmp_path))
+        assert "No groove was found" in (tmp_path / "report.html").read_text()
+        table = pd.read_csv(tmp_path / "grooves.csv")
+        assert len(table) == 0 and list(table)[1] == first
 
 
 def test_a_threshold_of_ones_own_has_no_curve(inspect, tmp_path, grooved):
@@ -134,10 +154,16 @@ def test_a_threshold_of_ones_own_has_no_curve(inspect, tmp_path, grooved):
     assert "Not measured for this network" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.parametrize("threshold", ["0", "1", "-1", "nan"])
-def test_an_impossible_threshold_is_refused(inspect, tmp_path, threshold):
-    with pytest.raises(ValueError, match="threshold between 0 and 1, found"):
-        inspect("--well", "2", "--output", str(tmp_path), "--threshold", threshold)
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--threshold", value, "between 0.001 and 0.999") for value in ("0", "1", "-1", "nan")]
+    + [("--inner-diameter", value, "between 50 and 1000") for value in ("-220", "0", "nan", "8.5", "inf")]
+    + [("--views", value, "invalid choice") for value in ("0", "9")],
+)
+def test_an_impossible_number_is_refused(inspect, tmp_path, capsys, option, value, said):
+    with pytest.raises(SystemExit):
+        inspect("--well", "2", "--output", str(tmp_path), f"{option}={value}")
+    assert f"argument {option}: " in (error := capsys.readouterr().err) and said in error
 
 
 def test_a_network_of_patches_is_refused(inspect, tmp_path, monkeypatch):
@@ -155,11 +181,144 @@ def test_a_log_that_cannot_be_read_leaves_an_earlier_report(inspect, tmp_path):
     assert (tmp_path / "report.html").read_text() == "earlier"
 
 
+def test_a_gap_of_the_log_is_told_and_no_groove_goes_across(inspect, tmp_path, grooved):
+    depth = 1500 + STEP * np.arange(600)
+    depth[130:] += 50
+    write_dlis(tmp_path / "well.dlis", grooved, depth)
+    inspect(str(tmp_path / "well.dlis"), "--output", str(tmp_path))
+    table, page = pd.read_csv(tmp_path / "grooves.csv"), (tmp_path / "report.html").read_text()
+    assert len(table) == 3 and table["length_m"].between(0.3, 2).all()
+    assert "goes on elsewhere at 1504.91 / 1554.95 m" in page
+    assert "Cut off where the log does not go on: groove 1, 2." in page
+
+
+@pytest.mark.parametrize("name", ["thickness.npy", "probability.npy", "grooves.csv", "report.html"])
+def test_a_report_never_overwrites_its_log(inspect, tmp_path, grooved, name):
+    with open(tmp_path / name, "wb") as file:
+        np.save(file, grooved)
+    before = (tmp_path / name).read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for log in (tmp_path / name, tmp_path / "link" / name):
+        with pytest.raises(DataError, match=f"{name}: the report would overwrite it"):
+            inspect(str(log), "--output", str(tmp_path))
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_what_fails_half_way_leaves_an_earlier_report_whole(inspect, tmp_path, grooved, monkeypatch):
+    save_well(grooved, tmp_path / "a.npy")
+    save_well(grooved[:300], tmp_path / "b.npy")
+    report = tmp_path / "report"
+    inspect(str(tmp_path / "a.npy"), "--output", str(report))
+    before = {path.name: path.read_bytes() for path in report.iterdir()}
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inspect_log, "write_page", stop)
+    with pytest.raises(KeyboardInterrupt):
+        inspect(str(tmp_path / "b.npy"), "--output", str(report))
+    assert {path.name: path.read_bytes() for path in report.iterdir()} == before
+
+
+def test_reports_into_one_folder_at_once_are_one_of_them(tmp_path, monkeypatch):
+    plain = os.replace
+
+    def slow(source, target):
+        time.sleep(0.02)
+        plain(source, target)
+
+    monkeypatch.setattr(inspect_log.os, "replace", slow)
+    start = threading.Barrier(4)
+
+    def make(text: str):
+        with inspect_log.made_together(tmp_path) as folder:
+            for name in inspect_log.FILES:
+                (folder / name).write_text(text)
+            start.wait()
+
+    threads = [threading.Thread(target=make, args=(text,)) for text in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(inspect_log.FILES)
+    assert len({path.read_text() for path in tmp_path.iterdir()}) == 1
+
+
+def test_a_lock_that_a_killed_process_left_is_not_waited_for_long(tmp_path):
+    (tmp_path / ".part-00000000-lock").mkdir()
+    with inspect_log.alone_in(tmp_path, 0.1):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_log_is_read_or_is_one_sentence(tmp_path, grooved):
+    """Three bytes of its descriptions are changed at random; some of these files make dlisio crash."""
+    path = tmp_path / "well.dlis"
+    write_dlis(path, grooved[:50], 1500 + STEP * np.arange(50))
+    content, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(40):
+        damaged = bytearray(content)
+        for place in rng.integers(0, 1000, 3):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            inspect_log.read_apart(path, tmp_path / "well.npy")
+        except DataError as error:
+            refused += 1
+            assert str(path) in str(error) and "\n" not in str(error)
+    assert 10 < refused < 40
+
+
+def test_a_crash_of_dlisio_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "_opened", lambda source: os.kill(os.getpid(), signal.SIGSEGV))
+    with pytest.raises(DataError, match=r"well\.dlis: .*reading it crashed.* Copy it again"):
+        inspect_log.read_apart(tmp_path / "well.dlis", tmp_path / "well.npy")
+
+
+@pytest.mark.parametrize("name", ["pipe.dlis", "pipe.npy", "none.dlis", "folder"])
+def test_what_is_no_file_is_refused_at_once(inspect, tmp_path, name):
+    os.mkfifo(tmp_path / "pipe.dlis")
+    os.mkfifo(tmp_path / "pipe.npy")
+    (tmp_path / "folder").mkdir()
+    for arguments in ([str(tmp_path / name)], ["--well", "2", "--model", str(tmp_path / name)]):
+        with pytest.raises(DataError, match=name):
+            inspect(*arguments, "--output", str(tmp_path / "report"))
+    assert not (tmp_path / "report").exists()
+
+
+DOOR = """
+import sys
+from helpers.files import run_from_command_line
+def fail(error):
+    raise error
+run_from_command_line({})
+"""
+
+
+@pytest.mark.parametrize(
+    ("main", "shell", "code", "said"),
+    [
+        ("lambda: print('done')", "", 0, ""),
+        ("lambda: fail(KeyboardInterrupt())", "", 130, "Stopped. No file is left half-written; start again."),
+        ("lambda: open('x' * 300)", "", 1, "x" * 300 + ": File name too long."),
+        ("lambda: fail(MemoryError())", "", 1, "There is not enough memory for this."),
+        ("lambda: fail(ValueError('no log'))", "", 1, "no log"),
+        ("lambda: [print(i) for i in range(9999)]", "| head -n 1 > /dev/null; exit ${PIPESTATUS[0]}", 1, ""),
+        ("lambda: print('done')", "> /dev/full", 1, "No space left on device."),
+    ],
+)
+def test_what_is_expected_at_the_door_is_one_sentence(main, shell, code, said):
+    command = ["bash", "-c", f'"$0" -c "$1" {shell}', sys.executable, DOOR.format(main)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT_ROOT)
+    assert (ended.returncode, ended.stderr.strip()) == (code, said)
+
+
 @pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(tmp_path):
     (tmp_path / "file").touch()
     script = PROJECT_ROOT / "experiments" / "inspect_log.py"
-    command = [sys.executable, script, "none.dlis", "--output", tmp_path / "file"]
+    command = [sys.executable, script, script, "--output", tmp_path / "file"]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert ended.returncode == 1
     assert "could not be written" in ended.stderr and ended.stderr.count("\n") == 1

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.config import Config
 from helpers.whole_wells.pod import groove_shape
 from helpers.whole_wells.report import (
     calls,
@@ -89,6 +88,31 @@ def test_loss_is_against_the_wall_nearby(well):
     assert report["mean_loss"].tolist() == pytest.approx([0.05 + 0.03 / 90, 0.02], rel=1e-2)
 
 
+@pytest.mark.parametrize("columns", [36, 72])
+def test_the_background_is_the_sound_wall_within_two_rows_and_65_degrees(columns):
+    mask, thickness = (
+        np.zeros((40, columns), np.uint8),
+        np.random.default_rng(0).normal(0, 0.02, (40, columns)),
+    )
+    mask[10:24, 0] = mask[20:30, 5:8] = 1
+    losses = []
+    for row in range(10, 24):
+        away = 360 / columns * np.minimum(np.arange(columns), columns - np.arange(columns))
+        near = (np.abs(np.arange(40) - row) <= 2)[:, None] & (away <= 65) & (mask == 0)
+        losses.append(thickness[near].mean() - thickness[row, 0])
+    first = groove_report(mask, thickness).loc[1]
+    assert (first["mean_loss"], first["max_loss"]) == pytest.approx((np.mean(losses), np.max(losses)))
+
+
+@pytest.mark.parametrize("columns", [36, 72])
+def test_the_middle_of_a_wide_groove_is_measured(columns):
+    mask, thickness = np.zeros((60, columns), np.uint8), np.zeros((60, columns))
+    mask[10:50, : columns // 4] = 1  # 90°
+    thickness[10:50, : columns // 4] = -0.05
+    thickness[20:40, columns // 8] = -0.1
+    assert groove_report(mask, thickness).loc[1, "max_loss"] == pytest.approx(0.1)
+
+
 def test_confidence_is_the_mean_probability(well):
     mask, thickness = well
     probability = np.where(np.arange(100)[:, None] < 50, 0.9, 0.6) * np.ones_like(thickness)
@@ -148,7 +172,7 @@ def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed):
     thickness = rng.normal(0, 0.02, probability.shape).astype(np.float32)
     thickness[rng.random(thickness.shape) < 0.01] = np.nan
     whole = groove_report(calls(probability >= 0.5) > 0, thickness, probability)
-    pieces = report_by_pieces(thickness, probability, Config(), rows)
+    pieces = report_by_pieces(thickness, probability, rows=rows)
     pd.testing.assert_frame_equal(pieces, whole)
 
 
@@ -160,6 +184,34 @@ def test_an_engineers_report_is_in_metres_and_millimetres(well):
     assert first["length_m"] == pytest.approx(1.5)
     assert first["width_mm"] == pytest.approx(15 / 360 * np.pi * 200)
     assert first["max_loss_mm"] == pytest.approx(0.08 * 25.4, rel=1e-4)
+    assert first["drift_deg_per_m"] == pytest.approx(0, abs=1e-6)
     in_rows = engineers_report(report)
     assert in_rows.loc[1, ["top_row", "bottom_row", "length_rows"]].tolist() == [10, 39, 30]
     assert "width_mm" not in in_rows
+
+
+def test_a_groove_ends_where_the_log_breaks_off_and_no_length_is_negative(well):
+    mask, thickness = well
+    for jump in (50.0, -1.0):  # metres are missing, or the tool went back
+        depth = 2000 + 0.05 * np.arange(100)
+        depth[25:] += jump
+        report = report_by_pieces(thickness, mask.astype(float), breaks=[25])
+        table = engineers_report(report, depth)
+        assert report["start_row"].tolist() == [10, 25, 60]
+        assert table["length_m"].tolist() == pytest.approx([0.75, 0.75, 0.5])
+        assert table["top_m"].tolist() == pytest.approx([2000.475, 2001.225 + jump, 2002.975 + jump])
+
+
+def test_a_small_step_back_within_a_groove_leaves_its_top_above_its_bottom(well):
+    depth = 2000 + 0.05 * np.arange(100)
+    depth[35:] -= 0.3
+    first = engineers_report(groove_report(*well), depth).loc[1]
+    assert (first["top_m"], first["bottom_m"]) == pytest.approx((2000.475, 2001.725))
+
+
+def test_a_report_of_no_groove_has_the_columns_of_one_with_grooves(well):
+    none = report_by_pieces(np.zeros((50, 36)), np.zeros((50, 36)))
+    some = groove_report(*well)
+    for depth in (None, np.arange(100.0)):
+        tables = [engineers_report(report, depth, 200, pod=np.sqrt) for report in (none, some)]
+        assert tables[0].empty and tables[0].dtypes.equals(tables[1].dtypes)
