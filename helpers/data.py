@@ -4,39 +4,41 @@ A data folder holds the images, as `images/well_<w>_patch_<p>.npy` or in the cha
 downloaded, and one table of labels. It is only read: a zip is unpacked elsewhere, once.
 """
 
+import csv
 import gzip
 import os
 import re
 import sys
 import warnings
-import zlib
-from collections import Counter
-from collections.abc import Iterable
+import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from helpers.config import PATCH_SIZE, PROJECT_ROOT, Config
-from helpers.files import (
-    DataError,
-    disk_errors,
-    is_image,
-    listed,
-    progress,
-    reason_of,
-    replace_atomically,
-    sorted_names,
-    unpack_images,
-)
+from helpers.files import DataError, check_input, disk_errors, listed, reason_of, replace_atomically
 from helpers.wells import parse_name, wells_of
 
 COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
-NO_MARK = 255  # while labels are checked: neither 0 nor 1
+_COMMAS = "," * (PATCH_SIZE**2 - 1)
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
+LARGEST_IMAGE, LARGEST_ZIP = (
+    2**20,
+    2**30,
+)  # bytes that are unpacked; a patch has 5,312, the challenge 51 million
 USUAL_SPREAD = 0.005, 0.06  # interquartile range of a well's thickness: 0.014 to 0.020 in the real wells
 USUAL_MEDIAN = 0.02  # a well's thickness is around its mean: 0.000 to 0.003 in the real wells
+PATCHES = dict(
+    enumerate((166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203), start=1)
+)  # of the challenge's wells, in the corrected download
+FIRST_DOWNLOAD = (PATCHES | {11: 1508}, PATCHES | {0: 166, 1: 616})  # its images, its rows of labels
 
 
 @dataclass(frozen=True)
@@ -65,22 +67,27 @@ class DataSource:
 def find_data(config: Config = Config()) -> DataSource:
     """Return the data to run on: $CORROSEG_DATA, else `config.raw_dir`, else the simulated wells.
 
-    $CORROSEG_DATA is a folder, or the word "simulated". A relative folder counts from where the command
-    was typed. The simulated wells are made on first use.
+    $CORROSEG_DATA is a folder, see `resolve`, or the word "simulated". The simulated wells are made on first
+    use.
 
     Raises
     ------
     DataError : there is no such folder, or not one table of labels in it.
     """
-    wanted = os.environ.get("CORROSEG_DATA", "")
-    if wanted.strip() not in ("", "simulated"):
-        return _describe(resolve(wanted))
-    if not wanted.strip() and any(config.raw_dir.glob("[!.]*")):  # anything besides .gitkeep
-        return _describe(config.raw_dir)
-    from helpers.synthetic import ensure_simulated  # here, so that real data do not need it
+    wanted, folder = os.environ.get("CORROSEG_DATA", ""), config.raw_dir
+    with disk_errors(folder, "read", folder):
+        raw = folder.is_dir() and any(name[0] != "." for name in os.listdir(folder))  # besides .gitkeep
+    if wanted.strip() == "simulated" or not (wanted.strip() or raw):
+        from helpers.synthetic import ensure_simulated  # here, so that real data do not need it
 
-    folder = ensure_simulated(config.simulated_dir, config.seed)
-    return DataSource(folder, simulated=True, labels="simulated labels", seed=config.seed)
+        folder = ensure_simulated(config.simulated_dir, config.seed)
+        return DataSource(folder, simulated=True, labels="simulated labels", seed=config.seed)
+    if wanted.strip():
+        folder = resolve(wanted)
+    silver = "silver" in find_labels(folder).name.lower()
+    if (folder / "y_clean.csv").exists():  # only the simulation knows the clean truth
+        return DataSource(folder, simulated=True, labels="simulated labels")
+    return DataSource(folder, simulated=False, labels="silver labels" if silver else "the challenge's labels")
 
 
 def resolve(wanted: str) -> Path:
@@ -97,20 +104,13 @@ def resolve(wanted: str) -> Path:
     starts = (os.environ.get("CORROSEG_FROM"), os.environ.get("PWD"), os.getcwd(), PROJECT_ROOT)
     tried = list(dict.fromkeys(Path(start, path) for start in starts if start))  # an absolute path stays one
     for folder in tried:
-        if folder.exists():
-            return folder
+        with disk_errors(folder, "read", folder):
+            if folder.exists():
+                return folder
     raise DataError(
         f"CORROSEG_DATA is {wanted!r}, but there is no such folder. Tried: {', '.join(map(str, tried))}. "
         f"{EXPECTED_FILES} CORROSEG_DATA=simulated asks for the simulated wells."
     )
-
-
-def _describe(folder: Path) -> DataSource:
-    labels = find_labels(folder)
-    if (folder / "y_clean.csv").exists():  # only the simulation knows the clean truth
-        return DataSource(folder, simulated=True, labels="simulated labels")
-    silver = "silver" in labels.name.lower()
-    return DataSource(folder, simulated=False, labels="silver labels" if silver else "the challenge's labels")
 
 
 def load_data(
@@ -164,53 +164,7 @@ def get_patches_per_well(patches_list: Iterable[str]) -> Counter:
     return counts
 
 
-def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> None:
-    """Warn of wells whose values cannot be the variation of the wall thickness in the challenge's units.
-
-    The scale is judged by the interquartile range, which neither telemetry codes nor grooves move: ten times
-    too large, ten times too small and all zero are far outside `USUAL_SPREAD`. Wall thickness, not its
-    deviation from the mean, has a median far from 0. The sign is judged by the labelled grooves, where metal
-    is lost: their median must not be above the rest of the well's. Without labels the sign cannot be told:
-    false echoes above the mean are as strong as grooves below it.
-
-    Parameters
-    ----------
-    images : (n, 1296) thickness, indexed by patch name, as loaded.
-    y : masks of the same patches in the same order.
-    """
-    pixels, of_patch = images.to_numpy(), wells_of(images)
-    other_scale, other_level, other_sign = {}, {}, {}
-    for well in np.unique(of_patch):
-        rows = np.flatnonzero(of_patch == well)
-        rows = rows[:: 1 + len(rows) // 200]  # 200 patches from top to bottom tell as much as all
-        values = pixels[rows]
-        measured = np.abs(values) < 100  # no telemetry code, in whatever units, and not NaN
-        if not measured.any():
-            continue
-        low, median, high = np.quantile(values[measured], [0.25, 0.5, 0.75])
-        if not USUAL_SPREAD[0] <= high - low <= USUAL_SPREAD[1]:
-            other_scale[well] = high - low
-        elif abs(median) > USUAL_MEDIAN:
-            other_level[well] = median
-        elif y is not None:
-            groove = y.to_numpy()[rows] == 1
-            inside, outside = values[measured & groove], values[measured & ~groove]
-            # Real wells have -0.044 to -0.007 here; a few pixels may come out just above 0
-            if len(inside) and len(outside) and (rise := np.median(inside) - np.median(outside)) > 0.003:
-                other_sign[well] = rise
-    found = {
-        f"half of the values lie within {{}}, expected {USUAL_SPREAD[0]} to {USUAL_SPREAD[1]}. Are they in "
-        "other units than the challenge's?": other_scale,
-        f"their median is {{}}, expected within {USUAL_MEDIAN} of 0. Are they wall thickness, not its "
-        "deviation? Subtract the mean of each row.": other_level,
-        "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. Is "
-        "the sign turned over, or do the labels belong to other images?": other_sign,
-    }
-    for text, of_well in found.items():
-        if of_well:
-            wells = f"well{'s' if len(of_well) > 1 else ''} {', '.join(map(str, of_well))}"
-            values = " to ".join(dict.fromkeys(f"{edge(of_well.values()):.2g}" for edge in (min, max)))
-            warnings.warn(f"The images of {wells}: {text.format(values)}", stacklevel=3)
+# ---------------------------------------------------------------- images and labels together
 
 
 def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
@@ -219,11 +173,13 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
     Images and labels of the challenge's first download do not fit together. To keep only the names that both
     have would mean to train on false masks of well 1; so it is refused even then.
     """
-    names = {"images": images.index, "labels": y.index}
-    names["images without label"] = images.index.difference(y.index)
-    names["labels without image"] = y.index.difference(images.index)
+    wells = {"images": images.index, "labels": y.index}
+    wells["images without label"] = images.index.difference(y.index)
+    wells["labels without image"] = y.index.difference(images.index)
+    missing = [f"{what.capitalize()}: {listed(names)}" for what, names in wells.items() if "without" in what]
+    wells = {what: Counter(parse_name(name)[0] for name in names) for what, names in wells.items()}
     remedy = "Put images and labels of one download together; never keep only the names they have in common."
-    if len(images) == 9670 or len(y) == 10290:  # the corrected download has 9,674 of both
+    if wells["images"] == FIRST_DOWNLOAD[0] or wells["labels"] in FIRST_DOWNLOAD:
         remedy = (
             "This is the challenge's first download, or half of it: it lacks 4 images of well 11, and its "
             "rows of well 0 and rows 0-449 of well 1 are false. Never keep only the common names: download "
@@ -231,13 +187,60 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
         )
     elif images.index.sort_values().equals(y.index.sort_values()):
         return
-    counts = {title: Counter(parse_name(name)[0] for name in some) for title, some in names.items()}
-    table = pd.DataFrame(counts).fillna(0).astype(int).sort_index().rename_axis("well").reset_index()
-    lists = [f"{title.capitalize()}: {listed(some)}" for title, some in names.items() if "without" in title]
-    raise DataError(
-        f"Images and labels do not fit together: {len(images)} images, {len(y)} rows of labels.\n"
-        + "\n".join([table.to_string(index=False), *lists, remedy])
-    )
+    table = pd.DataFrame(wells).fillna(0).astype(int).sort_index().rename_axis("well").reset_index()
+    found = f"{len(images)} images, {len(y)} rows of labels."
+    lines = [
+        f"Images and labels do not fit together: {found}",
+        table.to_string(index=False),
+        *missing,
+        remedy,
+    ]
+    raise DataError("\n".join(lines))
+
+
+def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> None:
+    """Warn of wells whose values cannot be the variation of the wall thickness in the challenge's units.
+
+    Parameters
+    ----------
+    images : (n, 1296) thickness, indexed by patch name, as loaded.
+    y : masks of the same patches in the same order; without them nobody can tell the sign, since false echoes
+        above the mean are as strong as grooves below it.
+    """
+    pixels, of_patch, found = images.to_numpy(), wells_of(images), defaultdict(dict)
+    grooves = np.zeros(pixels.shape, bool) if y is None else y.to_numpy() == 1
+    for well in np.unique(of_patch):
+        rows = np.flatnonzero(of_patch == well)
+        rows = rows[:: 1 + len(rows) // 200]  # 200 patches from top to bottom tell as much as all
+        for problem, value in _problem_of_units(pixels[rows], grooves[rows]).items():
+            found[problem][well] = value
+    for problem, of_well in found.items():
+        wells = f"well{'s' if len(of_well) > 1 else ''} {', '.join(map(str, of_well))}"
+        values = " to ".join(dict.fromkeys(f"{edge(of_well.values()):.2g}" for edge in (min, max)))
+        warnings.warn(f"The images of {wells}: {problem.format(values)}", stacklevel=3)
+
+
+def _problem_of_units(values: np.ndarray, groove: np.ndarray) -> dict[str, float]:
+    """What is wrong with the values of a well, and the number that shows it; empty if nothing is."""
+    measured = np.abs(values) < 100  # no telemetry code, in whatever units, and not NaN
+    if not measured.any():
+        return {}
+    # Quartiles, which neither telemetry codes nor grooves move
+    low, median, high = np.quantile(values[measured], [0.25, 0.5, 0.75])
+    if not USUAL_SPREAD[0] <= high - low <= USUAL_SPREAD[1]:
+        text = "half of the values lie within {}, expected 0.005 to 0.06. Are they in other units than the "
+        return {text + "challenge's?": high - low}
+    if abs(median) > USUAL_MEDIAN:
+        text = "their median is {}, expected within 0.02 of 0. Are they wall thickness, not its deviation? "
+        return {text + "Subtract the mean of each row.": median}
+    inside, outside = values[measured & groove], values[measured & ~groove]
+    # Real wells have -0.044 to -0.007 here; a few pixels may come out just above 0
+    if len(inside) and len(outside) and (rise := np.median(inside) - np.median(outside)) > 0.003:
+        text = (
+            "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. "
+        )
+        return {text + "Is the sign turned over, or do the labels belong to other images?": rise}
+    return {}
 
 
 # ---------------------------------------------------------------- the challenge's files
@@ -245,17 +248,60 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
 
 def find_labels(folder: Path) -> Path:
     """Return the one `y_train*.csv` or `y_train*.csv.gz` of a data folder, in any case of letters."""
-    return _the_only_file(folder, r"y_train.*\.csv(\.gz)?", "one y_train*.csv or y_train*.csv.gz")
+    return _the_only_file(Path(folder), r"y_train.*\.csv(\.gz)?", "one y_train*.csv or y_train*.csv.gz")
 
 
 def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Path:
-    """Return the folder with the .npy files: `images/`, or what the challenge's zip is unpacked to."""
-    images = Path(folder) / "images"
-    if images.is_dir():
-        return images
-    return unpack_images(
-        _the_only_file(folder, r"x_train.*\.zip", "images/ or one X_train*.zip"), unpacked_dir
-    )
+    """Return the folder with the .npy files: `images/`, or what the challenge's zip is unpacked to.
+
+    A zip is unpacked once, and again when it has moved or changed. Its images go to a folder under
+    `unpacked_dir`, under their bare file names, so nothing in it can be written elsewhere.
+
+    Raises
+    ------
+    DataError : neither is there, the zip is damaged or holds what no challenge does, or the disk is full.
+    """
+    folder, unpacked_dir = Path(folder), Path(unpacked_dir)
+    with disk_errors(folder, "read", folder):
+        if (folder / "images").is_dir():
+            return folder / "images"
+    archive = _the_only_file(folder, r"x_train.*\.zip", "images/ or one X_train*.zip")
+    status = archive.stat()
+    key = f"{archive.resolve()}|{status.st_size}|{status.st_mtime_ns}"
+    target = unpacked_dir / f"{archive.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
+    if not target.is_dir():
+        try:
+            with replace_atomically(target) as part:
+                part.mkdir()
+                _extract(archive, part)
+        except DataError:
+            if not target.is_dir():  # else another process was first, with the same files
+                raise
+    return target
+
+
+def _extract(archive_path: Path, folder: Path) -> None:
+    """Write the images of a zip into a folder: whatever paths they have, only names of patches are used."""
+    total = 0
+    damaged = f"{archive_path}: damaged zip ({{}}). Download it again."
+    with _one_error(damaged), zipfile.ZipFile(archive_path) as archive:
+        for entry in tqdm(archive.infolist(), "Unpacking images", leave=False, delay=2):
+            file = folder / re.split(r"[/\\]", entry.filename)[-1]
+            if not _is_image(file.name) or "__MACOSX" in entry.filename:
+                continue
+            sorted_names([file.name.removesuffix(".npy")], archive_path)
+            with archive.open(entry) as source:
+                content = source.read(LARGEST_IMAGE + 1)  # since an entry may lie about its size
+            total += len(content)
+            if len(content) > LARGEST_IMAGE or total > LARGEST_ZIP or file.exists():
+                found = "twice" if file.exists() else f"with {total:,} bytes, or more, up to it"
+                raise DataError(
+                    f"{archive_path}: expected small images, each once; found {file.name} {found}."
+                )
+            with disk_errors(archive_path, f"unpacked into {folder.parent}", folder):
+                file.write_bytes(content)
+    if not total:
+        raise DataError(f"{archive_path}: expected well_<w>_patch_<p>.npy files in it, found none.")
 
 
 def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFrame:
@@ -268,7 +314,7 @@ def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFram
     """
     folder = Path(folder)
     if names is None:
-        files = [path.name for path in _list_files(folder, "images") if is_image(path.name)]
+        files = [path.name for path in _files_in(folder, "images") if _is_image(path.name)]
         names = sorted_names((name.removesuffix(".npy") for name in files), folder)
     else:
         names = list(names)
@@ -279,28 +325,23 @@ def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFram
             "docs/running.md says how to make them."
         )
     pixels = np.empty((len(names), PATCH_SIZE**2), dtype=np.float32)
-    for row, name in enumerate(progress(names, "Reading images")):
+    for row, name in enumerate(tqdm(names, "Reading images", leave=False, delay=2)):
         pixels[row] = read_patch(folder / f"{name}.npy").ravel()
     return pd.DataFrame(pixels, index=pd.Index(names, name="patch"), columns=COLUMNS)
 
 
 def read_patch(path: Path) -> np.ndarray:
     """Read one .npy file: (36, 36) float32, NaN and sentinels included."""
-    expected = f"expected one {PATCH_SIZE} x {PATCH_SIZE} array of float32"
-    try:
-        with open(path, "rb") as file:
-            patch = np.lib.format.read_array(file, allow_pickle=False)
-            rest = file.read(1)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file; {expected}.") from error
-    except Exception as error:  # a damaged header makes numpy raise a dozen kinds
-        raise DataError(
-            f"{path}: {expected}, found a file numpy cannot read ({reason_of(error)})."
-        ) from error
-    if patch.shape != (PATCH_SIZE, PATCH_SIZE) or patch.dtype != np.float32 or rest:
-        more = ", and bytes after it" if rest else ""
-        remedy = " Save it with `.astype(np.float32)`." if patch.shape == (PATCH_SIZE, PATCH_SIZE) else ""
-        raise DataError(f"{path}: {expected}, found shape {patch.shape} of {patch.dtype}{more}.{remedy}")
+    expected, shape = f"{path}: expected one 36 x 36 array of float32, found", (PATCH_SIZE, PATCH_SIZE)
+    check_input(path)
+    with _one_error(f"{expected} a file numpy cannot read ({{}})."), open(path, "rb") as file:
+        patch = np.lib.format.read_array(file, allow_pickle=False)
+        rest = ", and bytes after it" if file.read(1) else ""
+    if patch.shape != shape or patch.dtype != np.float32 or rest:
+        remedy = "Save it with `.astype(np.float32)`." if patch.shape == shape else ""
+        if remedy and patch.dtype.kind != "f":
+            remedy = "Thickness varies by hundredths: save the values from before they were rounded."
+        raise DataError(f"{expected} shape {patch.shape} of {patch.dtype}{rest}. {remedy}")
     return patch
 
 
@@ -308,50 +349,55 @@ def read_labels(path: Path) -> pd.DataFrame:
     """Read a table of labels: (patches, 1296) uint8 of 0 and 1, sorted by well and patch number.
 
     The file is the challenge's: patch names in a first column, whatever its header, then pixels 0 ... 1295.
+    The first row that is wrong is told at once.
     """
-    try:
-        # Read as plain text first: pandas would rename doubled columns and take a surplus one as an index
-        head = pd.read_csv(path, header=None, nrows=2, dtype=str, keep_default_na=False)
-        header = head.iloc[0, 1:].tolist()
-        frame = None
-        if header == COLUMNS:  # in parts: parsed as int64 and all at once, it takes eight times the memory
-            with pd.read_csv(path, index_col=0, low_memory=False, chunksize=500) as parts:
-                frame = pd.concat([_to_marks(part) for part in parts])
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: not a readable CSV file of labels ({reason_of(error)}).") from error
-    if frame is None:
-        missing = [column for column in COLUMNS if column not in header]
-        odd = [column for column, n in Counter(header).items() if n > 1 or column not in COLUMNS]
-        raise DataError(
-            f"{path}: expected the columns 0 ... {COLUMNS[-1]} in this order after the patch names, found "
-            f"{len(header)} columns. Missing: {listed(missing)}. Doubled or unknown: {listed(odd)}."
-        )
-    if frame.empty:
+    check_input(path)
+    open_text = gzip.open if str(path).lower().endswith(".gz") else open
+    masks = {}
+    with _one_error(f"{path}: not a readable CSV file of labels ({{}})."):
+        with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
+            _check_columns(next(csv.reader([file.readline()]), [])[1:], path)
+            for line in filter(str.strip, file):
+                name, mask = _read_row(line, path)
+                if name in masks:
+                    raise DataError(f"{path}: expected one row a patch, found several for {name}.")
+                masks[name] = mask
+    names = sorted_names(masks, path)
+    if not names:
         raise DataError(f"{path}: expected a row for each patch, found none.")
-    names = sorted_names(frame.index, path)
-    doubled = frame.index[frame.index.duplicated()].unique()
-    if len(doubled):
-        raise DataError(f"{path}: expected one row a patch, found several for {listed(doubled)}.")
-    wrong = frame.to_numpy() == NO_MARK
-    if wrong.any():
-        cells = [f"{frame.index[row]} column {column}" for row, column in np.argwhere(wrong)[:5]]
-        raise DataError(
-            f"{path}: expected 0 or 1 everywhere, found something else in {wrong.sum()} cells of "
-            f"{wrong.any(axis=1).sum()} patches, first in {listed(cells)}. "
-            "(Masks of 0 and 255: divide by 255.)"
-        )
-    return frame.loc[names]
+    return pd.DataFrame(np.stack([masks[name] for name in names]), pd.Index(names, name="patch"), COLUMNS)
 
 
-def _to_marks(frame: pd.DataFrame) -> pd.DataFrame:
-    """Labels as read, of any type -> uint8: 0, 1, or NO_MARK for whatever is neither."""
-    texts = [column for column, kind in frame.dtypes.items() if kind.kind not in "iuf"]
-    if texts:
-        frame[texts] = frame[texts].astype(str).apply(pd.to_numeric, errors="coerce")
-    values = frame.to_numpy()
-    right = (values == 0) | (values == 1)  # NaN, which a blank or a text has become, is neither
-    marks = np.where(right, values == 1, NO_MARK).astype(np.uint8)
-    return pd.DataFrame(marks, frame.index.astype(str).rename("patch"), frame.columns)
+def _check_columns(columns: list[str], path: Path) -> None:
+    missing = [column for column in COLUMNS if column not in columns]
+    odd = [column for column, n in Counter(columns).items() if n > 1 or column not in COLUMNS]
+    found = f"{len(columns)} columns. Missing: {listed(missing)}. Doubled or unknown: {listed(odd)}"
+    if not columns:
+        found = "no comma in the first line. Is another separator used?"
+    elif not missing and not odd:
+        swapped = [pair for pair in zip(columns, COLUMNS, strict=True) if pair[0] != pair[1]]
+        found = "another order, first column {} in place of {}".format(*swapped[0]) if swapped else ""
+    if found:
+        raise DataError(f"{path}: expected the columns 0 ... 1295 in order after the names, found {found}.")
+
+
+def _read_row(line: str, path: Path) -> tuple[str, np.ndarray]:
+    """A row of labels -> name and (1296,) uint8 of 0 and 1, however the numbers are written."""
+    name, _, values = line.rstrip("\r\n").partition(",")
+    digits, commas = values[::2], values[1::2]
+    if '"' not in name and not digits.strip("01") and len(digits) == len(COLUMNS) and commas == _COMMAS:
+        return name, np.frombuffer(digits.encode(), np.uint8) - ord("0")  # as nearly all rows are: fast
+    name, *values = next(csv.reader([line]))
+    if len(values) != len(COLUMNS):
+        found = f"expected {len(COLUMNS)} values, one a pixel, found {len(values)}"
+        raise DataError(f"{path}, row of {name}: {found}.")
+    numbers = pd.to_numeric(pd.Series(values, dtype=str), errors="coerce").to_numpy(float)
+    wrong = np.flatnonzero((numbers != 0) & (numbers != 1))
+    if len(wrong):
+        found = f"{values[wrong[0]][:20]!r} in column {wrong[0]} and {len(wrong) - 1} more"
+        remedy = "(Masks of 0 and 255: divide by 255.)"
+        raise DataError(f"{path}, row of {name}: expected 0 or 1, found {found}. {remedy}")
+    return name, numbers.astype(np.uint8)
 
 
 def write_csv(masks: pd.DataFrame, path: Path) -> None:
@@ -379,21 +425,49 @@ def write_csv(masks: pd.DataFrame, path: Path) -> None:
             file.writelines(",".join([name, *row.tobytes().decode()]) + "\n" for name, row in rows)
 
 
-def _list_files(folder: Path, what: str) -> list[Path]:
+def sorted_names(names: Iterable[str], where: Path) -> list[str]:
+    """Return patch names in the order of (well, patch number); raise DataError if any is not one."""
+    keys, wrong = {}, []
+    for name in names:
+        try:
+            keys[name] = parse_name(name)
+        except ValueError:
+            wrong.append(repr(name))
+    if wrong:
+        raise DataError(f"{where}: expected patch names, well_<w>_patch_<p>, found {listed(wrong)}.")
+    return sorted(keys, key=keys.__getitem__)
+
+
+def _is_image(file_name: str) -> bool:
+    return file_name.lower().endswith(".npy") and not file_name.startswith(".")
+
+
+def _files_in(folder: Path, what: str) -> list[Path]:
     """Return the files of a folder, sorted; raise DataError if it is no folder, or a closed one."""
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing of this name"
-        raise DataError(f"{folder}: expected a folder with {what}, found {found}. {EXPECTED_FILES}")
     with disk_errors(folder, "read", folder):
+        if not folder.is_dir():
+            found = "a file" if folder.exists() else "nothing of this name"
+            raise DataError(f"{folder}: expected a folder with {what}, found {found}. {EXPECTED_FILES}")
         return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def _the_only_file(folder: Path, pattern: str, what: str) -> Path:
-    files = [path for path in _list_files(Path(folder), what) if re.fullmatch(pattern, path.name, re.I)]
+    files = [path for path in _files_in(folder, what) if re.fullmatch(pattern, path.name, re.I)]
     if len(files) != 1:
         found = listed(path.name for path in files)
         raise DataError(f"{folder}: expected {what}, found {found}. {EXPECTED_FILES}")
     return files[0]
+
+
+@contextmanager
+def _one_error(text: str) -> Iterator[None]:
+    """Turn whatever a library raises for a damaged file, which is a dozen kinds, into one DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(text.format(reason_of(error))) from error
 
 
 def check_data(config: Config = Config()) -> None:

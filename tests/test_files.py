@@ -13,7 +13,7 @@ from unittest.mock import Mock, patch
 import pytest
 
 from helpers.config import PROJECT_ROOT, Config
-from helpers.files import DataError, remove_leftovers, replace_atomically
+from helpers.files import DataError, check_input, remove_leftovers, replace_atomically
 from helpers.runs import start_run
 
 
@@ -128,15 +128,33 @@ def test_what_a_running_process_is_writing_stays(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv"}
 
 
-def test_only_unfinished_files_and_folders_are_removed(tmp_path):
-    (tmp_path / ".part-0123abcd").mkdir()
-    (tmp_path / ".part-0123abcd" / "patch.npy").touch()
-    for name in (".part-4567-x.csv", "part-x.csv", ".hidden"):
+def test_only_names_that_we_make_are_removed(tmp_path):
+    (tmp_path / ".part-0123abcd-images").mkdir()
+    (tmp_path / ".part-0123abcd-images" / "patch.npy").touch()
+    (tmp_path / ".part-89abcdef-x.csv").touch()
+    others = {".part-thesis", ".part-video", ".part-4567-x.csv", ".part-0123abcd", ".part-pictures-x", "x"}
+    for name in others:
         (tmp_path / name).touch()
     for path in tmp_path.iterdir():
         os.utime(path, (0, 0))
     remove_leftovers(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"part-x.csv", ".hidden"}
+    assert {path.name for path in tmp_path.iterdir()} == others
+
+
+@pytest.mark.parametrize(
+    ("make", "found"), [(make_folder, "a folder"), (os.mkfifo, "a pipe or a device"), (None, "No such file")]
+)
+def test_what_is_read_is_a_regular_file(tmp_path, make, found):
+    path = tmp_path / "y.csv"
+    if make:
+        make(path)
+    with pytest.raises(DataError, match=rf"y\.csv: .*{found}"):
+        check_input(path)
+
+
+def test_a_device_is_not_read():
+    with pytest.raises(DataError, match="/dev/zero: expected a file, found a pipe or a device"):
+        check_input(Path("/dev/zero"))
 
 
 def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path):
