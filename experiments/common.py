@@ -1,4 +1,4 @@
-"""What the studies here share: data, folds, and how a row is written with its provenance.
+"""What the studies here share: data, folds, scores, and how a row is written with its provenance.
 
 Run k of a study leaves out fold k of the training and validation wells, with seed k. No test well is looked
 at, but by final_test.py.
@@ -11,17 +11,19 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
+from helpers import metrics
 from helpers.config import Config
 from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
@@ -32,7 +34,7 @@ from helpers.files import (
     replace_atomically,
     run_from_command_line as run_from_command_line,  # for the scripts here
 )
-from helpers.studies.folds import Fold, make_folds
+from helpers.studies.folds import Fold, make_folds, predict_masks
 from helpers.wells import parse_name, wells_of
 
 HERE = Path(__file__).parent
@@ -53,13 +55,17 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def parse_arguments(
-    description: str, choices: dict[str, Sequence[str]] | None = None, seconds: int | None = None
+    description: str,
+    choices: dict[str, Sequence[str]] | None = None,
+    seconds: int | None = None,
+    also: dict[str, Sequence[str]] | None = None,
 ) -> argparse.Namespace:
-    """Read the command line: `--output`, for each of `choices` which of them (by default all), and
-    `--epochs`, or `--seconds` where a default for it is given."""
+    """Read the command line: `--output`, for each of `choices` which of them (by default all), or of those
+    that it may be `also`, and `--epochs`, or `--seconds` where a default for it is given."""
     parser = argparse.ArgumentParser(description=description)
     for name, values in (choices or {}).items():
-        parser.add_argument(f"--{name}", nargs="+", choices=values, default=values, help="only these")
+        allowed = list(dict.fromkeys([*values, *(also or {}).get(name, ())]))
+        parser.add_argument(f"--{name}", nargs="+", choices=allowed, default=values, help="only these")
     unit, budget = ("epochs", EPOCHS) if seconds is None else ("seconds", seconds)
     help_ = f"of each training (default {budget})"
     parser.add_argument(f"--{unit}", type=at_least(1), default=budget, help=help_)
@@ -86,6 +92,24 @@ def judge_of(source: DataSource, dataset: SegmentationDataset) -> Tensor:
     return as_images(read_labels(source.folder / "y_clean.csv").loc[dataset.names], np.uint8)
 
 
+def judged(model: nn.Module, source: DataSource, fold: Fold) -> dict[str, float]:
+    """Dice and mean IoU of a model on the wells left out."""
+    counts = metrics.count_pixels(predict_masks(model, fold.unseen), judge_of(source, fold.unseen))
+    return {name: round(value, 4) for name, value in metrics.summarise(counts).items()}
+
+
+def score(prediction: Tensor, target: Tensor) -> dict[str, float]:
+    """Every score of the project: Dice, precision, recall over all pixels, boundary F1 over all boundary
+    pixels, and the challenge's mean IoU over patches. Both masks are (N, 1, H, W) of 0 and 1."""
+    counts = metrics.count_pixels(prediction, target)
+    boundary = metrics.count_boundary(prediction, target).sum(0)
+    return metrics.summarise(counts) | {
+        "precision": metrics.precision_from_counts(counts.sum(0)).item(),
+        "recall": metrics.recall_from_counts(counts.sum(0)).item(),
+        "boundary_f1": metrics.boundary_f1_from_counts(boundary).item(),
+    }
+
+
 def hold_out(y: pd.DataFrame, by: str, seed: int, share: float = 0.2) -> np.ndarray:
     """Choose about `share` of the patches for validation; return (n,) True for each that is chosen.
 
@@ -99,11 +123,7 @@ def hold_out(y: pd.DataFrame, by: str, seed: int, share: float = 0.2) -> np.ndar
     ValueError : no choice of wells has about that share of the patches.
     """
     pairs = [(well, patch // 2) for well, patch in map(parse_name, y.index)]
-    groups = {
-        "patch": np.arange(len(y)),
-        "pair": pd.factorize(pd.Index(pairs))[0],
-        "wells": wells_of(y),
-    }
+    groups = {"patch": np.arange(len(y)), "pair": pd.factorize(pd.Index(pairs))[0], "wells": wells_of(y)}
     names, group = np.unique(groups[by], return_inverse=True)
     corroded = y.to_numpy().any(axis=1)
     rng = np.random.default_rng(seed)
@@ -156,6 +176,12 @@ class Results:
                 f"{self.path}: its rows were made on {listed(sorted(there))}, and this machine is {here}. A "
                 "table has rows of one kind of machine: go on there, or name another file with --output."
             )
+
+    def missing(self, keys: Iterable[dict]) -> Iterator[dict]:
+        """Those keys, one after the other, that have no row yet, with a bar of how many there are."""
+        for key in tqdm(list(keys), unit="run"):
+            if not self.has(**key):
+                yield key
 
     def has(self, **key) -> bool:
         """Tell whether a row with this key, of the same data, is there."""

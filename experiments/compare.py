@@ -3,23 +3,26 @@
 All nine architectures and the junior's three with BCE, and the U-Net with every other loss and with the
 paddings of a pipe. Each fold of wells is left out in turn; each network is trained on the others (with flips)
 for the same epochs, and is scored on the wells left out after each epoch. The DeiT's teacher is the U-Net of
-the same fold, trained before, whose seconds are not counted.
+the same fold, trained before, whose seconds are not counted. Mask R-CNN learns from its own loss.
 """
 
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 
-from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
-from tqdm import tqdm
+from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line, score
 
-from helpers.studies.folds import STUDY_CONFIG, train_on, training_loader
-from helpers.studies.learning_curves import learning_curve
+from helpers import losses, models
+from helpers.data import DataSource
+from helpers.runs import unsaved_run
+from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, train_on, training_loader
+from helpers.training import train
 
 MENDED = "junior_attention_unet, mended"  # its idle convolution in use
 # Named here, so that the table stays as it is when the project gets another network or loss
 MODELS = ["unet", "attention_unet", "resunet", "unet++", "vgg16_unet", "ag_curesnest", "vit", "deit"]
 MODELS += ["mask_rcnn", "junior_unet", "junior_attention_unet", "junior_resunet", MENDED]
 LOSSES = ["bce", "dice_bce", "focal", "tversky", "lovasz", "soft_iou"]
-OPTIONS = {MENDED: {"mended": True}}
 PADDINGS = {
     "zeros": {},
     "circular azimuth": {"azimuth": "circular"},
@@ -29,35 +32,48 @@ PADDINGS = {
 
 def main() -> None:
     choices = {"models": MODELS, "losses": LOSSES, "folds": ["0", "1", "2"]}
-    arguments = parse_arguments(__doc__, choices)
+    also = {"models": models.ARCHITECTURES, "losses": losses.LOSSES}
+    arguments = parse_arguments(__doc__, choices, also=also)
     source, folds = load_folds()
-    cases = [("unet", loss, "zeros") for loss in LOSSES]
-    cases += [("unet", "bce", padding) for padding in PADDINGS if padding != "zeros"]
-    cases += [(model, "bce", "zeros") for model in MODELS if model != "unet"]
-    cases = [case for case in cases if case[0] in arguments.models and case[1] in arguments.losses]
+    cases = [("unet", loss, "zeros") for loss in arguments.losses if "unet" in arguments.models]
+    if "bce" in arguments.losses:
+        cases += [("unet", "bce", padding) for padding in list(PADDINGS)[1:] if "unet" in arguments.models]
+        cases += [(model, "bce", "zeros") for model in arguments.models if model != "unet"]
     results = Results(arguments.output, __file__, source)
-    folds = [fold for fold in folds if str(fold.number) in arguments.folds]
-    runs = [(fold, case) for fold in folds for case in cases]
-    for fold, (model, loss, padding) in tqdm(runs, unit="run"):
-        key = {"model": model, "loss": loss, "padding": padding, "fold": fold.number}
-        key["epochs"] = arguments.epochs
-        if results.has(**key):
-            continue
-        config = replace(STUDY_CONFIG, seed=fold.number)
-        cleaned = fold.cleaned(config)
-        teacher = train_on(*cleaned, arguments.epochs, fold.number) if model == "deit" else None
-        curve = learning_curve(
-            model.removesuffix(", mended"),
-            loss,
-            training_loader(*cleaned, config),
-            fold.unseen,
-            judge_of(source, fold.unseen),
-            arguments.epochs,
-            fold.number,
-            teacher=teacher,
-            **PADDINGS[padding] | OPTIONS.get(model, {}),
-        )
-        results.add_all([key | row for row in curve])
+    keys = [
+        {"model": model, "loss": loss, "padding": padding, "fold": int(fold), "epochs": arguments.epochs}
+        for fold in arguments.folds
+        for model, loss, padding in cases
+    ]
+    for key in results.missing(keys):
+        results.add_all([key | row for row in learning_curve(key, folds[key["fold"]], source)])
+
+
+def learning_curve(key: dict, fold: Fold, source: DataSource) -> Iterator[dict[str, float]]:
+    """Train a new model by the recipe of `helpers.training`; after each epoch, yield its scores.
+
+    The learning rate falls over all epochs, so only the last row is the result of such a training; the others
+    show how it gets there. Rates are patches a second; scoring does not count.
+    """
+    config = replace(STUDY_CONFIG, seed=fold.number)
+    cleaned = fold.cleaned(config)
+    options = PADDINGS[key["padding"]] | ({"mended": True} if key["model"] == MENDED else {})
+    run = unsaved_run(key["model"].removesuffix(", mended"), config, key["loss"], **options)
+    if key["model"] == "deit":
+        run.model.teach(train_on(*cleaned, key["epochs"], fold.number))
+    truth, seconds = judge_of(source, fold.unseen), 0.0
+    for row in train(run, training_loader(*cleaned, config), key["epochs"]):
+        seconds += row["seconds"]
+        start = time.perf_counter()
+        masks = predict_masks(run.model, fold.unseen)
+        rate = len(masks) / (time.perf_counter() - start)
+        yield {
+            "epoch": row["epoch"],
+            "train_seconds": round(seconds, 2),
+            "train_loss": round(row["train_loss"], 5),
+            "train_rate": round(row["patches_per_second"], 1),
+            "inference_rate": round(rate, 1),
+        } | {name: round(value, 5) for name, value in score(masks, truth).items()}
 
 
 if __name__ == "__main__":

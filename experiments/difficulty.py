@@ -4,12 +4,10 @@ Each training and validation well is left out in turn; the U-Net is trained on t
 one left out, against the clean truth where it is known. A well's number is also the seed.
 """
 
-from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
-from tqdm import tqdm
+from common import Results, judged, load_folds, parse_arguments, run_from_command_line
 
 from helpers.config import Config
 from helpers.data import load_data
-from helpers.metrics import count_pixels, summarise
 from helpers.studies.folds import leave_out, predict_masks, train_on
 
 
@@ -18,16 +16,12 @@ def main() -> None:
     source, _ = load_folds()
     y, images = load_data(source.folder, Config().unpacked_dir)
     results = Results(arguments.output, __file__, source)
-    for well in tqdm(sorted(Config().train_wells + Config().val_wells), unit="run"):
-        key = {"well": well, "epochs": arguments.epochs}
-        if results.has(**key):
-            continue
-        fold = leave_out(well, (well,), y, images)
+    wells = sorted(Config().train_wells + Config().val_wells)
+    for key in results.missing({"well": well, "epochs": arguments.epochs} for well in wells):
+        fold = leave_out(key["well"], (key["well"],), y, images)
         model = train_on(*fold.cleaned(), arguments.epochs, fold.number)
-        counts = count_pixels(predict_masks(model, fold.unseen), judge_of(source, fold.unseen))
-        scores = {name: round(score, 4) for name, score in summarise(counts).items()}
-        found = int(counts[:, :2].sum())
-        results.add(**key, patches=len(counts), found_pixels=found, **scores)
+        found = int(predict_masks(model, fold.unseen).sum())
+        results.add(**key, patches=len(fold.unseen), found_pixels=found, **judged(model, source, fold))
 
 
 if __name__ == "__main__":

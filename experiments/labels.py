@@ -6,28 +6,21 @@ models, or, on simulated wells, redrawn as the truth is. Then the U-Net is train
 left out.
 """
 
-from unittest.mock import patch
+from functools import cache
 
 import numpy as np
 import pandas as pd
-from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
+from common import Results, judged, load_folds, parse_arguments, run_from_command_line
 from torch import Tensor
-from tqdm import tqdm
 
 from helpers.data import read_labels
-from helpers.labels.quality import (
-    known_defects,
-    label_issues,
-    most_suspicious,
-    rank_labels,
-    unseen_probabilities,
-)
-from helpers.losses import LOSSES, bce
-from helpers.metrics import count_pixels, summarise
-from helpers.studies.folds import predict_masks, train_on
+from helpers.labels.quality import known_defects, label_issues, most_suspicious, unseen_probabilities
+from helpers.losses import bce
+from helpers.studies.folds import train_on
 
 SHARE = 0.1  # of the training patches that are suspected
-RANKING = "cleanlab, pixels flagged"
+CASES = ("labels as drawn", "suspects dropped", "suspects corrected by model", "bootstrapped BCE")
+WITH_TRUTH = ("suspects redrawn", "all redrawn")
 
 
 def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tensor:
@@ -37,15 +30,6 @@ def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tenso
     """
     answer = (logits.detach() > 0).to(masks.dtype)
     return bce(logits, trust * masks + (1 - trust) * answer)
-
-
-CASES = {  # -> loss
-    "labels as drawn": "bce",
-    "suspects dropped": "bce",
-    "suspects corrected by model": "bce",
-    "bootstrapped BCE": "bootstrapped",
-}
-WITH_TRUTH = {"suspects redrawn": "bce", "all redrawn": "bce"}
 
 
 def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame | None, issues, suspects):
@@ -61,13 +45,8 @@ def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame | None, issu
 
 
 def correct_by_model(y: pd.DataFrame, issues: pd.DataFrame, suspects: pd.Index) -> pd.DataFrame:
-    """Turn the flagged pixels of the suspected patches over, a copy of `y`; all other labels stay.
-
-    Parameters
-    ----------
-    issues : from `label_issues`.
-    suspects : names of patches.
-    """
+    """Turn the pixels of the suspected patches over that `label_issues` flags, a copy of `y`; all other
+    labels stay."""
     corrected = y.copy()
     corrected.loc[suspects] = np.where(issues.loc[suspects], 1 - y.loc[suspects], y.loc[suspects])
     return corrected
@@ -77,30 +56,28 @@ def main() -> None:
     arguments = parse_arguments(__doc__)
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
-    cases = CASES | (WITH_TRUTH if source.simulated else {})
-    for fold in tqdm(folds, unit="fold"):
-        keys = [{"fold": fold.number, "case": case, "epochs": arguments.epochs} for case in cases]
-        if all(results.has(**key) for key in keys):
-            continue
-        y, images = fold.cleaned()
+
+    @cache
+    def suspected(number: int) -> tuple:
+        """What all cases of a fold have in common: labels, images, truth, issues and suspects."""
+        y, images = folds[number].cleaned()
         truth = read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else None
-        probability = unseen_probabilities(y, images, arguments.epochs, fold.number)
-        issues = label_issues(y, probability)
-        suspects = most_suspicious(rank_labels(y, probability, issues)[RANKING], SHARE)
-        precision = np.nan
-        if source.simulated:
-            precision = round((known_defects(y, truth)["iou"][suspects] < 0.7).mean(), 4)
-        for key in keys:
-            if results.has(**key):
-                continue
-            labels = training_labels(key["case"], y, truth, issues, suspects)
-            with patch.dict(LOSSES, bootstrapped=bootstrapped_bce):  # for this study alone
-                model = train_on(labels, images, arguments.epochs, fold.number, loss=cases[key["case"]])
-            row = key | {"train_patches": len(labels)}
-            row["pixels_changed"] = int((labels.to_numpy() != y.loc[labels.index].to_numpy()).sum())
-            row["suspects_spoiled"] = precision
-            counts = count_pixels(predict_masks(model, fold.unseen), judge_of(source, fold.unseen))
-            results.add(**row, **{score: round(value, 4) for score, value in summarise(counts).items()})
+        issues = label_issues(y, unseen_probabilities(y, images, arguments.epochs, number))
+        return y, images, truth, issues, most_suspicious(issues.mean(axis=1), SHARE)
+
+    cases = CASES + (WITH_TRUTH if source.simulated else ())
+    keys = [(fold.number, case) for fold in folds for case in cases]
+    keys = [{"fold": fold, "case": case, "epochs": arguments.epochs} for fold, case in keys]
+    for key in results.missing(keys):
+        y, images, truth, issues, suspects = suspected(key["fold"])
+        labels = training_labels(key["case"], y, truth, issues, suspects)
+        loss = bootstrapped_bce if key["case"] == "bootstrapped BCE" else bce
+        model = train_on(labels, images, arguments.epochs, key["fold"], loss=loss)
+        row = key | {"train_patches": len(labels)}
+        row["pixels_changed"] = int((labels.to_numpy() != y.loc[labels.index].to_numpy()).sum())
+        spoiled = known_defects(y, truth)["iou"][suspects] < 0.7 if source.simulated else None
+        row["suspects_spoiled"] = np.nan if spoiled is None else round(spoiled.mean(), 4)
+        results.add(**row, **judged(model, source, folds[key["fold"]]))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ both by the labels.
 """
 
 from common import Results, hold_out, load_folds, parse_arguments, run_from_command_line
-from tqdm import tqdm
 
+from helpers.dataset import SegmentationDataset
 from helpers.metrics import count_pixels, summarise
-from helpers.studies.folds import counts_on, predict_masks, train_on
+from helpers.studies.folds import predict_masks, train_on
+from helpers.transforms import normalize
 
 TRAIN_SHARE = 0.7  # of the seen patches, in all three cases; the held-out share varies by 0.07 around 0.2
 
@@ -20,19 +21,19 @@ def main() -> None:
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
     results.provenance["judge"] = source.labels
-    runs = [(fold, by) for fold in folds for by in ("patch", "pair", "wells")]
-    for fold, by in tqdm(runs, unit="run"):
-        key = {"fold": fold.number, "by": by, "epochs": arguments.epochs}
-        if results.has(**key):
-            continue
+    keys = [(fold.number, by) for fold in folds for by in ("patch", "pair", "wells")]
+    keys = [{"fold": fold, "by": by, "epochs": arguments.epochs} for fold, by in keys]
+    for key in results.missing(keys):
+        fold = folds[key["fold"]]
         y, images = fold.cleaned()
-        held_out = hold_out(y, by, fold.number)
+        held_out = hold_out(y, key["by"], fold.number)
         train = y[~held_out].sample(int(TRAIN_SHARE * len(y)), random_state=fold.number)
         model = train_on(train, images, arguments.epochs, fold.number)
-        own = counts_on(model, y[held_out], images)
-        unseen = count_pixels(predict_masks(model, fold.unseen), fold.unseen.masks)
-        dices = {"validation": own, "unseen": unseen}
-        dices = {f"{part}_dice": round(summarise(counts)["dice"], 4) for part, counts in dices.items()}
+        own = SegmentationDataset.from_frames(y[held_out], images, normalize())
+        dices = {}
+        for name, dataset in {"validation_dice": own, "unseen_dice": fold.unseen}.items():
+            counts = count_pixels(predict_masks(model, dataset), dataset.masks)
+            dices[name] = round(summarise(counts)["dice"], 4)
         results.add(**key, train_patches=len(train), **dices)
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from common import judge_of, run_from_command_line
+from common import at_least, judge_of, run_from_command_line, score
 from torch import nn
 from tqdm import tqdm
 
@@ -21,28 +21,30 @@ from helpers.config import Config
 from helpers.data import find_data, load_data
 from helpers.files import check_output
 from helpers.runs import describe, unsaved_run
-from helpers.studies.folds import leave_out, score
+from helpers.studies.folds import leave_out
 from helpers.training import train
 from helpers.transforms import well_transform
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, SectionLoader
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, section_loader
 from helpers.whole_wells.simulation import simulate_wells
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wells", type=int, default=200, help="simulated wells of 1,440 rows (default 200)")
-    parser.add_argument("--epochs", type=int, default=8, help="(default 8)")
-    parser.add_argument("--seed", type=int, default=0, help="of wells and training (default 0)")
+    parser.add_argument(
+        "--wells", type=at_least(1), default=200, help="simulated wells of 1,440 rows (default 200)"
+    )
+    parser.add_argument("--epochs", type=at_least(1), default=8, help="(default 8)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of wells and training (default 0)")
     parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"(default {WEIGHTS.name} in data/)")
     arguments = parser.parse_args()
     check_output(arguments.output)
     torch.set_num_threads(1)
     config = replace(Config(), seed=arguments.seed, batch_size=32, precision="float32")
     wells = simulate_wells(arguments.wells, config.train_wells, arguments.seed)
-    sections = SectionDataset(wells, HEIGHT, well_transform(config), moving=True, seed=config.seed)
+    sections = SectionDataset(wells, HEIGHT, well_transform(), moving=True, config=config)
     run = unsaved_run("well_resunet", config, norm="group")
-    loader = SectionLoader(sections, config.batch_size, shuffle=True, seed=config.seed)
+    loader = section_loader(sections, config.batch_size, shuffle=True)
     for row in tqdm(train(run, loader, arguments.epochs), total=arguments.epochs, unit="epoch"):
         print({name: round(value, 4) for name, value in row.items()}, flush=True)
     write_weights(arguments.output, describe(run))

@@ -11,18 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from common import Results, hold_out, judge_of, load_folds, run_from_command_line
-from torch import Tensor, nn
+from common import Results, hold_out, judged, load_folds, run_from_command_line
 from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
 
-from helpers.config import Config
-from helpers.dataset import BatchLoader, SegmentationDataset
-from helpers.metrics import count_pixels, summarise
+from helpers.data import DataSource
+from helpers.dataset import SegmentationDataset, make_loader
+from helpers.metrics import summarise
 from helpers.runs import unsaved_run
-from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, training_loader
+from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import evaluate, train
-from helpers.transforms import eval_transform
+from helpers.transforms import normalize
 
 # epochs, batch size, learning rate: how long, at the config's settings; then other settings
 BUDGETS = [(epochs, 8, 2e-3) for epochs in (5, 10, 20)]
@@ -35,46 +33,39 @@ def main() -> None:
     arguments = parser.parse_args()
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
-    runs = [(fold, *budget) for fold in folds for budget in BUDGETS]
-    for fold, epochs, size, rate in tqdm(runs, unit="run"):
-        key = {"fold": fold.number, "epochs": epochs, "batch_size": size, "learning_rate": rate}
-        if not results.has(**key):
-            config = replace(STUDY_CONFIG, seed=fold.number, batch_size=size, learning_rate=rate)
-            rows = compare_rules(fold, judge_of(source, fold.unseen), epochs, config)
-            results.add_all([key | row for row in rows])
+    keys = [
+        {"fold": fold.number, "epochs": epochs, "batch_size": size, "learning_rate": rate}
+        for fold in folds
+        for epochs, size, rate in BUDGETS
+    ]
+    for key in results.missing(keys):
+        results.add_all([key | row for row in compare_rules(key, folds[key["fold"]], source)])
 
 
-def compare_rules(fold: Fold, truth: Tensor, epochs: int, config: Config) -> list[dict[str, object]]:
+def compare_rules(key: dict, fold: Fold, source: DataSource) -> list[dict[str, object]]:
     """Train once, and return a row for each rule: the epoch it chose, and what the wells left out say."""
+    settings = {name: key[name] for name in ("batch_size", "learning_rate")}
+    config = replace(STUDY_CONFIG, seed=fold.number, **settings)
     y, images = fold.cleaned(config)
     validates = hold_out(y, "wells", fold.number)
-    validation = SegmentationDataset.from_frames(y[validates], images, eval_transform(config))
-    val_loader = BatchLoader(validation, size=64, shuffle=False)
+    val_loader = make_loader(SegmentationDataset.from_frames(y[validates], images, normalize(config)), 64)
     run = unsaved_run("unet", config, dropout=config.dropout)
     average = AveragedModel(run.model)
     scores, losses, dices = [], [], []
-    for row in train(run, training_loader(y[~validates], images, config), epochs):
+    for row in train(run, training_loader(y[~validates], images, config), key["epochs"]):
         loss, counts = evaluate(run.model, val_loader, run.loss_fn, config.threshold)
         losses.append(loss)
         dices.append(summarise(counts)["dice"])
-        scores.append(unseen_scores(run.model, fold, truth, config))
-        if row["epoch"] > epochs - max(1, epochs // 4):
+        scores.append(judged(run.model, source, fold))
+        if row["epoch"] > key["epochs"] - max(1, key["epochs"] // 4):
             average.update_parameters(run.model)
     chosen = {
         "lowest validation loss": int(np.argmin(losses)),
         "best validation Dice": int(np.argmax(dices)),
-        "last epoch": epochs - 1,
+        "last epoch": key["epochs"] - 1,
     }
     rows = [{"rule": rule, "epoch": place + 1} | scores[place] for rule, place in chosen.items()]
-    return [
-        *rows,
-        {"rule": "mean of the last quarter", "epoch": ""} | unseen_scores(average, fold, truth, config),
-    ]
-
-
-def unseen_scores(model: nn.Module, fold: Fold, truth: Tensor, config: Config) -> dict[str, float]:
-    scores = summarise(count_pixels(predict_masks(model, fold.unseen, config), truth))
-    return {name: round(value, 4) for name, value in scores.items()}
+    return [*rows, {"rule": "mean of the last quarter", "epoch": ""} | judged(average, source, fold)]
 
 
 if __name__ == "__main__":

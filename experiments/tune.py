@@ -12,10 +12,11 @@ import argparse
 from itertools import product
 from pathlib import Path
 
-from common import HERE, Results, at_least, kind_of, load_folds, machine, run_from_command_line
+from common import HERE, Results, at_least, kind_of, load_folds, run_from_command_line
 from optuna.trial import TrialState
 
 from helpers.config import Config
+from helpers.files import disk_errors
 from helpers.studies.tuning import FINISHED, default_params, log_trial, open_study, run_trials, score_folds
 
 REPEATS = (1, 2)  # of the confirmation; the search is repeat 0
@@ -32,26 +33,29 @@ def main() -> None:
     kind = "simulated" if source.simulated else "real"
     results = Results(arguments.output / f"tune_{kind}.csv", __file__, source)
     results.provenance["judge"] = source.labels  # of the wells left out: real wells have no truth to tune by
-    study = open_study(arguments.output / f"tune_{kind}.journal", folds, arguments.epochs)
+    journal = arguments.output / f"tune_{kind}.journal"
+    study = open_study(journal, folds, arguments.epochs)
     if "provenance" not in study.user_attrs:
         study.set_user_attr("provenance", results.provenance)
-    begun_on = kind_of(study.user_attrs["provenance"]["machine"])
-    if len(study.get_trials(states=FINISHED)) < arguments.trials and begun_on != kind_of(machine()):
+    here, there = (kind_of(made["machine"]) for made in (results.provenance, study.user_attrs["provenance"]))
+    if here != there and len(study.get_trials(states=FINISHED)) < arguments.trials:
         raise ValueError(
-            f"{arguments.output}: this search was begun on {begun_on}, and this machine is "
-            f"{kind_of(machine())}. Go on there, or name another folder with --output."
+            f"{journal}: this search was begun on {there}, and this machine is {here}. Go on there, or name "
+            "another folder with --output."
         )
-    for trial in run_trials(study, folds, arguments.trials):
-        log_trial(Config().runs_dir / "tuning" / kind, trial)
-        print(trial.number, trial.state.name, trial.value, flush=True)
+    with disk_errors(journal, "written", arguments.output):
+        for trial in run_trials(study, folds, arguments.trials):
+            log_trial(Config().runs_dir / "tuning" / kind, trial)
+            print(trial.number, trial.state.name, trial.value, flush=True)
     best = sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: -trial.value)
     tried = [trial for trial in best if trial.params != default_params()][: arguments.confirmed]
     candidates = {"defaults": default_params()} | {f"trial {t.number}": t.params for t in tried}
-    for repeat, (name, params) in product(REPEATS, candidates.items()):
-        key = {"candidate": name, "repeat": repeat, "epochs": arguments.epochs}
-        if results.has(candidate=name, repeat=repeat, fold=0, epochs=arguments.epochs):
-            continue
-        *_, dices = score_folds(params, folds, arguments.epochs, repeat)
+    keys = [
+        {"candidate": name, "repeat": repeat, "epochs": arguments.epochs}
+        for repeat, name in product(REPEATS, candidates)
+    ]
+    for key in results.missing(keys):
+        *_, dices = score_folds(candidates[key["candidate"]], folds, arguments.epochs, key["repeat"])
         results.add_all([key | {"fold": k, "dice": round(dice, 4)} for k, dice in enumerate(dices)])
 
 

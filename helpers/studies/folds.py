@@ -17,14 +17,7 @@ from helpers.config import Config
 from helpers.dataset import SegmentationDataset, Transform, as_module, make_loader
 from helpers.files import DataError
 from helpers.inference import predict_pixels, predict_probabilities
-from helpers.metrics import (
-    boundary_f1_from_counts,
-    count_boundary,
-    count_pixels,
-    precision_from_counts,
-    recall_from_counts,
-    summarise,
-)
+from helpers.losses import Loss
 from helpers.preprocess import PreprocessData
 from helpers.runs import unsaved_run
 from helpers.training import train
@@ -62,16 +55,8 @@ class Fold:
 def make_folds(
     y: pd.DataFrame, images: pd.DataFrame, count: int = 3, config: Config = Config()
 ) -> list[Fold]:
-    """The folds of `well_folds`; test wells are neither trained on nor left out.
-
-    Parameters
-    ----------
-    y, images : (n, 1296) masks and images as `helpers.data.load_data` gives them.
-
-    Raises
-    ------
-    DataError : see `well_folds`.
-    """
+    """The folds of `well_folds`, of masks and images as `helpers.data.load_data` gives them; test wells are
+    neither trained on nor left out."""
     groups = well_folds(y, count, config=config)
     return [leave_out(number, wells, y, images, config) for number, wells in enumerate(groups)]
 
@@ -92,113 +77,13 @@ def leave_out(
     return Fold(number, left_out, y[others], images.loc[y.index[others]], dataset)
 
 
-def training_loader(
-    y: pd.DataFrame, images: pd.DataFrame, config: Config = Config(), transform: Transform | None = None
-) -> DataLoader:
-    """Shuffled batches of cleaned patches, by default flipped at random as for the baseline, in the network's
-    scale."""
-    changes = v2.Compose([as_module(transform or flip_transform()), normalize(config)])
-    return make_loader(SegmentationDataset.from_frames(y, images, changes), config.batch_size, shuffle=True)
-
-
-def train_on(
-    y: pd.DataFrame,
-    images: pd.DataFrame,
-    epochs: int,
-    seed: int = 0,
-    config: Config = STUDY_CONFIG,
-    loss: str = "bce",
-    transform: Transform | None = None,
-    **options,
-) -> nn.Module:
-    """Train the baseline U-Net on these patches by the recipe of `helpers.training`, and return it.
-
-    Parameters
-    ----------
-    y : (n, 1296) masks, the patches to train on.
-    images : cleaned images, with at least the rows of `y`.
-    loss, options : see `helpers.runs.start_run`.
-    """
-    config = replace(config, seed=seed)
-    run = unsaved_run("unet", config, loss, **{"dropout": config.dropout} | options)
-    for _ in train(run, training_loader(y, images, config, transform), epochs):
-        pass
-    return run.model
-
-
-def predict_masks(model: nn.Module, dataset: SegmentationDataset, config: Config = Config()) -> Tensor:
-    """Masks (N, 1, H, W) bool on the CPU, in the dataset's order."""
-    return predict_probabilities(model, make_loader(dataset, 64)) >= config.threshold
-
-
-def counts_on(model: nn.Module, y: pd.DataFrame, images: pd.DataFrame, config: Config = Config()) -> Tensor:
-    """Counts (n, 3) of `metrics.count_pixels` of the model's masks against `y`, in its order."""
-    dataset = SegmentationDataset.from_frames(y, images, normalize(config))
-    return count_pixels(predict_masks(model, dataset, config), dataset.masks)
-
-
-def probabilities_on(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
-    """`predict_pixels` as a frame like `images`: (n, 1296) float32, indexed by patch name."""
-    found = predict_pixels(model, images, config)
-    return pd.DataFrame(found.flatten(1).numpy(), images.index, images.columns)
-
-
-def score(prediction: Tensor, target: Tensor) -> dict[str, float]:
-    """Every score of the project: Dice, precision, recall over all pixels, boundary F1 over all boundary
-    pixels, and the challenge's mean IoU over patches. Both masks are (N, 1, H, W) of 0 and 1."""
-    counts = count_pixels(prediction, target)
-    return summarise(counts) | {
-        "precision": precision_from_counts(counts.sum(0)).item(),
-        "recall": recall_from_counts(counts.sum(0)).item(),
-        "boundary_f1": boundary_f1_from_counts(count_boundary(prediction, target).sum(0)).item(),
-    }
-
-
-def summary(rows: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFrame:
-    """Mean and standard deviation over runs, as "0.612 ± 0.034", best first by the first column."""
-    groups = rows.groupby(by, sort=False)[columns]
-    mean, spread = groups.mean(), groups.std(ddof=1)
-    order = mean[columns[0]].sort_values(ascending=False).index
-    text = mean.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
-    text = text.replace("nan ± nan", "–").replace(" ± nan", "", regex=True)  # one run has no spread
-    return text.loc[order].assign(runs=groups.count()[columns[0]])
-
-
-def paired_differences(
-    rows: pd.DataFrame, by: str, score: str, than: str, pairs: str = "fold", confidence: float = 0.95
-) -> pd.DataFrame:
-    """How much better each case is than the case `than`, run by run: same fold, same seed, same budget.
-
-    Parameters
-    ----------
-    rows : one a run. by : the column of cases. pairs : the column that says which runs belong together.
-
-    Returns
-    -------
-    A row a case: "difference" (mean), "low", "high": Student's interval for it over the pairs, NaN where
-    there are fewer than two. Three pairs have two degrees of freedom, so the interval is wide: rightly.
-
-    Raises
-    ------
-    ValueError : a case lacks a run that `than` has, or has one twice.
-    """
-    table = rows.pivot(index=pairs, columns=by, values=score)[list(rows[by].unique())]
-    if table.isna().any(axis=None):
-        raise ValueError(f"Each {by} needs a run a {pairs}, found\n{table.notna()}")
-    differences = table.drop(columns=than).sub(table[than], axis=0)
-    mean, count = differences.mean(), len(differences)
-    half = differences.sem() * student.ppf((1 + confidence) / 2, max(1, count - 1))  # NaN for one pair
-    return pd.DataFrame({"difference": mean, "low": mean - half, "high": mean + half})
-
-
 def well_folds(
     y: pd.DataFrame, count: int = 3, wells: Sequence[int] | None = None, config: Config = Config()
 ) -> list[tuple[int, ...]]:
     """Share the training and validation wells out among `count` folds of about equal size.
 
-    Every choice of the project is made by these: each fold is left out once, and judges a model of the
-    others. Wells without a groove are dealt out first, so that no fold has more than its share of them; then
-    each well, the largest first, goes to the fold with the fewest patches. Test wells are in no fold.
+    Wells without a groove are dealt out first, so that no fold has more than its share of them; then each
+    well, the largest first, goes to the fold with the fewest patches. Test wells are in no fold.
 
     Parameters
     ----------
@@ -213,8 +98,7 @@ def well_folds(
     [(7, 9, 11), (3, 6, 10), (1, 8, 12, 13, 14)]
     """
     wells = config.train_wells + config.val_wells if wells is None else wells
-    of_rows = wells_of(y)
-    table = pd.DataFrame({"well": of_rows, "corroded": y.to_numpy().any(axis=1)})
+    table = pd.DataFrame({"well": wells_of(y), "corroded": y.to_numpy().any(axis=1)})
     table = table[table["well"].isin(wells)].groupby("well")["corroded"].agg(["size", "any"])
     if table["any"].sum() < count:
         raise DataError(
@@ -227,3 +111,84 @@ def well_folds(
         folds[smallest].append(well)
         sizes[smallest] += row["size"]
     return [tuple(sorted(fold)) for fold in folds]
+
+
+def training_loader(
+    y: pd.DataFrame, images: pd.DataFrame, config: Config = Config(), transform: Transform | None = None
+) -> DataLoader:
+    """Shuffled batches of cleaned patches, by default flipped at random as for the baseline, in the network's
+    scale."""
+    changes = v2.Compose([as_module(transform or flip_transform()), normalize(config)])
+    return make_loader(SegmentationDataset.from_frames(y, images, changes), config.batch_size, shuffle=True)
+
+
+def train_on(
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    epochs: int,
+    seed: int = 0,
+    loss: str | Loss = "bce",
+    transform: Transform | None = None,
+    **options,
+) -> nn.Module:
+    """Train the baseline U-Net on these patches by the recipe of `helpers.training`, and return it.
+
+    Parameters
+    ----------
+    y : (n, 1296) masks, the patches to train on.
+    images : cleaned images, with at least the rows of `y`.
+    loss, options : see `helpers.runs.start_run`.
+    """
+    config = replace(STUDY_CONFIG, seed=seed)
+    run = unsaved_run("unet", config, loss, **{"dropout": config.dropout} | options)
+    for _ in train(run, training_loader(y, images, config, transform), epochs):
+        pass
+    return run.model
+
+
+def predict_masks(model: nn.Module, dataset: SegmentationDataset, config: Config = Config()) -> Tensor:
+    """Masks (N, 1, H, W) bool on the CPU, in the dataset's order."""
+    return predict_probabilities(model, make_loader(dataset, 64)) >= config.threshold
+
+
+def probabilities_on(model: nn.Module, images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
+    """`predict_pixels` as a frame like `images`: (n, 1296) float32, indexed by patch name."""
+    found = predict_pixels(model, images, config)
+    return pd.DataFrame(found.flatten(1).numpy(), images.index, images.columns)
+
+
+def summary(rows: pd.DataFrame, by: list[str], columns: list[str]) -> pd.DataFrame:
+    """Mean and standard deviation over runs, as "0.612 ± 0.034", best first by the first column."""
+    groups = rows.groupby(by, sort=False)[columns]
+    mean, spread = groups.mean(), groups.std(ddof=1)
+    text = mean.map("{:.3f}".format) + " ± " + spread.map("{:.3f}".format)
+    text = text.replace("nan ± nan", "–").replace(" ± nan", "", regex=True)  # one run has no spread
+    best_first = mean[columns[0]].sort_values(ascending=False).index
+    return text.loc[best_first].assign(runs=groups.count()[columns[0]])
+
+
+def paired_differences(
+    rows: pd.DataFrame, by: str, score: str, than: str, pairs: str = "fold"
+) -> pd.DataFrame:
+    """How much better each case is than the case `than`, run by run: same fold, same seed, same budget.
+
+    Parameters
+    ----------
+    rows : one a run. by : the column of cases. pairs : the column that says which runs belong together.
+
+    Returns
+    -------
+    A row a case: "difference" (mean), "low", "high": Student's 95 % interval for it over the pairs, NaN where
+    there are fewer than two. Three pairs have two degrees of freedom, so the interval is wide: rightly.
+
+    Raises
+    ------
+    ValueError : a case lacks a run that `than` has, or has one twice.
+    """
+    table = rows.pivot(index=pairs, columns=by, values=score)[list(rows[by].unique())]
+    if table.isna().any(axis=None):
+        raise ValueError(f"Each {by} needs a run a {pairs}, found\n{table.notna()}")
+    differences = table.drop(columns=than).sub(table[than], axis=0)
+    mean, count = differences.mean(), len(differences)
+    half = differences.sem() * student.ppf(0.975, max(1, count - 1))  # NaN for one pair
+    return pd.DataFrame({"difference": mean, "low": mean - half, "high": mean + half})

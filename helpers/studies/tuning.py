@@ -27,14 +27,13 @@ from optuna.trial import FrozenTrial, TrialState
 from torch.utils.tensorboard import SummaryWriter
 
 from helpers.config import Config
-from helpers.dataset import BatchLoader
 from helpers.files import DataError, disk_errors
-from helpers.metrics import summarise
+from helpers.metrics import count_pixels, summarise
 from helpers.preprocess import PreprocessData
 from helpers.runs import Run, fingerprint, unsaved_run
-from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
-from helpers.training import evaluate, train
-from helpers.transforms import augment_transform, flip_transform
+from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, training_loader
+from helpers.training import train
+from helpers.transforms import augment_transform
 
 # What is tried. Cleaning thresholds act on the training wells only.
 SPACE: dict[str, BaseDistribution] = {
@@ -44,7 +43,7 @@ SPACE: dict[str, BaseDistribution] = {
     "dropout": FloatDistribution(0.0, 0.4),
     "weight_decay": CategoricalDistribution((0.0, 0.01, 0.1, 1.0)),
     "loss": CategoricalDistribution(("bce", "dice_bce", "focal", "tversky", "lovasz", "soft_iou")),
-    "augmentation": FloatDistribution(0.0, 1.0),  # see `config_of`
+    "augmentation": FloatDistribution(0.0, 1.0),  # from flips alone to all of R2.5, see `augment_transform`
     "spe_std": FloatDistribution(2.0, 4.0),
     "dbscan_eps": FloatDistribution(0.8, 2.0),
     "ruined_pixels": IntDistribution(10, 400, log=True),
@@ -62,19 +61,6 @@ def default_params(config: Config = STUDY_CONFIG) -> Params:
     return {name: others[name] if name in others else getattr(config, name) for name in SPACE}
 
 
-def config_of(params: Params, config: Config = STUDY_CONFIG) -> Config:
-    """`config` with the parameters that it has a place for.
-
-    "augmentation" scales how likely each change of `augment_transform` is, flips left as they are: 0 is the
-    baseline's flips alone, 1 all of R2.5 as in notebook 02.
-    """
-    fields = {field.name for field in dataclasses.fields(Config)}
-    chosen = {name: value for name, value in params.items() if name in fields}
-    scaled = ("p_roll", "p_rotation", "p_crop", "p_blur", "p_noise", "p_brightness")
-    chosen |= {name: params["augmentation"] * getattr(config, name) for name in scaled}
-    return dataclasses.replace(config, **chosen)
-
-
 def train_with(
     params: Params,
     y: pd.DataFrame,
@@ -88,12 +74,15 @@ def train_with(
 
     Parameters
     ----------
+    params : values of `SPACE`; what `Config` has no field for is of the network, the loss and the transform.
     y, images : of the training wells, before cleaning, whose detectors see nothing else.
     """
-    config = dataclasses.replace(config_of(params, config), seed=seed)
-    transform = augment_transform(config) if params["augmentation"] else flip_transform(config)
+    own = {name: value for name, value in params.items() if hasattr(config, name)}
+    config = dataclasses.replace(config, seed=seed, **own)
     cleaned = PreprocessData(config).fit_transform(y, images)
     run = unsaved_run("unet", config, params["loss"], dropout=config.dropout, width=params["width"])
+    share = params["augmentation"]
+    transform = augment_transform(share) if share else None  # None: the baseline's flips
     for _ in train(run, training_loader(*cleaned, config, transform), epochs):
         yield run
 
@@ -107,17 +96,13 @@ def score_folds(
     ----------
     repeat : 0 trains fold k with seed k, each other repeat with seeds of its own.
     """
-    seeds = [len(folds) * repeat + fold.number for fold in folds]
     trainings = [
-        train_with(params, fold.y, fold.images, epochs, seed, config)
-        for fold, seed in zip(folds, seeds, strict=True)
+        train_with(params, fold.y, fold.images, epochs, len(folds) * repeat + fold.number, config)
+        for fold in folds
     ]
-    loaders = [BatchLoader(fold.unseen, size=64, shuffle=False) for fold in folds]
     for runs in zip(*trainings, strict=True):
-        counts = [
-            evaluate(run.model, loader, run.loss_fn, config.threshold)[1]
-            for run, loader in zip(runs, loaders, strict=True)
-        ]
+        pairs = [(run.model, fold.unseen) for run, fold in zip(runs, folds, strict=True)]
+        counts = [count_pixels(predict_masks(model, unseen), unseen.masks) for model, unseen in pairs]
         yield [summarise(of_fold)["dice"] for of_fold in counts]
 
 

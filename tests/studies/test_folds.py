@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 from scipy.stats import ttest_rel
-from sklearn.metrics import f1_score
 from small_wells import small_wells
 from torch import nn
 
@@ -13,19 +12,18 @@ from helpers.config import Config
 from helpers.data import COLUMNS
 from helpers.dataset import SegmentationDataset
 from helpers.files import DataError
-from helpers.metrics import summarise
+from helpers.metrics import count_pixels, summarise
 from helpers.studies.folds import (
-    counts_on,
     leave_out,
     make_folds,
     paired_differences,
     predict_masks,
-    score,
+    probabilities_on,
     summary,
     train_on,
     well_folds,
 )
-from helpers.transforms import eval_transform
+from helpers.transforms import normalize
 from helpers.wells import patch_name, wells_of
 
 
@@ -84,7 +82,8 @@ def test_wells_left_out_are_judged_by_all_their_patches_but_the_ruined(wells):
 
 def test_a_model_is_trained_to_find_grooves(striped):
     model = train_on(*striped, epochs=25)
-    assert summarise(counts_on(model, *striped))["dice"] > 0.9
+    dataset = SegmentationDataset.from_frames(*striped, normalize())
+    assert summarise(count_pixels(predict_masks(model, dataset), dataset.masks))["dice"] > 0.9
 
 
 def test_the_same_seed_trains_the_same_model(striped):
@@ -108,15 +107,14 @@ def test_a_study_trains_as_fit_does(striped, tmp_path):
         assert torch.equal(mine, theirs)
 
 
-def test_counts_are_in_the_order_of_the_masks(striped):
-    y, images = striped
-    model = train_on(y, images, epochs=1)
-    forwards, backwards = counts_on(model, y, images), counts_on(model, y[::-1], images)
-    assert torch.equal(forwards, backwards.flip(0))
+def test_probabilities_are_in_the_order_of_the_images(striped):
+    model = train_on(*striped, epochs=1)
+    forwards, backwards = (probabilities_on(model, images) for images in (striped[1], striped[1][::-1]))
+    pd.testing.assert_frame_equal(forwards, backwards.loc[forwards.index])
 
 
 def test_masks_are_predicted_in_the_datasets_order(striped):
-    unseen = SegmentationDataset.from_frames(*striped, eval_transform())
+    unseen = SegmentationDataset.from_frames(*striped, normalize())
     threshold = nn.Conv2d(1, 1, 1)  # a model that finds what lies under -0.02
     with torch.no_grad():
         threshold.weight.fill_(-1.0)
@@ -124,14 +122,6 @@ def test_masks_are_predicted_in_the_datasets_order(striped):
     masks = predict_masks(threshold, unseen, Config(threshold=0.5))
     assert masks.dtype == torch.bool
     assert torch.equal(masks, unseen.images <= -0.02)
-
-
-def test_score_has_the_dice_of_all_pixels():
-    generator = torch.Generator().manual_seed(0)
-    prediction, target = torch.randint(0, 2, (2, 5, 1, 9, 9), generator=generator, dtype=torch.uint8)
-    assert score(prediction, target)["dice"] == pytest.approx(
-        f1_score(target.flatten(), prediction.flatten()), abs=1e-6
-    )
 
 
 def test_a_summary_has_mean_and_spread_of_the_runs_best_first():

@@ -8,18 +8,16 @@ import optuna
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, strategies as st
 from optuna.trial import TrialState
 from small_wells import small_wells
 
 from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 from helpers.models import build_model
-from helpers.studies.folds import STUDY_CONFIG, Fold, make_folds
+from helpers.studies.folds import Fold, make_folds
 from helpers.studies.tuning import (
     FINISHED,
     SPACE,
-    config_of,
     default_params,
     log_trial,
     open_study,
@@ -88,18 +86,6 @@ def test_the_defaults_are_the_configs_and_lie_in_the_space():
     assert list(sorted(params)) == sorted(SPACE)
     assert all(SPACE[name]._contains(SPACE[name].to_internal_repr(params[name])) for name in SPACE)
     assert sum(p.numel() for p in build_model("unet", width=params["width"]).parameters()) == 419_777
-
-
-@given(st.floats(0, 1))
-def test_augmentation_scales_every_change_but_the_flips(strength):
-    config = config_of(default_params() | {"augmentation": strength})
-    for name in ("p_roll", "p_rotation", "p_crop", "p_blur", "p_noise", "p_brightness"):
-        assert getattr(config, name) == strength * getattr(Config(), name)
-    assert config.p_flip == Config().p_flip
-
-
-def test_the_defaults_change_nothing_in_the_config_but_the_unused_changes():
-    assert config_of(default_params() | {"augmentation": 1.0}) == STUDY_CONFIG
 
 
 @pytest.mark.parametrize(
