@@ -8,81 +8,77 @@ wells; then the mean of its weights before and after is taken, which finds more 
 By default training and validation wells are the review's; name those of other data with `--train-wells` and
 `--val-wells`. Nothing is chosen by the validation wells, they show how training goes. With `--every-well` the
 network learns from all labelled wells, as one would for the challenge; then no score is of unseen wells. A
-run that was killed goes on with `--resume FOLDER`. It leaves the run's folder with the weights and a model
-card.
+run that was stopped goes on with `--resume FOLDER`: all but images and CSV comes from it then. It leaves the
+run's folder with the weights and a model card.
 """
 
 import argparse
+import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from common import run_from_command_line
+import torch
+from common import at_least, run_from_command_line
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from helpers.checkpoint import load_model, write_weights
 from helpers.config import Config
-from helpers.data import find_data, load_data, write_csv
-from helpers.files import DataError, check_output, replace_atomically
+from helpers.data import find_data, find_labels, load_data, write_csv
+from helpers.files import DataError, check_output, listed, replace_atomically
 from helpers.inference import predict_folder
 from helpers.metrics import summarise
 from helpers.models import mean_of_weights
 from helpers.runs import Run, describe, resume_run, start_run
 from helpers.training import evaluate, fit
-from helpers.transforms import eval_transform, well_transform
-from helpers.wells import wells_of
+from helpers.transforms import well_transform
+from helpers.wells import columns_of, wells_of
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, SectionLoader, assemble_wells
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells, section_loader
+
+START = "started_from.safetensors"  # in the run's folder: the weights before
 
 
 def main() -> None:
     arguments = read_arguments()
     if arguments.csv:
         check_output(arguments.csv)
-    shipped, _ = load_model(WEIGHTS)
     source = find_data()
     y, images = load_data(source.folder, Config().unpacked_dir)
-    if arguments.resume:
-        run, epochs = resume_run(arguments.resume), None
-    else:
-        config = Config(
-            train_wells=tuple(arguments.train_wells),
-            val_wells=tuple(arguments.val_wells),
-            seed=arguments.seed,
-            runs_dir=arguments.runs,
-        )
-        check_wells(y, config, arguments.every_well)
-        run, epochs = start_run("well_resunet", config, norm="group"), arguments.epochs
-        run.model.load_state_dict(shipped.state_dict())
-    config = run.config
-    learned = sorted(set(wells_of(y).tolist())) if arguments.every_well else config.train_wells
-    moves, still = well_transform(config), eval_transform(config)
-    train = SectionDataset(assemble_wells(y, images, learned), HEIGHT, moves, True, config.seed)
-    val = SectionDataset(assemble_wells(y, images, config.val_wells), HEIGHT, still, seed=config.seed)
-    val_loader = SectionLoader(val, config.batch_size, shuffle=False)
-    train_loader = SectionLoader(train, config.batch_size, shuffle=True, seed=config.seed)
-    if run.unfinished or epochs:
-        print(fit(run, train_loader, val_loader, epochs).round(4).to_string())
-    run.model = mean_of_weights(shipped, run.model)
-    _, counts = evaluate(run.model, val_loader, run.loss_fn, config.threshold)
-    scores = summarise(counts)
-    write_weights(run.folder / "whole_wells.safetensors", describe(run))
-    write_card(run, source.description, learned, scores)
-    print(f"Validation wells, by section: {scores}. Saved in {run.folder}")
+    there = sorted(set(wells_of(y).tolist()))
+    run = take_up(arguments, there) if arguments.resume else None
+    config = run.config if run else new_config(arguments, there)
+    wells = assemble_wells(y, images, {*config.train_wells, *config.val_wells}, config, arguments.columns)
+    train, val = ({well: wells[well] for well in part} for part in (config.train_wells, config.val_wells))
+    train = SectionDataset(train, HEIGHT, well_transform(), moving=True, config=config)
+    val = SectionDataset(val, HEIGHT, config=config)
+    learned, judged = with_pixels(train, "learn from"), with_pixels(val, "judge by")
     if arguments.images:
-        masks, report = predict_folder(
-            run.model, config, arguments.images, arguments.example, predict_patches
-        )
+        check_images(arguments, config)
+    run = train_from_shipped(run, train, val, arguments.epochs or 10)
+    score = score_of(run, section_loader(val, config.batch_size), learned, judged)
+    write_weights(run.folder / "whole_wells.safetensors", describe(run))
+    labels = source.description if source.simulated else find_labels(source.folder).name
+    write_card(run, f"{len(y):,} labelled patches, {labels}", learned, score)
+    print(f"{score} Saved in {run.folder}")
+    if arguments.images:
+        predict = partial(predict_patches, columns=arguments.columns)
+        masks, report = predict_folder(run.model, config, arguments.images, arguments.example, predict)
         write_csv(masks, arguments.csv)
         print(f"{arguments.csv}: {len(masks)} patches, {len(report)} with unusable pixels.")
 
 
 def read_arguments() -> argparse.Namespace:
+    """Read the command line. What is not given is None: a resumed run has its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=10, help="(default 10)")
-    parser.add_argument("--seed", type=int, default=Config().seed, help=f"(default {Config().seed})")
-    parser.add_argument("--train-wells", type=int, nargs="+", default=Config().train_wells)
-    parser.add_argument("--val-wells", type=int, nargs="+", default=Config().val_wells)
+    parser.add_argument("--epochs", type=at_least(1), help="(default 10)")
+    parser.add_argument("--seed", type=at_least(0), help=f"(default {Config().seed})")
+    parser.add_argument("--train-wells", type=int, nargs="+", help="(default: the review's)")
+    parser.add_argument("--val-wells", type=int, nargs="+", help="(default: the review's)")
     parser.add_argument("--every-well", action="store_true", help="learn from all labelled wells")
-    parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of all runs")
+    parser.add_argument("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
+    parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of new runs")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
     parser.add_argument("--images", type=Path, help="folder of patches to predict in the end")
     parser.add_argument("--csv", type=Path, help="CSV to write their masks to")
@@ -93,31 +89,111 @@ def read_arguments() -> argparse.Namespace:
     return arguments
 
 
-def check_wells(y: pd.DataFrame, config: Config, every_well: bool) -> None:
-    """Raise DataError, before a run begins, unless the data have every well that it needs."""
-    there = sorted(set(wells_of(y).tolist()))
-    needed = config.val_wells if every_well else config.train_wells + config.val_wells
-    if missing := sorted(set(needed) - set(there)):
+def new_config(arguments: argparse.Namespace, there: list[int]) -> Config:
+    """The settings of a new run; DataError unless the data have every well that it needs."""
+    config = Config(
+        seed=arguments.seed or Config().seed,
+        train_wells=there if arguments.every_well else arguments.train_wells or Config().train_wells,
+        val_wells=arguments.val_wells or Config().val_wells,
+        runs_dir=arguments.runs,
+    )
+    if missing := sorted({*config.train_wells, *config.val_wells} - {*there}):
         raise DataError(
             f"There is no patch of wells {missing}: the data has wells {there}. Name those to learn from "
             "with --train-wells, or take all with --every-well, and those to watch with --val-wells."
         )
+    return config
 
 
-def write_card(run: Run, data: str, learned: list[int], scores: dict[str, float]) -> None:
-    """Say in the run's folder what the model is, what it learned from and how it did."""
-    unseen = set(run.config.val_wells).isdisjoint(learned)
-    judged = (
-        "which it has not learned from" if unseen else "which it has learned from: no measure of new wells"
+def take_up(arguments: argparse.Namespace, there: list[int]) -> Run:
+    """The run to go on with; an error if it is of another script, or an argument contradicts it."""
+    run = resume_run(arguments.resume)
+    if not (run.folder / START).exists():
+        raise DataError(
+            f"{run.folder}: expected a run of train_wells.py, found one of the model {run.model_name!r} "
+            f"without {START}, the weights that it went on from."
+        )
+    train_wells, val_wells = list(run.config.train_wells), list(run.config.val_wells)
+    for option, given, own in (
+        ("--epochs", arguments.epochs, run.last_epoch),
+        ("--seed", arguments.seed, run.config.seed),
+        ("--train-wells", arguments.train_wells, train_wells),
+        ("--every-well", there if arguments.every_well else None, train_wells),
+        ("--val-wells", arguments.val_wells, val_wells),
+    ):
+        if given not in (None, own):
+            raise ValueError(f"{option} contradicts the run in {run.folder}, which has {own}: leave it out.")
+    return run
+
+
+def with_pixels(sections: SectionDataset, purpose: str) -> list[int]:
+    """The wells of which any pixel's label is known; of the others it is said that they are left out."""
+    masks = {}
+    for (well, _), mask in zip(sections.places, sections.masks, strict=True):
+        masks.setdefault(well, []).append(bool((~mask.isnan()).any()))
+    known = sorted(well for well, found in masks.items() if any(found))
+    if left_out := sorted(set(masks) - set(known)):
+        said = f"Of wells {listed(left_out)} no pixel is usable, so there is nothing to {purpose}"
+        if not known:
+            raise DataError(f"{said}. Name others.")
+        print(f"{said} in them.")
+    return known
+
+
+def check_images(arguments: argparse.Namespace, config: Config) -> None:
+    """Read what is to be predicted in the end before the training: what would fail then fails now."""
+
+    def widths_only(_, images: pd.DataFrame, __) -> Tensor:
+        for well in set(wells_of(images).tolist()):
+            columns_of(images, well, arguments.columns)
+        return torch.zeros(images.shape)
+
+    predict_folder(None, config, arguments.images, arguments.example, widths_only)
+
+
+def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDataset, epochs: int) -> Run:
+    """Train a new run, or finish this one; its model is then the mean of the weights before and after."""
+    if new := run is None:
+        run = start_run("well_resunet", train.config, norm="group")
+        shutil.copyfile(WEIGHTS, run.folder / START)
+        print(f"Stopped, it goes on with --resume {run.folder}", flush=True)
+    shipped, _ = load_model(run.folder / START, run.device)
+    if new:
+        run.model.load_state_dict(shipped.state_dict())
+    run.check_data(train, val)
+    if new or run.unfinished:
+        size = run.config.batch_size
+        loaders = section_loader(train, size, shuffle=True), section_loader(val, size)
+        print(fit(run, *loaders, epochs if new else None).round(4).to_string())
+    run.model = mean_of_weights(shipped, run.model)
+    return run
+
+
+def score_of(run: Run, val_loader: DataLoader, learned: list[int], judged: list[int]) -> str:
+    """How the network did in the wells that it is judged by, and whether it had learned from them."""
+    _, counts = evaluate(run.model, val_loader, run.loss_fn, run.config.threshold)
+    hit, false, missed = counts.sum(0).tolist()
+    scores = summarise(counts)
+    found = f"Dice {scores['dice']:.3f}, mean IoU over sections of {HEIGHT} rows {scores['mean_iou']:.3f}"
+    if not hit + missed:  # two empty masks would agree
+        found = f"no groove is labelled there, so there is no Dice; {false:,} pixels are called grooves"
+    seen = sorted(set(judged) & set(learned))
+    unseen = (
+        f"It has learned from wells {listed(seen)}: no measure of new wells."
+        if seen
+        else "It has not learned from these wells."
     )
-    count = f"{len(run.history)} epoch{'s' if len(run.history) > 1 else ''}"
+    return f"Validation wells {listed(judged)}: {found}. {unseen}"
+
+
+def write_card(run: Run, data: str, learned: list[int], score: str) -> None:
+    """Say in the run's folder what the model is, what it learned from and how it did."""
+    epochs = f"{len(run.history)} epoch{'s' if len(run.history) > 1 else ''}"
     lines = [
         "# A network for whole wells",
-        f"Data: {data}. It learned from wells {', '.join(map(str, learned))}, for {count}, "
-        f"seed {run.config.seed}, from the weights that ship with the project (simulated wells only). "
-        "Its weights are the mean of those before and after.",
-        f"Validation wells {', '.join(map(str, run.config.val_wells))}, {judged}: Dice {scores['dice']:.3f}, "
-        f"mean IoU over sections of {HEIGHT} rows {scores['mean_iou']:.3f}.",
+        f"Data: {data}. It learned from wells {listed(learned, 99)}, for {epochs}, seed {run.config.seed}, "
+        "from the weights that ship with the project. Its weights are the mean of those before and after.",
+        score,
         "Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A "
         "pixel is called a groove from a probability of "
         f"{run.config.threshold:g} on. Load it with `helpers.checkpoint.load_model`.",

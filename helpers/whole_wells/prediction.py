@@ -45,8 +45,13 @@ def predict_rows(
     """Slide a window down a well, and yield its groove probabilities piece by piece, from the top.
 
     Neighbouring windows overlap, and fade into each other there, since a model knows less at its border.
-    Memory does not depend on the well's length. A window is as tall as the sections that the network learned
-    from: group norm takes its mean and spread over all that it sees at once (experiments/windows.py).
+    Memory does not depend on the well's length.
+
+    A window is as tall as the sections that the network learned from, since group norm takes its mean and
+    spread over all that it sees at once. On simulated wells with known grooves the shipped network has a Dice
+    of 0.773 so, of 0.742 in windows of 720 rows, and of 0.727 with all 2,880 rows at once (`python
+    experiments/windows.py`). On nine real wells its agreement with silver labels differs by 0.015 at most,
+    the other way round.
 
     Parameters
     ----------

@@ -2,12 +2,15 @@
 
 import pickle
 import re
+from inspect import signature
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
+from helpers.config import PROJECT_ROOT
 from helpers.files import DataError
 from helpers.models import build_model
 from helpers.whole_wells.prediction import (
@@ -65,6 +68,12 @@ def test_windows_fade_into_each_other():
     np.testing.assert_allclose(found[:11], 1, atol=1e-6)
     np.testing.assert_allclose(found[11:20], np.linspace(0.9, 0.1, 9), atol=1e-6)
     np.testing.assert_allclose(found[20:], 0, atol=1e-6)
+
+
+def test_the_usual_window_is_the_one_that_finds_most_in_the_study():
+    study = pd.read_csv(PROJECT_ROOT / "experiments" / "windows_simulated.csv")
+    rows = signature(predict_well).parameters["rows"].default
+    assert study.filter(like="dice_").mean().idxmax() == f"dice_{rows}_rows"
 
 
 def test_pieces_are_no_higher_than_a_window(well):

@@ -1,8 +1,10 @@
 """The weights that ship with the project, and the command that goes on from them."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import predict
 import pretrain
 import pytest
@@ -15,8 +17,8 @@ from helpers.data import DataSource, read_labels
 from helpers.dataset import as_images
 from helpers.files import DataError
 from helpers.metrics import count_pixels, summarise
-from helpers.runs import resume_run
-from helpers.wells import well_from_frame, wells_of
+from helpers.runs import resume_run, save_last, start_run
+from helpers.wells import parse_name, well_from_frame, wells_of
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches, predict_well
 
 
@@ -67,59 +69,140 @@ def test_a_folder_of_patches_gets_masks_without_a_model_of_ones_own(folder, tmp_
     assert len(masks) == 4 and masks.to_numpy().any()
 
 
-def run_train_wells(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["train_wells.py", *map(str, arguments)])
-    train_wells.main()
+# --- train_wells.py -----------------------------------------------------------------------------------------
 
 
-def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(
-    tmp_path, monkeypatch, folder, simulated
-):
+@pytest.fixture
+def call(monkeypatch, tmp_path, simulated, capsys):
+    """Run the command on these labels and images, by default eight patches of each training and validation
+    well, with runs in a temporary folder; return what it printed."""
     images, labels, _ = simulated
     kept = np.isin(wells_of(images), Config().train_wells + Config().val_wells)
-    kept &= np.array([int(name.rsplit("_", 1)[1]) < 4 for name in images.index])
+    kept &= np.array([parse_name(name)[1] < 8 for name in images.index])
+    few = labels[kept], images[kept]
     source = DataSource(tmp_path, simulated=True, labels="simulated labels", seed=0)
-    monkeypatch.setattr(train_wells, "find_data", lambda: source)
-    monkeypatch.setattr(train_wells, "load_data", lambda *_: (labels[kept], images[kept]))
-    options = ["--epochs", 1, "--runs", tmp_path, "--images", folder, "--csv", tmp_path / "y.csv"]
-    run_train_wells(monkeypatch, *options)
-    (run_folder,) = tmp_path.glob("corrosion_*")
+
+    def run(*arguments, data=few, source=source) -> str:
+        monkeypatch.setattr(train_wells, "find_data", lambda: source)
+        monkeypatch.setattr(train_wells, "load_data", lambda *_: data)
+        where = () if "--resume" in arguments else ("--runs", tmp_path / "runs")
+        monkeypatch.setattr(sys, "argv", ["train_wells.py", *map(str, (*arguments, *where))])
+        train_wells.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def own_wells(simulated, *numbers: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Labels and images of four patches of 72 columns with a groove under each of these numbers."""
+    images, labels, _ = simulated
+    there = [f"well_7_patch_{row}" for row in range(4 * len(numbers))]
+    names = [f"well_{well}_patch_{row}" for well in numbers for row in range(4)]
+    return tuple(frame.loc[there].set_axis(names) for frame in (labels, images))
+
+
+def card_in(tmp_path) -> tuple[Path, str]:
+    (folder,) = (tmp_path / "runs").glob("corrosion_*")
+    return folder, (folder / "README.md").read_text()
+
+
+def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(call, tmp_path, folder):
+    said = call("--epochs", 1, "--images", folder, "--csv", tmp_path / "y.csv")
+    run_folder, card = card_in(tmp_path)
     model, _ = load_model(run_folder / "whole_wells.safetensors")
-    card = (run_folder / "README.md").read_text()
-    assert "1 epoch, seed 0" in card and "which it has not learned from" in card
+    assert "1 epoch, seed 0" in card
+    for text in (card, said):
+        assert "Validation wells 3, 9: Dice 0." in text and "It has not learned from these wells" in text
     assert len(read_labels(tmp_path / "y.csv")) == 4
     before, last = load_model(WEIGHTS)[0].state_dict(), resume_run(run_folder).model.state_dict()
     assert any(not torch.equal(before[name], tensor) for name, tensor in last.items())
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, (before[name] + last[name]) / 2)
-    run_train_wells(monkeypatch, "--resume", run_folder)  # it is finished: nothing is trained again
-    assert len(resume_run(run_folder).history) == 1
 
 
-def test_it_learns_from_wells_of_any_number(tmp_path, monkeypatch, simulated):
-    images, labels, _ = simulated
-    names = [f"well_{well}_patch_{row}" for well in (16, 17, 18) for row in range(4)]
-    frames = [frame.iloc[: len(names)].set_axis(names) for frame in (labels, images)]
-    source = DataSource(tmp_path, simulated=True, labels="simulated labels", seed=0)
-    monkeypatch.setattr(train_wells, "find_data", lambda: source)
-    monkeypatch.setattr(train_wells, "load_data", lambda *_: frames)
-    options = ["--epochs", 1, "--runs", tmp_path, "--val-wells", 17]
+def test_a_resumed_run_knows_what_it_learned_from(call, tmp_path, simulated):
+    """Whatever the command line says; and nothing is trained again in a finished one."""
+    data = own_wells(simulated, 7, 8, 16)
+    said = call("--epochs", 1, "--every-well", "--val-wells", 8, "--seed", 3, data=data)
+    folder, card = card_in(tmp_path)
+    for text in (said, card):
+        assert "It has learned from wells 8: no measure of new wells" in text
+    call("--resume", folder, data=data)
+    assert card_in(tmp_path)[1] == card and "wells 7, 8, 16, for 1 epoch, seed 3" in card
+    call("--resume", folder, "--every-well", "--epochs", 1, "--seed", 3, "--val-wells", 8, data=data)
+    assert card_in(tmp_path)[1] == card and len(resume_run(folder).history) == 1
+    for option, values in (("epochs", [2]), ("seed", [4]), ("train-wells", [7]), ("val-wells", [7, 8])):
+        with pytest.raises(ValueError, match=f"--{option} contradicts the run in .*{folder.name}"):
+            call("--resume", folder, f"--{option}", *values, data=data)
+    with pytest.raises(DataError, match=r"other train and val images or masks"):
+        call("--resume", folder, data=(data[0], data[1] + 0.001))
+
+
+def test_a_run_that_did_not_learn_from_all_wells_is_not_taken_for_one(call, tmp_path):
+    call("--epochs", 1, "--train-wells", 12, 13)
+    folder, _ = card_in(tmp_path)
+    with pytest.raises(ValueError, match=r"--every-well contradicts the run in .* \[12, 13\]"):
+        call("--resume", folder, "--every-well")
+
+
+def test_a_run_of_another_script_is_refused(call, tmp_path):
+    for name, options in (("unet", {}), ("well_resunet", {"norm": "group"})):
+        run = start_run(name, Config(runs_dir=tmp_path), **options)
+        save_last(run)
+        with pytest.raises(DataError, match=f"expected a run of train_wells.py, found one of .*{name}"):
+            call("--resume", run.folder)
+
+
+def test_it_learns_from_wells_of_any_number_and_any_width(call, tmp_path, simulated):
+    data = own_wells(simulated, 3, 17, 18)
+    source = DataSource(tmp_path, simulated=False, labels="the challenge's labels")
+    (tmp_path / "y_train_mine.csv").touch()
+    options = ["--epochs", 1, "--val-wells", 17]
     with pytest.raises(
-        DataError, match=r"no patch of wells \[1, 6, .*has wells \[16, 17, 18\].*--train-wells"
+        DataError, match=r"no patch of wells \[1, 6, .*has wells \[3, 17, 18\].*--train-wells"
     ):
-        run_train_wells(monkeypatch, *options)
-    assert not list(tmp_path.glob("corrosion_*"))
-    run_train_wells(monkeypatch, *options, "--train-wells", 16, 18)
-    (run_folder,) = tmp_path.glob("corrosion_*")
-    assert "It learned from wells 16, 18" in (run_folder / "README.md").read_text()
-    run_train_wells(monkeypatch, *options, "--every-well")
-    assert len(list(tmp_path.glob("corrosion_*"))) == 2
+        call(*options, data=data)
+    assert not (tmp_path / "runs").exists()
+    call(*options, "--train-wells", 3, 18, data=data, source=source)
+    _, card = card_in(tmp_path)
+    assert "It learned from wells 3, 18," in card and "Validation wells 17: Dice" in card
+    assert "Data: 12 labelled patches, y_train_mine.csv." in card and "challenge's labels" not in card
 
 
-def test_images_without_a_place_for_their_masks_are_refused(monkeypatch, capsys):
+def test_it_says_which_wells_a_score_is_of(call, tmp_path, simulated):
+    labels, images = own_wells(simulated, 3, 4, 16)
+    ruined = images.copy()
+    ruined.iloc[:4] = -999.25
+    options = ["--epochs", 1, "--train-wells", 16, "--columns", 72]
+    said = call(*options, "--val-wells", 3, 4, data=(labels, ruined))
+    assert "Of wells 3 no pixel is usable, so there is nothing to judge by in them" in said
+    assert "Validation wells 4: Dice" in said
+    with pytest.raises(DataError, match="Of wells 3 no pixel is usable, so there is nothing to judge by"):
+        call(*options, "--val-wells", 3, data=(labels, ruined))
+    sound = labels.copy()
+    sound.iloc[4:8] = 0
+    said = call(*options, "--val-wells", 3, 4, data=(sound, ruined))
+    assert "Validation wells 4: no groove is labelled there, so there is no Dice" in said
+
+
+def test_paths_are_checked_before_the_training(call, tmp_path, folder, capsys):
     with pytest.raises(SystemExit):
-        run_train_wells(monkeypatch, "--images", "images")
+        call("--images", "images")
     assert "--images and --csv belong together" in capsys.readouterr().err
+    csv = ["--csv", tmp_path / "y.csv"]
+    with pytest.raises(DataError, match="nowhere: expected a folder"):
+        call("--images", tmp_path / "nowhere", *csv)
+    with pytest.raises(DataError, match="no.csv: expected a CSV"):
+        call("--images", folder, *csv, "--example", tmp_path / "no.csv")
+    for number in range(2, 4):
+        (folder / f"well_12_patch_{number}.npy").unlink()
+    with pytest.raises(ValueError, match="Well 12: its 2 patches do not tell"):
+        call("--images", folder, *csv)
+    for options in (["--epochs", 0], ["--seed", -1]):
+        with pytest.raises(SystemExit):
+            call(*options)
+        assert f"argument {options[0]}: expected {options[1] + 1} or more" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_script_that_makes_them_writes_weights_that_load(tmp_path, monkeypatch, capsys):
