@@ -8,7 +8,6 @@ import csv
 import gzip
 import os
 import re
-import sys
 import warnings
 import zipfile
 from collections import Counter, defaultdict
@@ -23,7 +22,16 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from helpers.config import PATCH_SIZE, PROJECT_ROOT, Config
-from helpers.files import DataError, check_input, disk_errors, listed, reason_of, replace_atomically
+from helpers.files import (
+    DataError,
+    check_input,
+    disk_errors,
+    listed,
+    make_once,
+    reason_of,
+    replace_atomically,
+    run_from_command_line,
+)
 from helpers.wells import parse_name, wells_of
 
 COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
@@ -269,15 +277,7 @@ def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Pat
     status = archive.stat()
     key = f"{archive.resolve()}|{status.st_size}|{status.st_mtime_ns}"
     target = unpacked_dir / f"{archive.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
-    if not target.is_dir():
-        try:
-            with replace_atomically(target) as part:
-                part.mkdir()
-                _extract(archive, part)
-        except DataError:
-            if not target.is_dir():  # else another process was first, with the same files
-                raise
-    return target
+    return make_once(target, lambda part: _extract(archive, part))
 
 
 def _extract(archive_path: Path, folder: Path) -> None:
@@ -472,13 +472,10 @@ def _one_error(text: str) -> Iterator[None]:
 
 def check_data(config: Config = Config()) -> None:
     """Find and read the data and print which they are; run as `python -m helpers.data`."""
-    try:
-        source = find_data(config)
-        y, _ = load_data(source.folder, config.unpacked_dir)
-    except DataError as error:
-        sys.exit(str(error))
+    source = find_data(config)
+    y, _ = load_data(source.folder, config.unpacked_dir)
     print(f"Data: {source.description}. {len(y)} patches in {source.folder}")
 
 
 if __name__ == "__main__":
-    check_data()
+    run_from_command_line(check_data)

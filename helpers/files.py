@@ -47,6 +47,26 @@ def replace_atomically(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """Return a folder; where it is not there, `make` fills a hidden one, which gets its name at the end.
+
+    Processes may make it at once: the first one gives the name.
+
+    Raises
+    ------
+    DataError : it could not be made.
+    """
+    if not folder.is_dir():
+        try:
+            with replace_atomically(folder) as part:
+                part.mkdir()
+                make(part)
+        except DataError:
+            if not folder.is_dir():  # else another process was first
+                raise
+    return folder
+
+
 def check_output(path: Path) -> None:
     """Make sure, before long work, that its result can be put at `path`; an old file there stays as it is.
 

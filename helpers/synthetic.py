@@ -9,7 +9,6 @@ well different from another, as measured on the real ones. The clean truth is kn
 
 import hashlib
 import inspect
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import scipy
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
-from helpers.files import UNFINISHED, disk_errors, remove_leftovers
+from helpers.files import make_once
 from helpers.wells import cut_well, patch_name
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
@@ -167,22 +166,7 @@ def ensure_simulated(folder: Path, seed: int = 0) -> Path:
     ------
     DataError : the folder cannot be made.
     """
-    folder = Path(folder)
-    made = folder / f"seed_{seed}_{_origin()}"
-    if made.is_dir():
-        return made
-    with disk_errors(made, "made", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=folder) as scratch:
-            part = Path(scratch) / "wells"  # unlike the scratch folder, it is not closed to other users
-            _write(part, seed)
-            try:
-                part.rename(made)
-            except OSError:
-                if not made.is_dir():  # else another process was first, with the same files
-                    raise
-    return made
+    return make_once(Path(folder) / f"seed_{seed}_{_origin()}", lambda part: _write(part, seed))
 
 
 def _origin() -> str:
@@ -196,7 +180,7 @@ def _origin() -> str:
 
 
 def _write(folder: Path, seed: int) -> None:
-    (folder / "images").mkdir(parents=True)
+    (folder / "images").mkdir()
     images, labels, truth = simulate_patches(seed)
     for name, pixels in zip(images.index, images.to_numpy(), strict=True):
         np.save(folder / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))

@@ -502,7 +502,7 @@ def test_source_cannot_be_changed_by_a_notebook():
 
 def test_check_data_ends_with_the_message_alone(config, monkeypatch):
     monkeypatch.setenv("CORROSEG_DATA", "/no/such/folder")
-    with pytest.raises(SystemExit, match="^CORROSEG_DATA is '/no/such/folder', but there is no such folder"):
+    with pytest.raises(DataError, match="^CORROSEG_DATA is '/no/such/folder', but there is no such folder"):
         check_data(config)
 
 

@@ -123,7 +123,7 @@ def test_wells_that_were_made_by_something_else_are_neither_read_nor_touched(tmp
 
 
 def test_what_a_killed_process_left_is_not_read(tmp_path, few_wells):
-    with patch.object(Path, "rename", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+    with patch("os.replace", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
         ensure_simulated(tmp_path)
     assert all_files(tmp_path) == {}
     assert len(all_files(ensure_simulated(tmp_path))) == 14 + 2
@@ -131,7 +131,7 @@ def test_what_a_killed_process_left_is_not_read(tmp_path, few_wells):
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, few_wells):
     (folder := tmp_path / "simulated").touch()
-    with pytest.raises(DataError, match=r"seed_0_\w+: could not be made: (File exists|Not a directory)"):
+    with pytest.raises(DataError, match=r"seed_0_\w+: could not be written: (File exists|Not a directory)"):
         ensure_simulated(folder)
 
 
