@@ -143,10 +143,9 @@ def build_trained(checkpoint: dict[str, object], model: nn.Module | None = None)
     broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ValueError(f"{len(broken)} of its weights are NaN or infinite, first {broken[0]}")
-    if wide := [
-        f"{name}={value}" for name, value in options.items() if isinstance(value, int) and value > WIDEST
-    ]:
-        raise ValueError(f"its option {wide[0]} is above {WIDEST}, where no network of the project is")
+    for name, value in options.items():
+        if isinstance(value, int) and value > WIDEST:
+            raise ValueError(f"its option {name} is {value}, above {WIDEST}, where no network here is")
     if "pretrained" in options:  # the weights are here, none are to be downloaded
         options = options | {"pretrained": False}
     model = model or build_model(checkpoint["model_name"], **options)

@@ -187,6 +187,10 @@ def unsaved_run(
     """
     if isinstance(loss, str) and loss not in LOSSES:
         raise ValueError(f"No loss is called {loss!r}; choose one of {sorted(LOSSES)}, or give a function.")
+    # A checkpoint keeps plain numbers only
+    options = {
+        key: value.item() if isinstance(value, np.generic) else value for key, value in options.items()
+    }
     torch.manual_seed(config.seed)
     name, built = (model, build_model(model, **options)) if isinstance(model, str) else (_name(model), model)
     run = _prepare(built, loss, config, model_name=name, options=options)
@@ -311,10 +315,7 @@ def describe(run: Run) -> dict[str, object]:
     """A model, and where it comes from: plain values and tensors only, for `helpers.checkpoint` to write."""
     return {
         "model_name": run.model_name,
-        "options": {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in run.options.items()
-        },
+        "options": run.options,
         "loss": run.loss_name,
         "state_dict": plain_state(run.model),
         "scores": run.history[-1] if run.history else {},

@@ -18,8 +18,7 @@ def stripes(patches: int = 24) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def loader(patches: int = 24, batch_size: int = 8, shuffle: bool = False) -> DataLoader:
-    generator = torch.Generator().manual_seed(0)
-    return DataLoader(TensorDataset(*stripes(patches)), batch_size, shuffle=shuffle, generator=generator)
+    return DataLoader(TensorDataset(*stripes(patches)), batch_size, shuffle=shuffle)
 
 
 def new_run(config, **changes):

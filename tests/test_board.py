@@ -11,6 +11,7 @@ from urllib.request import urlopen
 import pytest
 from stripes import loader, new_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from helpers.board import Board, read_scalars
 from helpers.runs import resume_run, save_last
@@ -55,7 +56,13 @@ def test_tensorboard_gets_pictures_graph_and_hyperparameters(config):
     assert [event.step for event in events.Images("Validation patches")] == [2, 3]
     assert events.Tags()["graph"]
     assert "_hparams_/session_start_info" in events.PluginTagToContent("hparams")
-    assert events.Scalars("final/val_loss")[-1].value == pytest.approx(run.history[-1]["val_loss"])
+    last = {name: events.Scalars(f"Validation, final/{name}")[-1] for name in ("loss", "epoch")}
+    assert last["loss"].value == pytest.approx(run.history[-1]["val_loss"])
+    fit(run, loader(), loader(), epochs=1)
+    events.Reload()
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert "epoch" not in HParamsPluginData.FromString(content).session_start_info.hparams  # the first call's
+    assert events.Scalars("Validation, final/epoch")[-1].value == 4
 
 
 def test_tensorboard_gets_what_the_history_has(config):
@@ -82,10 +89,22 @@ def test_after_a_kill_each_curve_has_each_step_once(config):
     fit(resume_run(run.folder), loader(8), loader(8))
     for folder in ("", "Training", "Validation"):
         events = EventAccumulator(str(run.folder / folder)).Reload()
-        tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("final/")]
+        tags = [tag for tag in events.Tags()["scalars"] if "final/" not in tag]
         assert tags
         for tag in tags:
             assert [event.step for event in events.Scalars(tag)] == [1, 2, 3, 4], (folder, tag)
+
+
+def test_loss_and_scores_come_before_the_rest(config):
+    """TensorBoard shows tags by the alphabet."""
+    run = new_run(config)
+    fit(run, loader(8), loader(8), epochs=1)
+    tags = []
+    for folder in ("", "Training", "Validation"):
+        tags += EventAccumulator(str(run.folder / folder)).Reload().Tags()["scalars"]
+    assert sorted(set(tags), key=str.lower)[:3] == [
+        "Training vs. Validation Loss", "Validation Dice", "Validation mean IoU"
+    ]  # fmt: skip
 
 
 def test_events_are_written_after_each_epoch(config):

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
+from torchvision.transforms import v2
 
+from helpers.config import Config
 from helpers.data import read_labels, write_csv
-from helpers.dataset import BatchLoader, SegmentationDataset, as_images, data_preparation_pipeline
+from helpers.dataset import SegmentationDataset, as_images, data_preparation_pipeline, make_loader
 from helpers.files import DataError
 from helpers.synthetic import ensure_simulated
-from helpers.transforms import augment_transform, eval_transform, flip_transform
+from helpers.transforms import augment_transform, flip_transform, normalize
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +60,9 @@ def test_a_transform_does_not_change_the_dataset(folder, csv_file):
 
 
 def test_frames_give_the_same_dataset_as_files(folder, csv_file, simulated):
-    from_files = SegmentationDataset(csv_file, folder / "images", eval_transform())
+    from_files = SegmentationDataset(csv_file, folder / "images", normalize())
     names = [name for name in from_files.names if name != "well_15_patch_18"]
-    from_frames = SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0], eval_transform())
+    from_frames = SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0], normalize())
     for index, name in enumerate(names):
         for a, b in zip(from_frames[index], from_files[from_files.names.index(name)], strict=True):
             assert torch.equal(a, b)
@@ -74,11 +76,8 @@ def test_a_missing_image_is_named(folder, tmp_path, simulated):
 
 
 def test_the_pipeline_keeps_each_well_in_one_part(folder, config):
-    prepared = data_preparation_pipeline(folder, config)
-    wells = {
-        part: {int(name.split("_")[1]) for name in getattr(prepared, part).dataset.names}
-        for part in ("train", "val", "test")
-    }
+    datasets, _ = data_preparation_pipeline(folder, config)
+    wells = {part: {int(name.split("_")[1]) for name in data.names} for part, data in datasets.items()}
     assert wells == {
         "train": set(config.train_wells),
         "val": set(config.val_wells),
@@ -87,17 +86,17 @@ def test_the_pipeline_keeps_each_well_in_one_part(folder, config):
 
 
 def test_the_pipeline_accounts_for_every_patch(folder, config, simulated):
-    prepared = data_preparation_pipeline(folder, config)
-    kept = [name for part in ("train", "val", "test") for name in getattr(prepared, part).dataset.names]
-    dropped = [name for cleaning in prepared.cleaning.values() for name in cleaning.dropped_]
+    datasets, _ = data_preparation_pipeline(folder, config)
+    kept = [name for dataset in datasets.values() for name in dataset.names]
+    dropped = [name for dataset in datasets.values() for name in dataset.cleaning.dropped_]
     assert sorted(kept + dropped) == sorted(simulated[0].index)
 
 
 def test_the_pipeline_writes_masks_only(folder, config):
-    prepared = data_preparation_pipeline(folder, config)
+    datasets, _ = data_preparation_pipeline(folder, config)
     files = sorted(path.name for path in config.interim_dir.rglob("*"))
     assert files == ["y_test.csv", "y_train.csv", "y_val.csv"]
-    assert list(read_labels(config.interim_dir / "y_val.csv").index) == prepared.val.dataset.names
+    assert list(read_labels(config.interim_dir / "y_val.csv").index) == datasets["val"].names
 
 
 @pytest.mark.filterwarnings("ignore:The images of well 3")  # they are as odd as can be, on purpose
@@ -108,115 +107,58 @@ def test_validation_wells_do_not_shape_the_training_set(folder, config, tmp_path
     generator = np.random.default_rng(0)
     for name in images.index[images.index.str.startswith("well_3_")]:
         np.save(odd / "images" / f"{name}.npy", generator.normal(0, 0.07, (36, 36)).astype(np.float32))
-    before, after = (data_preparation_pipeline(data, config).train.dataset.names for data in (folder, odd))
+    before, after = (data_preparation_pipeline(data, config)[0]["train"].names for data in (folder, odd))
     assert before == after
 
 
-def test_only_training_batches_are_shuffled(folder, config):
-    prepared = data_preparation_pipeline(folder, config)
-    first = [next(iter(prepared.val))[0] for _ in range(2)]
+def test_only_training_batches_are_shuffled_and_all_are_in_the_networks_scale(folder, config):
+    datasets, loaders = data_preparation_pipeline(folder, config)
+    first = [next(iter(loaders["val"]))[0] for _ in range(2)]
     assert torch.equal(*first)
-    torch.testing.assert_close(first[0] * config.value_std, prepared.val.dataset.images[: config.batch_size])
-    unshuffled = prepared.train.dataset.masks[: config.batch_size].float()
-    assert not torch.equal(next(iter(prepared.train))[1], unshuffled)
+    torch.testing.assert_close(first[0] * config.value_std, datasets["val"].images[: config.batch_size])
+    unshuffled = datasets["train"].masks[: config.batch_size].float()
+    assert not torch.equal(next(iter(loaders["train"]))[1], unshuffled)
+
+
+@pytest.mark.parametrize("transform", [v2.Compose([v2.RandomHorizontalFlip(1.0)]), lambda *pair: pair])
+def test_the_scale_is_the_pipelines_business_whatever_transform_it_is_given(folder, config, transform):
+    """Else training would see other values than validation."""
+    datasets, _ = data_preparation_pipeline(folder, config, transform)
+    image, _ = datasets["train"][3]
+    original = datasets["train"].images[3] / config.value_std
+    torch.testing.assert_close(image.flip(-1) if isinstance(transform, v2.Compose) else image, original)
+
+
+def test_an_empty_config_changes_nothing_silently():
+    """What has no effect in the pipeline is no setting."""
+    with pytest.raises(TypeError, match="rotation_degrees"):
+        Config(rotation_degrees=90)
 
 
 @pytest.fixture(scope="module")
 def augmented(simulated) -> SegmentationDataset:
     names = simulated[1].index[:60]
-    return SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0], augment_transform(), seed=4)
+    return SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0], augment_transform())
 
 
-def batches(dataset, workers=0, epochs=1) -> list[torch.Tensor]:
-    """Images and masks of all batches of 4, in order: two fetches an epoch, the last one of 28 patches."""
-    loader = BatchLoader(dataset, 4, shuffle=True, num_workers=workers)
-    return [part for _ in range(epochs) for batch in loader for part in batch]
-
-
-def same(some, others) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(some, others, strict=True))
-
-
-@pytest.mark.parametrize("workers", [0, 2])
-def test_two_runs_give_the_same_batches_with_any_number_of_workers(workers, augmented):
-    torch.manual_seed(1)
-    first = batches(augmented, 0, epochs=2)
-    torch.manual_seed(2)
-    assert same(first, batches(augmented, workers, epochs=2))
+def test_each_time_a_patch_is_another_view(augmented):
+    torch.manual_seed(0)
+    assert not torch.equal(augmented[3][0], augmented[3][0])
+    one = Subset(augmented, [3])
+    views = {next(iter(DataLoader(one, batch_size=1, shuffle=True)))[0].numpy().tobytes() for _ in range(8)}
+    assert len(views) == 8
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_loader_hands_out_each_patch_once_in_batches_of_its_size(workers, simulated):
-    names = simulated[1].index[:61]
-    dataset = SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0])
-    loader = BatchLoader(dataset, 4, shuffle=True, num_workers=workers)
-    sizes = [(len(images), len(masks)) for images, masks in loader]
-    assert sizes == [(4, 4)] * 15 + [(1, 1)]
-    assert len(loader) == 16
-    images, masks = (torch.cat(parts) for parts in zip(*loader, strict=True))
-    places = (images[:, None] == dataset.images).flatten(2).all(dim=2).int().argmax(dim=1)
-    assert sorted(places.tolist()) == list(range(61))
-    assert torch.equal(masks, dataset.masks[places].float())
+def test_batches_follow_from_torchs_seed_and_differ_between_epochs(workers, augmented):
+    def epochs(seed):
+        torch.manual_seed(seed)
+        loader = make_loader(augmented, 16, shuffle=True, num_workers=workers)
+        return [torch.cat([images for images, _ in loader]) for _ in range(2)]
 
-
-def test_a_plain_loader_will_do(augmented):
-    """It stacks images and masks, which unpack as the pair that they are."""
-    images, masks = next(iter(DataLoader(augmented, 16)))
-    assert same((images, masks), augmented.__getitems__(list(range(16))))
-
-
-def test_the_seed_of_the_dataset_decides(augmented, simulated):
-    labels = simulated[1].loc[augmented.names]
-    other = SegmentationDataset.from_frames(labels, simulated[0], augment_transform(), seed=5)
-    assert not torch.equal(batches(augmented)[0], batches(other)[0])
-
-
-def test_two_epochs_get_other_draws(augmented):
-    """Of each patch, once its place in the epoch is undone."""
-    order = torch.Generator().manual_seed(0)
-    epochs = []
-    for _ in range(2):
-        shuffled = torch.randperm(60, generator=order).tolist()
-        images = torch.cat([augmented.__getitems__(shuffled[i : i + 16])[0] for i in range(0, 60, 16)])
-        epochs.append(images[torch.tensor(shuffled).argsort()])
-    assert (epochs[0] != epochs[1]).flatten(1).any(dim=1).all()
-
-
-def test_an_item_is_a_batch_of_one(augmented):
-    images, masks = augmented.__getitems__([7])
-    assert same(augmented[7], (images[0], masks[0]))
-    assert augmented[-1][0].shape == (1, 36, 36)
-    with pytest.raises(IndexError):
-        augmented[60]
-
-
-def test_the_generator_of_the_caller_is_left_alone(augmented):
-    torch.manual_seed(3)
-    expected = torch.rand(3)
-    torch.manual_seed(3)
-    batches(augmented)  # the loader draws from the generator it was given
-    assert torch.equal(torch.rand(3), expected)
-
-    def fail(images, masks):
-        torch.rand(5)
-        raise RuntimeError("in a transform")
-
-    torch.manual_seed(3)
-    failing = SegmentationDataset.__new__(SegmentationDataset)
-    failing.__dict__ = {**augmented.__dict__, "transform": fail}
-    with pytest.raises(RuntimeError, match="in a transform"):
-        failing[0]
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_the_pipeline_gives_the_same_batches_for_the_same_seed(folder, config):
-    runs = []
-    for seed in (config.seed, config.seed, config.seed + 1):
-        prepared = data_preparation_pipeline(folder, replace(config, seed=seed), augment_transform(config))
-        runs.append([part for batch in prepared.train for part in batch])
-    assert same(runs[0], runs[1])
-    assert not torch.equal(runs[0][0], runs[2][0])
-    assert prepared.train.pin_memory == torch.cuda.is_available()
+    first, again, other = epochs(1), epochs(1), epochs(2)
+    assert all(map(torch.equal, first, again))
+    assert not torch.equal(first[0], first[1]) and not torch.equal(first[0], other[0])
 
 
 def test_a_split_without_a_well_is_refused(folder, config):

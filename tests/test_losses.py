@@ -9,8 +9,8 @@ from helpers.losses import (
     bce,
     dice_bce,
     focal,
-    ignore_unknown,
     lovasz_hinge,
+    over_outputs,
     soft_iou,
     tversky,
 )
@@ -162,13 +162,40 @@ def test_unknown_pixels_have_no_say_in_any_loss(loss):
     masks[:, :, 4:] = torch.nan
     other = logits.detach().clone()
     other[:, :, 4:] = 9.0
-    known, elsewhere = loss(*ignore_unknown(logits, masks)), loss(*ignore_unknown(other, masks))
+    known, elsewhere = loss(logits, masks), loss(other, masks)
     assert known.item() == elsewhere.item()
     known.backward()
     assert torch.equal(logits.grad[:, :, 4:], torch.zeros_like(logits.grad[:, :, 4:]))
     assert logits.grad[:, :, :4].any()
 
 
-def test_known_pixels_stay_as_they_are():
+@pytest.mark.parametrize("loss", [bce, focal])
+def test_a_mean_over_pixels_counts_known_pixels_only(loss):
+    """Half unknown, BCE of a shrug stays ln 2, and is not half of it."""
     logits, masks = random_case()
-    assert all(torch.equal(a, b) for a, b in zip(ignore_unknown(logits, masks), (logits, masks), strict=True))
+    masks[:, :, 4:] = torch.nan
+    torch.testing.assert_close(loss(logits, masks), loss(logits[:, :, :4], masks[:, :, :4]))
+    assert bce(torch.zeros_like(logits), masks).item() == pytest.approx(np.log(2))
+
+
+@every_loss
+def test_without_any_known_pixel_nothing_is_learned(loss):
+    logits, _ = random_case()
+    logits.requires_grad_()
+    value = loss(logits, torch.full_like(logits, torch.nan))
+    value.backward()
+    assert value.item() == pytest.approx(0, abs=1e-6) and not logits.grad.any()
+
+
+@every_loss
+@pytest.mark.parametrize("kind", [torch.uint8, torch.bool, torch.int64])
+def test_masks_of_any_type_cost_the_same(loss, kind):
+    logits, masks = random_case()
+    assert loss(logits, masks.to(kind)).item() == loss(logits, masks).item()
+
+
+def test_a_network_with_several_outputs_is_charged_the_mean_of_them():
+    logits, masks = random_case()
+    each = [bce(logits, masks), bce(2 * logits, masks)]
+    torch.testing.assert_close(over_outputs(bce)((logits, 2 * logits), masks), sum(each) / 2)
+    assert over_outputs(bce)(logits, masks) == each[0]

@@ -1,18 +1,19 @@
 import math
-import re
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
 import torch
 from stripes import loader, new_run, stripes
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from helpers.dataset import BatchLoader, SegmentationDataset
+from helpers.checkpoint import load_model
+from helpers.files import DataError
 from helpers.losses import bce
 from helpers.metrics import summarise
 from helpers.models import build_model
-from helpers.runs import start_run
+from helpers.runs import resume_run, start_run, unsaved_run
 from helpers.training import evaluate, fit, train_one_epoch
 
 
@@ -31,7 +32,7 @@ def test_an_epoch_lowers_the_loss():
     torch.manual_seed(0)
     model = build_model("unet")
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    losses = [train_one_epoch(model, loader(), nn.BCEWithLogitsLoss(), optimizer)[0] for _ in range(4)]
+    losses = [train_one_epoch(model, loader(), nn.BCEWithLogitsLoss(), optimizer) for _ in range(4)]
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -39,46 +40,55 @@ def test_the_mean_loss_is_over_patches_although_the_last_batch_is_smaller():
     model = AlwaysSure(0.5)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     losses = [
-        train_one_epoch(model, loader(10, size), nn.BCEWithLogitsLoss(), optimizer)[0] for size in (1, 7, 10)
+        train_one_epoch(model, loader(10, size), nn.BCEWithLogitsLoss(), optimizer) for size in (1, 7, 10)
     ]
     expected = nn.BCEWithLogitsLoss()(model(stripes(10)[0]), stripes(10)[1]).item()
     assert losses == pytest.approx([expected] * 3, rel=1e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_the_epoch_with_advice():
-    model = AlwaysSure(math.nan)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(FloatingPointError, match="NaN or infinite in batch 1 of 3.*learning rate"):
-        train_one_epoch(model, loader(), nn.BCEWithLogitsLoss(), optimizer)
+@pytest.mark.parametrize("precision", [torch.float32, torch.float16])
+def test_a_loss_that_is_not_finite_stops_before_the_step(precision):
+    images, masks = stripes(12)
+    images[9, 0, 3, 3] = math.nan
+    model = build_model("unet", dropout=0.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    seen = []
+
+    def loss(logits, masks):
+        seen.append([parameter.detach().clone() for parameter in model.parameters()])
+        return bce(logits, masks)
+
+    batches = DataLoader(TensorDataset(images, masks), 4)
+    with pytest.raises(FloatingPointError, match="batch 3 is nan.*learning rate"):
+        train_one_epoch(model, batches, loss, optimizer, precision=precision)
+    assert all(map(torch.equal, seen[-1], model.parameters()))
+    assert not all(map(torch.equal, seen[0], model.parameters()))
 
 
-def test_a_loss_that_is_not_finite_names_the_patches_of_its_batch(simulated):
-    _, y, images = simulated
-    images = images.iloc[:40].copy()
-    images.loc["well_1_patch_7"] = math.nan
-    dataset = SegmentationDataset.from_frames(y.iloc[:40], images)
-    model = build_model("unet")
-    optimizer = torch.optim.Adam(model.parameters())
-    with pytest.raises(FloatingPointError) as error:
-        train_one_epoch(model, BatchLoader(dataset, 4, shuffle=True), nn.BCEWithLogitsLoss(), optimizer)
-    named = re.findall(r"well_\d+_patch_\d+", str(error.value))
-    assert len(named) == 4 and "well_1_patch_7" in named
+def test_a_run_goes_on_from_its_last_epoch_after_a_loss_that_was_not_finite(config):
+    run = new_run(config)
+    fit(run, loader(8), loader(8), epochs=1)
+    saved = load_model(run.last_path)[0].state_dict()
 
+    def explode(logits, masks):
+        return bce(logits, masks) * math.inf
 
-def test_an_epoch_counts_the_pixels_that_it_trained_on():
-    model = AlwaysSure()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    _, counts = train_one_epoch(model, loader(10, 4), nn.BCEWithLogitsLoss(), optimizer)
-    assert torch.equal(counts, evaluate(model, loader(10, 4), nn.BCEWithLogitsLoss())[1])
+    run.loss_fn = explode
+    with pytest.raises(FloatingPointError, match=r"Epoch 2: .*batch 1 is inf.*Epoch 1 is saved.*resume_run"):
+        fit(run, loader(8), loader(8), epochs=2)
+    resumed = resume_run(run.folder)
+    assert all(torch.equal(saved[name], value) for name, value in resumed.model.state_dict().items())
+    resumed.config = replace(resumed.config, learning_rate=1e-4)
+    assert list(fit(resumed, loader(8), loader(8))["learning_rate"])[1:] == pytest.approx([1e-4, 5e-5])
 
 
 def test_a_long_gradient_is_clipped():
-    for clip_norm, most in ((None, 0.5), (0.01, 0.01)):
+    for clip_norm, most in ((math.inf, 0.5), (0.01, 0.01)):
         model = AlwaysSure(3.0)
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
         train_one_epoch(model, loader(8), nn.BCEWithLogitsLoss(), optimizer, clip_norm)
         step = 3.0 - model.logit.item()
-        assert step == pytest.approx(most, rel=1e-3) if clip_norm else step > most
+        assert step == pytest.approx(most, rel=1e-3) if clip_norm < 1 else step > most
 
 
 def test_evaluate_counts_every_patch_in_order():
@@ -135,6 +145,20 @@ def test_the_learning_rate_falls_along_a_cosine_in_each_call(config):
     assert history["learning_rate"].tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_optimizer_steps_by_the_learning_rate_of_the_history(config, schedule):
+    run, used = new_run(config, schedule=schedule), []
+
+    def epoch(*_):
+        used.append([group["lr"] for group in run.optimizer.param_groups])
+        return 0.5
+
+    with patch("helpers.training.train_one_epoch", side_effect=epoch):
+        history = fit(run, loader(8), loader(8), epochs=3)
+    assert used == [[rate] for rate in history["learning_rate"]]
+    assert len({*history["learning_rate"]}) == (3 if schedule == "cosine" else 1)
+
+
 def test_an_unknown_schedule_is_refused(config):
     with pytest.raises(ValueError, match="'linear'"):
         fit(new_run(config, schedule="linear"), loader(), loader(), epochs=1)
@@ -185,18 +209,68 @@ def test_an_image_without_any_known_label_has_no_score():
     unknown = DataLoader(TensorDataset(images, masks), 4)
     model = AlwaysSure(-100.0)  # finds nothing: it would agree with an empty mask
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    for counts in (
-        train_one_epoch(model, unknown, bce, optimizer)[1],
-        evaluate(model, unknown, bce)[1],
-    ):
-        assert len(counts) == 5
-        assert summarise(counts) == {"dice": 0.0, "mean_iou": 0.0}
+    train_one_epoch(model, unknown, bce, optimizer)
+    _, counts = evaluate(model, unknown, bce)
+    assert len(counts) == 5
+    assert summarise(counts) == {"dice": 0.0, "mean_iou": 0.0}
 
 
-def test_a_model_with_its_own_loss_is_trained_too(config):
-    run = start_run("mask_rcnn", config)
+@pytest.mark.parametrize("name", ["mask_rcnn", "unet++"])
+def test_a_model_that_learns_otherwise_is_trained_too(config, name):
+    run = start_run(name, config)
     history = fit(run, loader(4, 2), loader(4, 2), epochs=1)
-    assert history["train_loss"].notna().all() and history["train_dice"].isna().all()
+    assert history.notna().all(axis=None)
+
+
+class OneLayer(nn.Module):
+    """A network of one's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, images):
+        return self.layer(images)
+
+
+def half_bce(logits, masks):
+    return bce(logits, masks) / 2
+
+
+@pytest.mark.parametrize("loss", [half_bce, nn.BCEWithLogitsLoss()])
+def test_a_module_and_a_loss_of_ones_own_reach_fit(config, loss):
+    torch.manual_seed(0)
+    run = start_run(OneLayer(), config, loss)
+    fit(run, loader(8), loader(8), epochs=2)
+    images, _ = stripes(4)
+    again, _ = load_model(run.last_path, model=OneLayer())
+    torch.testing.assert_close(again(images), run.model(images))
+    with pytest.raises(DataError, match="loss '(half_bce|BCEWithLogitsLoss)'.*resume_run"):
+        resume_run(run.folder, OneLayer())
+    with pytest.raises(DataError, match="No architecture is called 'OneLayer'"):
+        resume_run(run.folder, loss=loss)
+    resumed = resume_run(run.folder, OneLayer(), loss)
+    assert len(fit(resumed, loader(8), loader(8), epochs=1)) == 3
+
+
+def test_a_run_without_a_folder_is_told_to_use_train(config):
+    with pytest.raises(ValueError, match="no folder.*start_run.*train"):
+        fit(unsaved_run("unet", config), loader(8), loader(8), epochs=1)
+
+
+def test_a_compiled_model_is_saved_under_its_own_names(config):
+    run = new_run(config)
+    names = set(run.model.state_dict())
+    run.model = torch.compile(nn.DataParallel(run.model), backend="eager")
+    fit(run, loader(8), loader(8), epochs=1)
+    assert set(load_model(run.best_path)[0].state_dict()) == names
+
+
+@pytest.mark.parametrize(
+    "data", [Subset(TensorDataset(*stripes(12)), range(8)), list(zip(*stripes(8), strict=True))]
+)
+def test_any_dataset_can_be_learned_from(config, data):
+    fit(new_run(config), DataLoader(data, 4), DataLoader(data, 4), epochs=1)
 
 
 def test_scores_of_a_perfect_model_are_1():
