@@ -157,7 +157,7 @@ def well_from_frame(frame: pd.DataFrame, well: int, columns: int | None = None) 
     ----------
     frame : (n, 1296) pixels indexed by patch name, of any wells, in any order.
     columns : around the pipe, 36 or 72, see `columns_of`; by default what the well of this number has in the
-        challenge's training set.
+        challenge's training set, or 36.
 
     Returns
     -------
@@ -165,11 +165,16 @@ def well_from_frame(frame: pd.DataFrame, well: int, columns: int | None = None) 
 
     Raises
     ------
-    ValueError : `frame` has no patch of this well, has one twice or one beyond `MOST_PATCHES`, or has not
-        1,296 columns.
+    ValueError : `frame` has no patch of this well, has one twice or one beyond `MOST_PATCHES`, has not
+        1,296 columns, or holds thickness that is not as wide as the training set's well.
     """
     if columns is None:
         columns = 2 * PATCH_SIZE if well in WIDE_WELLS else PATCH_SIZE
+        if frame.dtypes.eq(np.float32).all() and (told := columns_of(frame, well, columns)) != columns:
+            raise ValueError(
+                f"Well {well} has {columns} columns in the challenge's training set, but this one, by its "
+                f"patches, has {told}: give columns={told}, or its patches another well's number."
+            )
     rows = {}  # patch number -> row of the frame
     for row, name in enumerate(frame.index):
         of_well, patch = parse_name(name)

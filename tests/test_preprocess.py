@@ -434,7 +434,7 @@ def test_impossible_values_tell_nothing_of_a_whole_well(impossible):
     y, images = make_frames(noise(2), well=3)
     images = images.astype(np.float64)
     images.iloc[0, [40, 500]] = impossible
-    thickness, mask = assemble_wells(y, images, [3])[3]
+    thickness, mask = assemble_wells(y, images, [3], columns=36)[3]
     assert torch.isfinite(thickness).all()
     assert thickness[1, 4] == 0 and mask.isnan().sum() == 2
 

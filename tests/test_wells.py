@@ -127,7 +127,12 @@ def test_a_width_that_cannot_be_told_is_asked_for(frame):
 def test_a_well_takes_the_width_that_it_is_given():
     frame = simulated_frame(36, 2, well=5)
     np.testing.assert_array_equal(well_from_frame(frame, 5, 36), frame.to_numpy().reshape(-1, 36))
-    assert well_from_frame(frame, 5).shape == (72, 72)  # as the training set's well 5
+    assert well_from_frame(frame > 0, 5).shape == (72, 72)  # a mask, as the training set's well 5
+
+
+def test_another_well_under_a_known_number_is_not_put_together_wrongly():
+    with pytest.raises(ValueError, match="Well 5 has 72 columns in the .* training set, .* give columns=36"):
+        well_from_frame(simulated_frame(36, 6, well=5), 5)
 
 
 @given(well=st.integers(0, 10**6), patch=st.integers(0, 10**6))
