@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from helpers.config import PATCH_SIZE, PROJECT_ROOT, Config
 from helpers.files import (
@@ -28,6 +27,7 @@ from helpers.files import (
     disk_errors,
     listed,
     make_once,
+    progress,
     reason_of,
     replace_atomically,
     run_from_command_line,
@@ -285,7 +285,7 @@ def _extract(archive_path: Path, folder: Path) -> None:
     total = 0
     damaged = f"{archive_path}: damaged zip ({{}}). Download it again."
     with _one_error(damaged), zipfile.ZipFile(archive_path) as archive:
-        for entry in tqdm(archive.infolist(), "Unpacking images", leave=False, delay=2):
+        for entry in progress(archive.infolist(), "Unpacking images", delay=2):
             file = folder / re.split(r"[/\\]", entry.filename)[-1]
             if not _is_image(file.name) or "__MACOSX" in entry.filename:
                 continue
@@ -325,7 +325,7 @@ def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFram
             "docs/running.md says how to make them."
         )
     pixels = np.empty((len(names), PATCH_SIZE**2), dtype=np.float32)
-    for row, name in enumerate(tqdm(names, "Reading images", leave=False, delay=2)):
+    for row, name in enumerate(progress(names, "Reading images", delay=2)):
         pixels[row] = read_patch(folder / f"{name}.npy").ravel()
     return pd.DataFrame(pixels, index=pd.Index(names, name="patch"), columns=COLUMNS)
 

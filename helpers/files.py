@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
 UNFINISHED = ".part-"  # how the names of unfinished files begin: hidden, so that nothing takes them for data
 _OURS = re.compile(rf"{re.escape(UNFINISHED)}[0-9a-f]{{8}}-.+")
 
@@ -130,6 +132,12 @@ def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
             there = next(folder for folder in (disk, *disk.absolute().parents) if folder.exists())
             reason = f"the disk is full, with {shutil.disk_usage(there).free / 1e6:.1f} MB free; make room"
         raise DataError(f"{path}: could not be {what}: {reason}.") from error
+
+
+def progress(items: Iterable, title: str, **options) -> tqdm:
+    """A bar in a terminal or a notebook, unless $TQDM_DISABLE says that nobody looks."""
+    silent = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's bar for notebooks does not heed it by itself
+    return tqdm(items, title, leave=False, disable=silent, **options)
 
 
 def reason_of(error: Exception) -> str:

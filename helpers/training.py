@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from helpers.board import Board
+from helpers.files import progress
 from helpers.losses import Loss
 from helpers.metrics import count_pixels, summarise
 from helpers.runs import Run, save_best, save_last
@@ -189,7 +189,7 @@ def train_next_epoch(run: Run, loader: DataLoader) -> dict[str, float]:
     run.restore_random_state()
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     start = time.perf_counter()
-    batches = tqdm(loader, f"epoch {epoch} of {run.last_epoch}", unit="batch", leave=False)
+    batches = progress(loader, f"epoch {epoch} of {run.last_epoch}", unit="batch")
     try:
         loss = train_one_epoch(
             run.model, batches, run.loss_fn, run.optimizer, run.config.clip_norm, run.precision, run.scaler

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
-from tqdm import tqdm
 
 from helpers import data
 from helpers.config import PROJECT_ROOT
@@ -41,7 +40,7 @@ from helpers.data import (
     sorted_names,
     write_csv,
 )
-from helpers.files import DataError
+from helpers.files import DataError, progress
 from helpers.wells import patch_name
 from helpers.whole_wells.well_files import open_well
 
@@ -191,12 +190,12 @@ def test_pipes_and_devices_are_refused_at_once(read, tmp_path):
             read(tmp_path / name)
 
 
-def test_only_slow_loading_shows_its_progress(zip_folder, unpacked, capfd):
+def test_only_slow_loading_shows_its_progress(zip_folder, unpacked, capfd, monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE")
     load_data(zip_folder, unpacked)
     assert capfd.readouterr() == ("", "")
     shutil.rmtree(unpacked)
-    at_once = {"delay": 0, "disable": False}
-    with mock.patch.object(data, "tqdm", lambda *items, **options: tqdm(*items, **options | at_once)):
+    with mock.patch.object(data, "progress", lambda *items, delay: progress(*items)):
         load_data(zip_folder, unpacked)
     shown = capfd.readouterr().err
     assert "Unpacking images" in shown and "Reading images" in shown
