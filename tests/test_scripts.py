@@ -8,7 +8,6 @@ from pathlib import Path
 from unittest.mock import Mock, patch
 
 import common
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -188,36 +187,3 @@ def test_a_candidate_that_is_none_is_named_before_the_test_wells_are_opened(monk
     with pytest.raises(ValueError, match="no candidate is called 'best'; there are baseline, whole wells"):
         final_test.main()
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "variant",
-    [
-        "simulated, then trained, averaged",
-        "ensemble",
-        "rival, simulated, then trained",
-        "rival, 144 rows",
-        "averaged weights",
-    ],
-)
-def test_every_kind_of_recipe_finds_the_wells_that_were_left_out(variant, simulated, monkeypatch):
-    """On three small wells, with a simulation of two, which is like the fold's training wells only."""
-    import recipes
-
-    from helpers.studies.folds import leave_out
-
-    images, labels, _ = simulated
-    few = np.isin(wells_of(images), [8, 10, 12])
-    y, frame = labels[few], images[few]
-    monkeypatch.setattr(recipes, "SIMULATED", 2)
-    monkeypatch.setattr(recipes, "SIMULATED_EPOCHS", 1)
-    liked = []
-    simulate = recipes.simulate_wells
-    monkeypatch.setattr(
-        recipes, "simulate_wells",
-        lambda count, like, seed: liked.append(like) or simulate(count, like, seed, rows=200),
-    )  # fmt: skip
-    found = recipes.find(variant, leave_out(0, (12,), y, frame), frame, epochs=4, trained={})
-    assert list(found) == [12] and found[12].shape == (144, 36)
-    assert ((found[12] > 0) & (found[12] < 1)).all()
-    assert all(like == [8, 10] for like in liked)
