@@ -62,8 +62,8 @@ def main() -> None:
     with made_together(arguments.output) as folder:
         log, name = open_log(arguments, folder)
         thickness = open_well(log.path)
-        check_deviation(thickness, name, config)
-        print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths", flush=True)
+        doubts = check_deviation(thickness, name, config)
+        print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths.", *doubts, flush=True)
         with tqdm(total=len(thickness), unit="row", desc="search", mininterval=1) as bar:
             options = {"progress": bar.update, "views": arguments.views, "config": config}
             predict_well_file(model, log.path, folder / "probability.npy", **options)
@@ -79,7 +79,7 @@ def main() -> None:
             report,
             thickness,
             log.depth,
-            [*log.notes, *notes_on_breaks(report, log.breaks)],
+            [*doubts, *log.notes, *notes_on_breaks(report, log.breaks)],
             curve,
             card_of(arguments.model),
             config,
@@ -203,8 +203,8 @@ def read_apart(source: Path, *options) -> Log:
             ) from error
 
 
-def check_deviation(thickness: np.ndarray, name: str, config: Config) -> None:
-    """Raise DataError unless this can be thickness deviation in inches, once around the pipe."""
+def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[str]:
+    """Return a note if thickness is unusual; raise DataError if it cannot be deviation in inches."""
     if thickness.shape[1] not in (36, 72):
         raise DataError(
             f"{name}: found {thickness.shape[1]} columns, expected 36 or 72, once around the pipe. "
@@ -224,11 +224,12 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> None:
     low, median, high = np.quantile(rows[usable], (0.25, 0.5, 0.75))
     if abs(median) > USUAL_MEDIAN:
         raise DataError(f"{name}: the median is {median:.2f}, far from 0. {wanted}")
-    if not USUAL_SPREAD[0] <= high - low <= USUAL_SPREAD[1]:
-        raise DataError(
-            f"{name}: half of the values lie within {high - low:.5f}, where a wall has {USUAL_SPREAD[0]:g} "
-            f"to {USUAL_SPREAD[1]:g}. {wanted}"
-        )
+    spread, usual = high - low, f"{USUAL_SPREAD[0]:g} to {USUAL_SPREAD[1]:g}"
+    said = f"half of the values lie within {spread:.5f} inch, where those of a wall take {usual}."
+    if not USUAL_SPREAD[0] / 4 <= spread <= USUAL_SPREAD[1] * 4:  # millimetres are 25 times too many
+        raise DataError(f"{name}: {said} {wanted}")
+    is_usual = USUAL_SPREAD[0] <= spread <= USUAL_SPREAD[1]
+    return [] if is_usual else [f"Is the unit right? {said.capitalize()}"]
 
 
 def detection_curve(arguments: argparse.Namespace) -> tuple[DetectionCurve, pd.DataFrame] | None:

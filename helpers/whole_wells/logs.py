@@ -5,6 +5,7 @@ in pieces and written as `.npy`, so that a file of gigabytes needs little more m
 keeps the place of each row, about 40 bytes.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,7 +157,8 @@ def _opened(source: Path) -> Iterator:
         ) from error
     if not source.is_file():
         raise DataError(f"{source}: expected a DLIS file, found no file of this name. Is the path right?")
-    common.set_encodings(["latin1"])  # where names are not the standard's, which every byte has a letter in
+    common.set_encodings(["latin1"])  # for names that are not in UTF-8: every byte is a letter of it
+    logging.getLogger("dlisio").setLevel(logging.CRITICAL)  # it tells many lines of what one sentence says
     try:
         with dlis.load(str(source)) as files:
             if not len(files):
@@ -178,29 +180,29 @@ def _label(thing) -> str:
 
 def _choose(source: Path, files, channel: str, frame: str | None, number: int | None):
     """The one logical file, frame and channel that are meant."""
-    images, others, fitting = set(), set(), []
+    images, others, fitting = set(), set(), {}
     for place, logical in enumerate(files):
         for candidate in logical.frames:
             for curve in filter(None, candidate.channels):
                 (images if max(curve.dimension, default=0) >= AZIMUTHS[0] else others).add(curve.name)
                 wanted = channel in (curve.name, _label(curve)) and number in (None, place)
                 if wanted and frame in (None, candidate.name, _label(candidate)):
-                    fitting.append((place, logical, candidate, curve))
+                    name = f"{_label(curve)} in frame {_label(candidate)} of logical file {place}"
+                    fitting[name] = logical, candidate, curve
     if not fitting:
         where = "" if frame is None else f" in frame {frame}"
         where += "" if number is None else f" of logical file {number}"
         found = f"with azimuths {listed(sorted(images), 20)}" if images else listed(sorted(others))
         raise DataError(
-            f"{source}: expected a channel {channel}{where}, found {found}. Name the one of wall thickness "
-            "with --channel."
+            f"{source}: expected a channel {channel}{where}, found {found}. The channel of wall thickness is "
+            "named with --channel, and must have a turn of the tool in each row."
         )
     if len(fitting) > 1:
-        found = (f"{_label(c)} in frame {_label(f)} of logical file {place}" for place, _, f, c in fitting)
         raise DataError(
-            f"{source}: several channels {channel}: {listed(found)}. Name one with --channel, --frame and "
+            f"{source}: several channels {channel}: {listed(fitting)}. Name one with --channel, --frame and "
             "--logical-file, as they are written here."
         )
-    _, logical, candidate, curve = fitting[0]
+    ((logical, candidate, curve),) = fitting.values()
     if None in candidate.channels:
         raise DataError(
             f"{source}: frame {candidate.name} refers to a channel that the file does not describe, or "
@@ -244,8 +246,11 @@ def _reader(source: Path, logical, frame, curve, unit: str | None):
     dtype, index = frame.dtype(strict=False), frame.channels[0]
     if dtype.itemsize > PIECE:
         raise ValueError(f"a row of frame {frame.name} has {dtype.itemsize:,} bytes")
-    metres = unit_in_metres(index.units) if "DEPTH" in str(frame.index_type).upper() else None
-    field = dtype.names[1 + frame.channels.index(curve)]  # channels of one name have others here
+    field, index_field = (dtype.names[1 + frame.channels.index(of)] for of in (curve, index))
+    if dtype[field].base.kind not in "iuf":
+        raise DataError(f"{source}: channel {curve.name} does not hold plain numbers, as a thickness does.")
+    is_depth = "DEPTH" in str(frame.index_type).upper() and dtype[index_field].kind in "iuf"
+    metres = unit_in_metres(index.units) if is_depth else None
 
     def read(places: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Pieces of (h, columns) inches, (h,) metres of depth and (h,) numbers of rows."""
@@ -258,7 +263,7 @@ def _reader(source: Path, logical, frame, curve, unit: str | None):
             )
             piece = curves(part, frame, dtype, "", frame.fmtstr(), "")
             values = _measured(piece[field].reshape(len(piece), columns)) * scale / INCH
-            depth = _measured(piece[dtype.names[1]]) * metres if metres else np.full(len(piece), np.nan)
+            depth = _measured(piece[index_field]) * metres if metres else np.full(len(piece), np.nan)
             yield values, depth, piece["FRAMENO"].astype(int)
 
     return read, places, columns

@@ -92,6 +92,13 @@ def test_a_wall_whose_unit_is_labelled_wrongly_is_refused(inspect, tmp_path, gro
         inspect(str(tmp_path / "well.dlis"), "--output", str(tmp_path))
 
 
+def test_an_unusual_spread_is_told_where_the_report_is_signed(inspect, tmp_path, grooved):
+    save_well(grooved / 5, tmp_path / "well.npy")
+    text = inspect(str(tmp_path / "well.npy"), "--output", str(tmp_path))
+    for said in (text, (tmp_path / "report.html").read_text()):
+        assert "Is the unit right? Half of the values lie within 0.00" in said
+
+
 def test_a_log_becomes_a_report_in_metres(inspect, tmp_path, grooved):
     write_dlis(tmp_path / "well.dlis", grooved, 1500 + STEP * np.arange(600))
     text = inspect(
