@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
-from helpers.wells import cut_well, parse_name, patch_name, well_from_frame
+from helpers.wells import cut_well, parse_name
 
 
 def check_well(shape: Sequence[int]) -> None:
@@ -15,17 +14,6 @@ def check_well(shape: Sequence[int]) -> None:
             "Expected a well of rows and columns, at least 1 row and 2 columns around the pipe, "
             f"found shape {tuple(shape)}."
         )
-
-
-def missing_patches(frame: pd.DataFrame, well: int) -> list[str]:
-    """Names of the patches that a well lacks, up to its last one: the gaps of `well_from_frame`.
-
-    A 72-column well whose last patch has no twin lacks that twin. Parameters and errors as in
-    `helpers.wells.well_from_frame`.
-    """
-    count = len(cut_well(well_from_frame(frame, well)))
-    names = [patch_name(well, patch) for patch in range(count)]
-    return [name for name in names if name not in frame.index]
 
 
 def patches_of_wells(wells: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:

@@ -25,12 +25,11 @@ def predict_well(
     model: nn.Module,
     thickness: np.ndarray | Path,
     rows: int = HEIGHT,
-    overlap: int = HEIGHT // 4,
     views: int = 1,
     config: Config = Config(),
 ) -> np.ndarray:
     """Return the groove probability of every pixel of a well, (H, W) float32. See `predict_rows`."""
-    return np.concatenate(list(predict_rows(model, thickness, rows, overlap, views, config)))
+    return np.concatenate(list(predict_rows(model, thickness, rows, views, config)))
 
 
 @torch.inference_mode()
@@ -38,14 +37,13 @@ def predict_rows(
     model: nn.Module,
     thickness: np.ndarray | Path,
     rows: int = HEIGHT,
-    overlap: int = HEIGHT // 4,
     views: int = 1,
     config: Config = Config(),
 ) -> Iterator[np.ndarray]:
     """Slide a window down a well, and yield its groove probabilities piece by piece, from the top.
 
-    Neighbouring windows overlap, and fade into each other there, since a model knows less at its border.
-    Memory does not depend on the well's length.
+    Neighbouring windows overlap by a quarter, and fade into each other there, since a model knows less at its
+    border. Memory does not depend on the well's length.
 
     A window is as tall as the sections that the network learned from, since group norm takes its mean and
     spread over all that it sees at once. On simulated wells with known grooves the shipped network has a Dice
@@ -58,7 +56,7 @@ def predict_rows(
     model : gives logits for (N, 1, H, W) of any size, and goes around the pipe.
     thickness : (H, W) as the tool gives it, W once around the pipe; unusable pixels count as the mean, 0. Or
         the file of it, see `helpers.whole_wells.well_files.save_well`.
-    rows, overlap : of a window, and of two neighbours.
+    rows : of a window.
     views : probabilities are the mean over so many views of the well, of `VIEWS`: rolled and mirrored.
 
     Yields
@@ -67,18 +65,16 @@ def predict_rows(
 
     Raises
     ------
-    ValueError : the overlap is not below the rows, there are no such views, or the array cannot be a well.
+    ValueError : a window has no row, there are no such views, or the array cannot be a well.
     DataError : the file is missing or damaged.
     """
-    if not 0 <= overlap < rows:
-        raise ValueError(
-            f"Expected an overlap of 0 to {rows - 1} rows in windows of {rows}, found {overlap}."
-        )
+    if rows < 1:
+        raise ValueError(f"Expected windows of at least 1 row, found {rows}.")
     if not 1 <= views <= len(VIEWS):
         raise ValueError(f"Expected 1 to {len(VIEWS)} views, found {views}.")
     shape = _rows(thickness, None, None).shape
     check_well(shape)
-    height = shape[0]
+    height, overlap = shape[0], rows // 4
     model.eval()
     fade = ((np.arange(overlap, dtype=np.float32) + 1) / (overlap + 1))[:, None]
     above, start = None, 0

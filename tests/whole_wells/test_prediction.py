@@ -43,10 +43,10 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logits))
 
 
-@pytest.mark.parametrize(("rows", "overlap"), [(1000, 100), (500, 0), (128, 0), (128, 40), (7, 6)])
+@pytest.mark.parametrize("rows", [1000, 500, 144, 126, 7, 1])
 @pytest.mark.parametrize("views", [1, len(VIEWS)])
-def test_windows_and_views_put_each_pixel_back_in_its_place(well, rows, overlap, views):
-    found = predict_well(Pointwise(), well, rows, overlap, views)
+def test_windows_and_views_put_each_pixel_back_in_its_place(well, rows, views):
+    found = predict_well(Pointwise(), well, rows, views)
     assert found.shape == well.shape and found.dtype == np.float32
     np.testing.assert_allclose(found, sigmoid(well / 0.02 + 0.5), rtol=1e-5)
 
@@ -64,10 +64,10 @@ def test_windows_fade_into_each_other():
             self.calls += 1
             return torch.full_like(images, 20.0 if self.calls % 2 else -20.0)
 
-    found = predict_well(CountsWindows(), np.zeros((30, 36), np.float32), rows=20, overlap=9)[:, 0]
-    np.testing.assert_allclose(found[:11], 1, atol=1e-6)
-    np.testing.assert_allclose(found[11:20], np.linspace(0.9, 0.1, 9), atol=1e-6)
-    np.testing.assert_allclose(found[20:], 0, atol=1e-6)
+    found = predict_well(CountsWindows(), np.zeros((60, 36), np.float32), rows=36)[:, 0]
+    np.testing.assert_allclose(found[:27], 1, atol=1e-6)
+    np.testing.assert_allclose(found[27:36], np.linspace(0.9, 0.1, 9), atol=1e-6)
+    np.testing.assert_allclose(found[36:], 0, atol=1e-6)
 
 
 def test_the_usual_window_is_the_one_that_finds_most_in_the_study():
@@ -77,7 +77,7 @@ def test_the_usual_window_is_the_one_that_finds_most_in_the_study():
 
 
 def test_pieces_are_no_higher_than_a_window(well):
-    assert max(len(piece) for piece in predict_rows(Pointwise(), well, 100, 20)) <= 100
+    assert max(len(piece) for piece in predict_rows(Pointwise(), well, 100)) <= 100
 
 
 def test_unusable_pixels_count_as_the_mean(well):
@@ -96,10 +96,9 @@ def test_the_network_goes_around_the_pipe():
     np.testing.assert_allclose(rolled, np.roll(predict_well(model, well), 8, axis=1), atol=1e-5)
 
 
-@pytest.mark.parametrize(("rows", "overlap"), [(100, 100), (100, -1), (0, 0)])
-def test_an_impossible_overlap_is_refused(well, rows, overlap):
-    with pytest.raises(ValueError, match="overlap"):
-        predict_well(Pointwise(), well, rows, overlap)
+def test_a_window_without_a_row_is_refused(well):
+    with pytest.raises(ValueError, match="at least 1 row, found 0"):
+        predict_well(Pointwise(), well, rows=0)
 
 
 @pytest.mark.parametrize("views", [0, len(VIEWS) + 1])
@@ -147,14 +146,14 @@ def test_a_file_gives_the_same_as_memory(well, tmp_path):
     torch.manual_seed(0)
     model = build_model("well_resunet", width=2)
     save_well(well, tmp_path / "well.npy")
-    predict_well_file(model, tmp_path / "well.npy", tmp_path / "found.npy", rows=144, overlap=36)
-    np.testing.assert_array_equal(open_well(tmp_path / "found.npy"), predict_well(model, well, 144, 36))
+    predict_well_file(model, tmp_path / "well.npy", tmp_path / "found.npy", rows=100)
+    np.testing.assert_array_equal(open_well(tmp_path / "found.npy"), predict_well(model, well, 100))
 
 
 def test_a_failed_prediction_leaves_no_file(well, tmp_path):
     save_well(well, tmp_path / "well.npy")
-    with pytest.raises(ValueError, match="overlap"):
-        predict_well_file(Pointwise(), tmp_path / "well.npy", tmp_path / "found.npy", rows=10, overlap=10)
+    with pytest.raises(ValueError, match="at least 1 row"):
+        predict_well_file(Pointwise(), tmp_path / "well.npy", tmp_path / "found.npy", rows=0)
     assert [path.name for path in tmp_path.iterdir()] == ["well.npy"]
 
 
