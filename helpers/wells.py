@@ -107,16 +107,12 @@ def columns_of(images: pd.DataFrame, well: int, otherwise: int | None = None) ->
 
 
 def assemble_well(patches: np.ndarray, columns: int) -> np.ndarray:
-    """Put all patches of one well back together as one image, depth downwards.
+    """Put all patches of one well back together as one image, depth downwards: (36 n, 36) or (18 n, 72).
 
     Parameters
     ----------
     patches : (n, 36, 36), patches 0 ... n-1 of the well in the order of their numbers.
     columns : around the pipe: 36, or 72, where twins are interleaved.
-
-    Returns
-    -------
-    (36 n, 36), or (18 n, 72).
 
     Raises
     ------
@@ -134,11 +130,7 @@ def assemble_well(patches: np.ndarray, columns: int) -> np.ndarray:
 
 
 def cut_well(image: np.ndarray) -> np.ndarray:
-    """Cut an assembled well, (36 b, 36) or (36 b, 72), into the challenge's patches.
-
-    Returns
-    -------
-    (n, 36, 36), patch p at index p: the inverse of `assemble_well`.
+    """Cut a well, (36 b, 36) or (36 b, 72), into its patches, (n, 36, 36): the inverse of `assemble_well`.
 
     Raises
     ------

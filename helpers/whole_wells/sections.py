@@ -94,17 +94,11 @@ class SectionDataset(Dataset):
             raise ValueError(f"Expected sections of at least 1 row, found a height of {height}.")
         if not wells:
             raise ValueError("Expected at least one well, found none.")
-        for image, mask in wells.values():
+        for image, _ in wells.values():
             check_well(image.shape)
-            if mask.shape != image.shape:
-                raise ValueError(
-                    f"Expected a mask like the image, {tuple(image.shape)}, found {tuple(mask.shape)}."
-                )
         self.wells, self.height, self.moving = wells, height, moving
         self.transform, self.config = transform, config
-        self.places = [
-            (well, start) for well, (image, _) in wells.items() for start in range(0, len(image), height)
-        ]
+        self.places = [(well, top) for well in wells for top in range(0, len(wells[well][0]), height)]
         self.images, self.masks = zip(*(self._cut(well, start) for well, start in self.places), strict=True)
 
     def _cut(self, well: int, start: int) -> tuple[Tensor, Tensor]:
@@ -148,9 +142,8 @@ class OneWidth(Sampler[list[int]]):
         groups: dict[int, list[int]] = {}
         for index, image in enumerate(dataset.images):
             groups.setdefault(image.shape[-1], []).append(index)
-        self.groups = [
-            (group, max(1, round(pixels / (dataset.height * width)))) for width, group in groups.items()
-        ]
+        section = {width: dataset.height * width for width in groups}
+        self.groups = [(group, max(1, round(pixels / section[width]))) for width, group in groups.items()]
         self.order = torch.randperm if shuffle else range
 
     def __len__(self) -> int:
