@@ -1,4 +1,4 @@
-"""The pictures of the front page: what the data are, and what the shipped network finds in two wells.
+"""The picture of the front page: what the shipped network finds in two wells.
 
     python experiments/front_picture.py
 
@@ -17,7 +17,6 @@ from helpers import plots
 from helpers.checkpoint import load_model
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import find_data, load_data, read_labels
-from helpers.eda.plots import show_domain
 from helpers.files import check_output, replace_atomically
 from helpers.preprocess import usable_pixels
 from helpers.wells import well_from_frame
@@ -31,8 +30,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "notebooks", help="folder")
     arguments = parser.parse_args()
     plt.switch_backend("agg")
-    for name in ("front.png", "domain.png"):
-        check_output(arguments.output / name)
+    check_output(arguments.output / "front.png")
     source = find_data()
     if not source.simulated:
         raise ValueError("Found the real images; set CORROSEG_DATA=simulated, theirs may not be published.")
@@ -54,15 +52,9 @@ def main() -> None:
     figure.set_size_inches(2 * len(strips) + 1, 4.8)
     for text, words in zip(figure.legends[0].texts, ("true groove", "found by the network"), strict=True):
         text.set_text(words)
-    save(arguments.output / "front.png")
-    show_domain()
-    save(arguments.output / "domain.png")
-
-
-def save(path: Path) -> None:
-    with replace_atomically(path) as temporary:
-        plt.gcf().savefig(temporary, dpi=110)
-    print(f"Written: {path}")
+    with replace_atomically(arguments.output / "front.png") as temporary:
+        figure.savefig(temporary, dpi=110)
+    print(f"Written: {arguments.output / 'front.png'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pictures of the front page."""
+"""The picture of the front page."""
 
 import sys
 
@@ -21,11 +21,10 @@ def draw(monkeypatch, capsys):
     return run
 
 
-def test_both_pictures_are_written(draw, tmp_path):
+def test_the_picture_is_written(draw, tmp_path):
     text = draw("--output", tmp_path / "new folder", "--wells", 8)
-    for name in ("front.png", "domain.png"):
-        assert f"new folder/{name}" in text
-        assert (tmp_path / "new folder" / name).read_bytes().startswith(b"\x89PNG")
+    assert "new folder/front.png" in text
+    assert (tmp_path / "new folder" / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_no_picture_of_a_test_well_is_drawn(draw, tmp_path, capsys):

@@ -15,27 +15,17 @@ from helpers.preprocess import dbscan_outliers, spe_outliers
 
 
 def compare_detectors(pixels: np.ndarray, config: Config = Config()) -> pd.DataFrame:
-    """Flag odd patches with every detector.
-
-    Parameters
-    ----------
-    pixels : (n, 1296) repaired thickness variation.
-
-    Returns
-    -------
-    (n, 7) bool, True for the flagged, a column a detector. "random" flags any, as a control.
-    """
+    """Flag odd patches, of (n, 1296) repaired thickness, with every detector: (n, 7) bool, a column a
+    detector. "random" flags any, as a control."""
     spe = spe_outliers(pixels, config)
     with_dbscan = spe.copy()
     with_dbscan[~spe] = dbscan_outliers(pixels[~spe], config)
-    forest = IsolationForest(random_state=config.seed).fit(pixels)
-    neighbours = LocalOutlierFactor().fit(pixels)
     t2, q = hotelling_t2_and_q(pixels)
     oddness = {
         "Hotelling T²": t2,
         "Q residual": q,
-        "isolation forest": -forest.score_samples(pixels),
-        "local outlier factor": -neighbours.negative_outlier_factor_,
+        "isolation forest": -IsolationForest(random_state=config.seed).fit(pixels).score_samples(pixels),
+        "local outlier factor": -LocalOutlierFactor().fit(pixels).negative_outlier_factor_,
         "random": np.random.default_rng(config.seed).random(len(pixels)),
     }
     flags = {"SPE/DmodX": spe, "SPE/DmodX, DBSCAN": with_dbscan}
@@ -46,10 +36,6 @@ def compare_detectors(pixels: np.ndarray, config: Config = Config()) -> pd.DataF
 
 def hotelling_t2_and_q(pixels: np.ndarray, variance: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
     """The two distances of principal component analysis, with components for so much of the variance.
-
-    Parameters
-    ----------
-    pixels : (n, 1296).
 
     Returns
     -------
@@ -64,15 +50,3 @@ def hotelling_t2_and_q(pixels: np.ndarray, variance: float = 0.95) -> tuple[np.n
     scores = model.transform(pixels)
     t2 = (scores**2 / model.explained_variance_).sum(axis=1)
     return t2, ((pixels - model.inverse_transform(scores)) ** 2).sum(axis=1)
-
-
-def overlap(flags: pd.DataFrame) -> pd.DataFrame:
-    """How many patches each two detectors flag both; the diagonal has how many each flags alone."""
-    counts = flags.astype(int)
-    return counts.T @ counts
-
-
-def spe_counts(pixels: np.ndarray, stds: tuple[float, ...] = (2.0, 2.5, 3.0, 3.5, 4.0)) -> pd.DataFrame:
-    """How many patches SPE/DmodX flags, by the standard deviations that its ellipse spans."""
-    counts = [int(spe_outliers(pixels, Config(spe_std=std)).sum()) for std in stds]
-    return pd.DataFrame({"patches flagged": counts}, index=pd.Index(stds, name="standard deviations"))

@@ -28,37 +28,30 @@ def rank_splits(y: pd.DataFrame, difficulty: pd.Series, config: Config = Config(
     "gap" is by how much the patch-weighted mean Dice of the two parts differs; NaN where a part has no
     groove.
     """
-    wells = np.array(sorted(config.train_wells + config.val_wells))
-    y = y[np.isin(wells_of(y), wells)]
-    per_patch = pd.DataFrame({"patches": 1, "pixels": y.mean(axis=1), "corroded": y.any(axis=1)}, y.index)
+    y = y[np.isin(wells_of(y), config.train_wells + config.val_wells)]
+    per_patch = pd.DataFrame({"patches": 1.0, "pixels": y.mean(axis=1), "corroded": y.any(axis=1)}, y.index)
     per_well = per_patch.groupby(wells_of(y)).sum().astype(float)
     dice = difficulty.reindex(per_well.index)
     per_well["graded"] = per_well["patches"].where(dice.notna(), 0)  # patches of wells that have a Dice
     per_well["dice"] = per_well["graded"] * dice.fillna(0)
-    everything = per_well.sum()
-    rows = []
-    for val in combinations(wells.tolist(), len(config.val_wells)):
+    everything, rows = per_well.sum(), []
+    usual = everything[["pixels", "corroded"]] / everything["patches"]
+    for val in combinations(per_well.index.tolist(), len(config.val_wells)):
         of_val = per_well.loc[list(val)].sum()
         parts = pd.DataFrame([of_val, everything - of_val])
         ratios = parts[["pixels", "corroded"]].div(parts["patches"], axis=0)
-        usual = everything[["pixels", "corroded"]] / everything["patches"]
         share = of_val["patches"] / everything["patches"] / VALIDATION_SHARE
         imbalance = max(abs(share - 1), (ratios / usual - 1).abs().max(axis=None))
-        with np.errstate(invalid="ignore"):
-            means = (parts["dice"] / parts["graded"]).to_numpy()
+        means = (parts["dice"] / parts["graded"]).to_numpy()
         rows.append((val, imbalance, abs(means[0] - means[1]), set(val) == set(config.val_wells)))
     table = pd.DataFrame(rows, columns=["val", "imbalance", "gap", "chosen"])
     table = table.sort_values("imbalance", kind="stable", ignore_index=True)
     return table.set_axis(table.index + 1).rename_axis("rank")
 
 
-def split_balance(y_train: pd.DataFrame, y_val: pd.DataFrame, y_test: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of the parts: wells, patches and their share, ratios of corroded pixels and patches.
-
-    The ratios are percentages of all pixels, or patches, of the part. A patch is corroded if any of its
-    pixels is.
-    """
-    parts = (y_train, y_val, y_test)
+def split_balance(*parts: pd.DataFrame) -> pd.DataFrame:
+    """A row for each of the masks of training, validation and test: its wells, patches and their share, and
+    the ratios of corroded pixels and patches, in per cent."""
     total = sum(len(part) for part in parts)
     rows = [
         {

@@ -1,4 +1,9 @@
-"""Tables for the exploratory notebook: one row per well, per patch or per pair of twins."""
+"""Tables for the exploratory notebook: one row per well, per patch or per pair of twins.
+
+Masks and images are (n, 1296) frames, indexed by patch name.
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -43,60 +48,27 @@ REAL_WELLS = {
 
 
 def corroded_ratios_per_well(y: pd.DataFrame) -> pd.DataFrame:
-    """Ratio of corroded pixels and of patches with any corroded pixel, in per cent, per well.
-
-    Parameters
-    ----------
-    y : (n, 1296) masks of 0 and 1, indexed by patch name.
-    """
-    wells = wells_of(y)
-    pixels = y.to_numpy()
-    per_patch = pd.DataFrame(
-        {"corroded pixels, %": 100 * pixels.mean(axis=1), "corroded patches, %": 100.0 * pixels.any(axis=1)}
-    )
-    return per_patch.groupby(wells).mean().rename_axis("well")
+    """Ratio of corroded pixels and of patches with any corroded pixel, in per cent, per well."""
+    per_patch = {"corroded pixels, %": 100 * y.mean(axis=1), "corroded patches, %": 100.0 * y.any(axis=1)}
+    return pd.DataFrame(per_patch).groupby(wells_of(y)).mean().rename_axis("well")
 
 
 def patch_statistics(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
-    """Describe each patch: usable minimum, median, maximum and spread, and how many pixels are unusable.
-
-    Parameters
-    ----------
-    images : (n, 1296) thickness, indexed by patch name, as loaded.
-
-    Returns
-    -------
-    One row a patch: well, then pixels that are missing, below and above the range, see
-    `helpers.preprocess.unusable_by_kind`, then min, median, max, std of the usable pixels, NaN where none is
-    usable.
-    """
+    """Describe each patch of (n, 1296) thickness, as loaded: well, then how many pixels are missing, below
+    and above the range, then min, median, max and std of the usable pixels, NaN where none is usable."""
     unusable = unusable_by_kind(images.to_numpy(), config)
+    columns = {"well": wells_of(images)} | {kind: where.sum(axis=1) for kind, where in unusable.items()}
     usable = images.where(usable_pixels(images, config))
-    return pd.DataFrame(
-        {
-            "well": wells_of(images),
-            **{kind: where.sum(axis=1) for kind, where in unusable.items()},
-            "min": usable.min(axis=1),
-            "median": usable.median(axis=1),
-            "max": usable.max(axis=1),
-            "std": usable.std(axis=1),
-        },
-        index=images.index,
-    )
+    columns |= {name: getattr(usable, name)(axis=1) for name in ("min", "median", "max", "std")}
+    return pd.DataFrame(columns, images.index)
 
 
 def thickness_per_well(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
-    """Quantiles of the usable pixels of each well, and how many pixels are not usable, in per cent.
-
-    Parameters
-    ----------
-    images : (n, 1296) thickness, indexed by patch name, as loaded.
-    """
-    usable = images.where(usable_pixels(images, config))
+    """Quantiles of the usable pixels of each well, and how many pixels are not usable, in per cent."""
     rows = {}
-    for well, pixels in usable.groupby(wells_of(images)):
-        quantiles = np.nanquantile(pixels, [0.005, 0.25, 0.5, 0.75, 0.995])
+    for well, pixels in images.where(usable_pixels(images, config)).groupby(wells_of(images)):
         names = ["0.5 %", "25 %", "median", "75 %", "99.5 %"]
+        quantiles = np.nanquantile(pixels, [0.005, 0.25, 0.5, 0.75, 0.995])
         rows[well] = {"patches": len(pixels)} | dict(zip(names, quantiles, strict=True))
         rows[well]["unusable, %"] = 100 * np.isnan(pixels.to_numpy()).mean()
     return pd.DataFrame(rows).T.astype({"patches": int}).rename_axis("well")
@@ -116,17 +88,12 @@ def twin_correlations(images: pd.DataFrame, config: Config = Config()) -> pd.Dat
     usable = images.where(usable_pixels(images, config)).to_numpy()
     row_of = {parse_name(name): row for row, name in enumerate(images.index)}
     rows = []
-    for (well, patch), first in row_of.items():
-        second = row_of.get((well, patch + 1))
-        if patch % 2 or second is None:
-            continue
-        both = np.isfinite(usable[first]) & np.isfinite(usable[second])
-        if both.sum() >= 100:
-            correlation = np.corrcoef(usable[first, both], usable[second, both])[0, 1]
-            rows.append(
-                {"well": well, "pair": patch // 2, "twins": well in WIDE_WELLS, "correlation": correlation}
-            )
-    return pd.DataFrame(rows)
+    for (well, patch), row in row_of.items():
+        if patch % 2 == 0 and (well, patch + 1) in row_of:
+            first, second = usable[row], usable[row_of[well, patch + 1]]
+            if np.isfinite(first + second).sum() >= 100:
+                rows.append((well, patch // 2, well in WIDE_WELLS, _correlation(first, second)))
+    return pd.DataFrame(rows, columns=["well", "pair", "twins", "correlation"])
 
 
 def published_and_here(here: dict[str, float]) -> pd.DataFrame:
@@ -136,11 +103,7 @@ def published_and_here(here: dict[str, float]) -> pd.DataFrame:
 
 
 def well_features(y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Describe each well by its image and by its mask, to see which wells are odd.
-
-    Parameters
-    ----------
-    y, images : (n, 1296) masks and repaired images, indexed by patch name.
+    """Describe each well by its repaired image and by its mask, to see which wells are odd.
 
     Returns
     -------
@@ -150,9 +113,7 @@ def well_features(y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, 
         median of the wall minus the median of the groove; 0 for wells without a groove.
     """
     image_rows, mask_rows = {}, {}
-    for well in sorted(set(wells_of(images))):
-        image = well_from_frame(images, well)
-        mask = np.nan_to_num(well_from_frame(y, well)).astype(bool)
+    for well, image, mask in _wells(y, images):
         low, q25, q75, high = np.nanquantile(image, [0.005, 0.25, 0.75, 0.995])
         image_rows[well] = {
             "IQR": q75 - q25,
@@ -161,27 +122,19 @@ def well_features(y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, 
             "column correlation": _correlation(image, np.roll(image, 1, axis=1)),
             "row correlation": _correlation(image[1:], image[:-1]),
         }
-        corroded_rows = mask.any(axis=1)
-        wall, groove = image[~mask], image[mask]
+        rows = mask.any(axis=1)
         mask_rows[well] = {
             "corroded pixels, %": 100 * mask.mean(),
-            "corroded rows, %": 100 * corroded_rows.mean(),
-            "groove width": 36 * mask[corroded_rows].mean() if mask.any() else 0.0,
-            "groove contrast": np.nanmedian(wall) - np.nanmedian(groove) if mask.any() else 0.0,
+            "corroded rows, %": 100 * rows.mean(),
+            "groove width": 36 * mask[rows].mean() if mask.any() else 0.0,
+            "groove contrast": np.nanmedian(image[~mask]) - np.nanmedian(image[mask]) if mask.any() else 0.0,
         }
     frames = (pd.DataFrame(rows).T.rename_axis("well") for rows in (image_rows, mask_rows))
     return tuple(frames)
 
 
 def compare_with_real_wells(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Put statistics of these wells beside those of the real ones: median (lowest to highest), as text.
-
-    Statistics of grooves leave out the wells that have none.
-
-    Parameters
-    ----------
-    y, images : (n, 1296) masks and repaired images, indexed by patch name.
-    """
+    """Put `resemblance` of these wells beside that of the real ones: median (lowest to highest), as text."""
     here = resemblance(y, images)
     real = pd.DataFrame(REAL_WELLS, index=here.columns).T
     texts = {
@@ -192,12 +145,12 @@ def compare_with_real_wells(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFra
 
 
 def resemblance(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Statistics of `well_features` and three more, over wells: columns median, lowest, highest."""
+    """Statistics of `well_features` and three more, over wells: columns median, lowest, highest. Those of
+    grooves leave out the wells that have none."""
     of_images, of_masks = well_features(y, images)
     rows = {}
-    for well in of_images.index:
-        image, mask = (well_from_frame(frame, well) for frame in (images, y))
-        mask, sector = np.nan_to_num(mask).astype(bool), image.shape[1] // 36
+    for well, image, mask in _wells(y, images):
+        sector = image.shape[1] // 36
         at_wrap = mask[:, :sector].sum() + mask[:, -sector:].sum()
         rows[well] = {
             "correlation 50° apart": _correlation(image, np.roll(image, 5 * sector, axis=1)),
@@ -207,6 +160,13 @@ def resemblance(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     of_masks = of_masks[of_masks["corroded pixels, %"] > 0]
     table = pd.concat([of_images, of_masks, pd.DataFrame(rows).T], axis=1)
     return table.agg(["median", "min", "max"]).T.set_axis(["median", "lowest", "highest"], axis=1)
+
+
+def _wells(y: pd.DataFrame, images: pd.DataFrame) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """(well, image, mask) of each well; dropped patches are NaN, and sound wall."""
+    for well in sorted(set(wells_of(images).tolist())):
+        mask = np.nan_to_num(well_from_frame(y, well)).astype(bool)
+        yield well, well_from_frame(images, well), mask
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -13,16 +13,8 @@ from helpers.wells import wells_of
 def reliability(probability: np.ndarray, target: np.ndarray, bins: int = 10) -> pd.DataFrame:
     """The reliability diagram as a table: of the pixels given about p, what share is groove?
 
-    Source: Niculescu-Mizil and Caruana 2005, https://doi.org/10.1145/1102351.1102430; scikit-learn's
-    `calibration_curve` with bins of equal width.
-
-    Parameters
-    ----------
-    probability, target : arrays of one shape, any; target is 0 or 1.
-
-    Returns
-    -------
-    One row a bin that is not empty: predicted (mean probability), observed (share of groove), pixels.
+    One row a bin of equal width that is not empty: predicted (mean probability), observed (share of groove),
+    pixels. Source: Niculescu-Mizil and Caruana 2005, https://doi.org/10.1145/1102351.1102430.
     """
     p, t = np.asarray(probability, np.float64).ravel(), np.asarray(target).ravel()
     observed, predicted = calibration_curve(t, p, n_bins=bins, strategy="uniform")
@@ -40,18 +32,11 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     return float(np.average(gap, weights=table["pixels"]))
 
 
-def calibration_per_well(
-    probability: pd.DataFrame, truth: pd.DataFrame, unsure: float = 0.05
-) -> pd.DataFrame:
-    """How well calibrated a model is on each well.
+def calibration_per_well(probability: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """How well calibrated a model is on each well, from frames of the same patches.
 
     Nine pixels of ten are sound wall, and known to be; they hide the others. So the error is also given for
-    the pixels of which the model is not sure.
-
-    Parameters
-    ----------
-    probability, truth : (n, 1296) frames of the same patches.
-    unsure : a pixel is so between this probability and 1 - it.
+    the pixels of which the model is not sure, between 0.05 and 0.95.
 
     Returns
     -------
@@ -61,34 +46,25 @@ def calibration_per_well(
     """
     wells, rows = wells_of(truth), {}
     for well in sorted(set(wells.tolist())):
-        p = probability[wells == well].to_numpy(np.float64).ravel()
-        t = truth[wells == well].to_numpy().ravel()
-        open_ = (p >= unsure) & (p <= 1 - unsure)
+        p, t = (frame[wells == well].to_numpy(np.float64).ravel() for frame in (probability, truth))
+        unsure = (p >= 0.05) & (p <= 0.95)
         rows[well] = {
             "groove, %": 100 * t.mean(),
             "predicted, %": 100 * p.mean(),
             "ECE": expected_calibration_error(reliability(p, t)),
-            "unsure pixels, %": 100 * open_.mean(),
-            "ECE, unsure": np.nan,
-            "bias, unsure": np.nan,
+            "unsure pixels, %": 100 * unsure.mean(),
         }
-        if open_.any():
-            error = expected_calibration_error(reliability(p[open_], t[open_]))
-            rows[well] |= {"ECE, unsure": error, "bias, unsure": p[open_].mean() - t[open_].mean()}
-    return pd.DataFrame(rows).T.rename_axis("well")
+        if unsure.any():
+            table = reliability(p[unsure], t[unsure])
+            rows[well]["ECE, unsure"] = expected_calibration_error(table)
+            rows[well]["bias, unsure"] = p[unsure].mean() - t[unsure].mean()
+    columns = ["groove, %", "predicted, %", "ECE", "unsure pixels, %", "ECE, unsure", "bias, unsure"]
+    return pd.DataFrame(rows, columns).T.rename_axis("well")
 
 
 def threshold_curve(probabilities: Tensor, masks: Tensor) -> pd.DataFrame:
-    """Dice and mean IoU at the thresholds 0.05, 0.10 ... 0.95, which index the frame.
-
-    Parameters
-    ----------
-    probabilities, masks : (N, 1, H, W) of patches that the model was not trained on. To choose a threshold
-        take validation patches; chosen on test patches it would flatter the test score.
-
-    >>> threshold_curve(probabilities, masks)["dice"].idxmax()  # doctest: +SKIP
-    0.4
-    """
+    """Dice and mean IoU at the thresholds 0.05, 0.10 ... 0.95, which index the frame; of (N, 1, H, W) patches
+    that the model was not trained on. Chosen on test patches a threshold would flatter the test score."""
     rows = {
         round(0.05 * step, 2): summarise(count_pixels(probabilities >= 0.05 * step, masks.bool()))
         for step in range(1, 20)

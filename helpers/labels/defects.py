@@ -1,8 +1,7 @@
-"""Systematic errors of labels, each found by a function of its own (review point R4.3).
+"""Systematic errors of labels, and annotators' styles (review point R4.3); they need no model.
 
-All look at assembled wells, (H, W), once around the pipe: what a patch border cuts is seen whole. Functions
-that take only the mask work on any labels; `find_slips` also needs the image. Holes are found by
-`helpers.labels.ribbons.find_holes`, slips by `helpers.labels.ribbons.find_slips`.
+All look at assembled wells, (H, W), once around the pipe: what a patch border cuts is seen whole. Holes and
+slips are found by `helpers.labels.ribbons`.
 """
 
 from collections.abc import Iterator
@@ -16,16 +15,8 @@ from helpers.wells import block_of, label_grooves, well_from_frame, wells_of
 
 
 def width_changes(mask: np.ndarray, hold: int = 10) -> pd.DataFrame:
-    """Where the drawn width jumps, and holds on both sides: the seams between two annotated stretches.
-
-    Parameters
-    ----------
-    hold : rows before and after that must each be of one width.
-
-    Returns
-    -------
-    One row a change: groove, row (the first of the new width), before, after (columns).
-    """
+    """Where the drawn width jumps, and holds for `hold` rows on both sides: the seams between two annotated
+    stretches. One row a change: groove, row (the first of the new width), before, after (columns)."""
     rows = ribbon_rows(mask)
     of_stretch = rows.groupby(number_stretches(rows["groove"], rows["width"]))
     stretches = of_stretch.agg(groove=("groove", "first"), row=("row", "first"), width=("width", "first"))
@@ -59,15 +50,11 @@ def groove_ends(mask: np.ndarray) -> pd.DataFrame:
 
 
 def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
-    """How often a groove breaks off between two rows: at patch borders, and everywhere else.
+    """How often a groove breaks off between two rows: "at patch borders", and "elsewhere".
 
     In a mask drawn on whole wells a patch border is a row like any other, so the two rates agree. A higher
-    rate at borders shows that the mask was made patch by patch.
-
-    Returns
-    -------
-    Rows "at patch borders" and "elsewhere"; columns "grooves": runs of groove pixels that meet such a seam
-    from above or below, "ends": those that no groove pixel within one column goes on from, "rate".
+    rate at borders shows that the mask was made patch by patch. "grooves": runs of groove pixels that meet
+    such a seam from above or below; "ends": those that nothing goes on from; "rate".
     """
     met = groove_ends(mask)
     place = (met["seam"] % PATCH_SIZE == 0).map({True: "at patch borders", False: "elsewhere"})
@@ -76,33 +63,20 @@ def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
     return table.assign(rate=table["ends"] / table["grooves"].where(table["grooves"] > 0))
 
 
-def has_twins(mask: np.ndarray) -> bool:
-    """Whether two patches lie side by side in the mask of a well, which then has 72 columns."""
-    return mask.ndim == 2 and mask.shape[1] == 2 * PATCH_SIZE
-
-
 def twin_disagreements(mask: np.ndarray) -> np.ndarray:
     """Pixels of a 72-column well at odds with both neighbours, which the twin patch drew, (H, W) bool.
 
     Patches 2k and 2k+1 are the even and the odd columns of one image, so a groove of two columns or more
-    leaves no pixel alone. Holes are filled first: they are counted by `find_holes`.
-
-    Raises
-    ------
-    ValueError : the mask has not 72 columns, so it has no twins.
+    leaves no pixel alone. Holes are filled first. A well of 36 columns has no twins: nothing is found.
     """
-    if not has_twins(mask):
-        raise ValueError(f"Only wells of {2 * PATCH_SIZE} columns have twins; found shape {mask.shape}.")
+    if mask.shape[1] == PATCH_SIZE:
+        return np.zeros(mask.shape, bool)
     groove = (mask > 0) | find_holes(mask)
     return (groove != np.roll(groove, 1, axis=1)) & (groove != np.roll(groove, -1, axis=1))
 
 
 def defects_per_well(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Count what the functions above find in each well.
-
-    Parameters
-    ----------
-    y, images : (n, 1296) masks of 0 and 1, and repaired images, of the same patches.
+    """Count what the functions above find in each well, from masks and repaired images of the same patches.
 
     Returns
     -------
@@ -120,41 +94,51 @@ def defects_per_well(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
             "width changes": len(width_changes(mask)),
             "ends at borders": ends.loc["at patch borders", "ends"],
             "expected there": ends.loc["elsewhere", "rate"] * ends.loc["at patch borders", "grooves"],
-            "twins differ": twin_disagreements(mask).sum() if has_twins(mask) else np.nan,
+            "twins differ": twin_disagreements(mask).sum() if mask.shape[1] > PATCH_SIZE else np.nan,
         }
     return pd.DataFrame(rows).T.rename_axis("well")
 
 
 def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """In which patches the functions above find something; parameters as in `defects_per_well`.
-
-    Returns
-    -------
-    (n, 5) bool, in the order of `y`: "hole", "slip", "width change", "end at border", "twins differ". Twins
-    share what is found in their 36 rows.
-    """
+    """In which patches holes, slips and changes of width are found: (n, 3) bool, in the order of `y`: "hole",
+    "slip", "width change". Twins share what is found in their 36 rows."""
     found = []
     for well, mask in masks_of_wells(y):
-        slip = np.zeros(len(mask), bool)
+        rows = pd.DataFrame({"hole": find_holes(mask).any(axis=1), "slip": False, "width change": False})
         for stretch in find_slips(mask, well_from_frame(images, well)).itertuples():
-            slip[stretch.start_row : stretch.end_row + 1] = True
-        met = groove_ends(mask)
-        borders = met["seam"][met["ends"] & (met["seam"] % PATCH_SIZE == 0)]
-        rows = {
-            "hole": find_holes(mask).any(axis=1),
-            "slip": slip,
-            "width change": _beside(width_changes(mask)["row"], len(mask)),
-            "end at border": _beside(borders, len(mask)),
-            "twins differ": twin_disagreements(mask).any(axis=1) if has_twins(mask) else False,
-        }
-        blocks = pd.DataFrame(rows).groupby(np.arange(len(mask)) // PATCH_SIZE).any()
-        found.append(pd.concat({well: blocks}))
+            rows.loc[stretch.start_row : stretch.end_row, "slip"] = True
+        changes = width_changes(mask)["row"]
+        rows["width change"] = rows.index.isin([*(changes - 1), *changes])  # the rows on both sides
+        found.append(pd.concat({well: rows.groupby(rows.index // PATCH_SIZE).any()}))
     return pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
 
 
-def _beside(seams: pd.Series, rows: int) -> np.ndarray:
-    """Which of so many rows lie above or below a seam, (rows,) bool; seam 5 is between rows 4 and 5."""
-    return np.isin(np.arange(rows), [*(seams - 1), *seams])
+def annotator_styles(y: pd.DataFrame) -> pd.DataFrame:
+    """How each well was drawn, its annotator's style as numbers; NaN for wells without a groove.
+
+    Returns
+    -------
+    One row a well. "width, columns of 36": mean. "width varies": share of rows of another width than the
+    groove's median. "same width for, rows": median length of stretches of one width. "steps per 100 rows":
+    sideways moves of half a column of 36 or more from one row to the next. "jitter, columns of 36": mean size
+    of the second difference of the centre, 0 for a straight ribbon. "holes per 100 rows".
+    """
+    styles = {}
+    for well, mask in masks_of_wells(y):
+        rows, unit = ribbon_rows(mask), mask.shape[1] / PATCH_SIZE  # columns in a column of 36
+        grooves = rows.groupby("groove")
+        step = grooves["centre"].diff() / unit
+        stretches = number_stretches(rows["groove"], rows["width"])
+        holes = label_grooves(find_holes(mask)).max()
+        styles[well] = {
+            "width, columns of 36": rows["width"].mean() / unit,
+            "width varies": (rows["width"] != grooves["width"].transform("median")).mean(),
+            "same width for, rows": stretches.value_counts().median(),
+            "steps per 100 rows": 100 * (step.abs() >= 0.5 - 1e-9).mean(),  # 0.5 but for rounding
+            "jitter, columns of 36": step.groupby(rows["groove"]).diff().abs().mean(),
+            "holes per 100 rows": 100 * holes / len(rows) if len(rows) else np.nan,
+        }
+    return pd.DataFrame(styles).T.rename_axis("well")
 
 
 def masks_of_wells(y: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:

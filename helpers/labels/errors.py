@@ -14,10 +14,12 @@ from helpers.labels.ribbons import row_centres
 from helpers.wells import label_grooves, well_from_frame, wells_of
 
 KINDS = ("found", "missed", "broken", "shifted", "too wide", "too narrow", "false")
+MEASURES = ["kind", "first_row", "rows", "column", "width", "angle", "contrast", "at_wrap"]
+MEASURES += ["iou", "covered", "offset", "width_ratio"]
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) -> pd.DataFrame:
-    """Say of each groove in a block what became of it.
+    """Say of each groove in a block, (H, W) once around the pipe, what became of it.
 
     The *zone* of a true groove is what lies within one groove width of it, row by row; its width w is the
     median over its rows. Of the prediction in the zone we ask, in this order, and the first rule that holds
@@ -31,11 +33,6 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
     - "found": none of these.
 
     A predicted groove that no zone touches is "false".
-
-    Parameters
-    ----------
-    truth, prediction : (H, W) of 0 and 1, once around the pipe.
-    thickness : (H, W), repaired.
 
     Returns
     -------
@@ -55,8 +52,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
     for inside in _pieces(prediction):
         if not (inside & zones).any():
             cases.append(_shape(inside, thickness) | {"kind": "false", "iou": 0.0})
-    columns = ["kind", "first_row", "rows", "column", "width", "angle", "contrast", "at_wrap"]
-    return pd.DataFrame(cases, columns=[*columns, "iou", "covered", "offset", "width_ratio"])
+    return pd.DataFrame(cases, columns=MEASURES)
 
 
 def _outcome(inside: np.ndarray, near: np.ndarray, distance: np.ndarray, width: float) -> dict:
@@ -93,8 +89,7 @@ def _distance(inside: np.ndarray) -> np.ndarray:
 
 def _shape(inside: np.ndarray, thickness: np.ndarray) -> dict[str, float]:
     """Measures of one groove, see `confusion`."""
-    columns = inside.shape[1]
-    rows = np.flatnonzero(inside.any(axis=1))
+    columns, rows = inside.shape[1], np.flatnonzero(inside.any(axis=1))
     middle = np.unwrap(row_centres(inside)[rows], period=columns)
     width = float(np.median(inside[rows].sum(axis=1)))
     away = np.abs(_distance(inside))
@@ -112,11 +107,7 @@ def _shape(inside: np.ndarray, thickness: np.ndarray) -> dict[str, float]:
 
 
 def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """`confusion` of every block of every well.
-
-    Parameters
-    ----------
-    truth, prediction, images : (n, 1296) frames of the same patches: masks of 0 and 1, repaired images.
+    """`confusion` of every block of every well, from frames of the same patches: masks, repaired images.
 
     Returns
     -------
@@ -145,7 +136,7 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
     return pd.concat(filled, ignore_index=True)
 
 
-def count_kinds(cases: pd.DataFrame, by: str | list[str] = "well") -> pd.DataFrame:
+def count_kinds(cases: pd.DataFrame, by: str = "well") -> pd.DataFrame:
     """How many grooves of each group ended how: true grooves, then the share of each kind among them, in per
     cent, and "false per 100": false grooves for each 100 true ones."""
     counts = cases.groupby(by, observed=True)["kind"].value_counts().unstack(fill_value=0)
@@ -160,12 +151,8 @@ def count_kinds(cases: pd.DataFrame, by: str | list[str] = "well") -> pd.DataFra
 def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: int = 1) -> pd.DataFrame:
     """`count_kinds` of grooves in groups of about equal number, from the smallest |value| to the largest.
 
-    Parameters
-    ----------
-    cases : from `groove_cases`; those without a value are left out.
-    column : "width", "angle", "contrast" ...; its size counts, not its sign, but for the contrast. A column
-        of few values gets a group for each.
-    decimals : of the groups' names, which are the smallest and the largest value in each.
+    The contrast counts with its sign. A column of few values gets a group for each; a group's name is its
+    smallest and its largest value, with so many decimals. Cases without a value are left out.
     """
     values = (cases[column] if column == "contrast" else cases[column].abs()).round(decimals) + 0.0
     true = values[(cases["kind"] != "false") & values.notna()]
@@ -184,12 +171,7 @@ def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: i
 
 
 def drop_specks(masks: pd.DataFrame, least: int = 3) -> pd.DataFrame:
-    """Clear the pieces of each patch's mask that reach over fewer than `least` rows; a new frame.
-
-    Parameters
-    ----------
-    masks : (n, 1296) of 0 and 1, indexed by patch name.
-    """
+    """Clear the pieces of each patch's mask that reach over fewer than `least` rows; a new frame."""
     kept = masks.to_numpy(copy=True)
     for pixels in kept:
         for piece in _pieces(pixels.reshape(PATCH_SIZE, PATCH_SIZE)):

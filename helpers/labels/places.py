@@ -1,20 +1,19 @@
-"""Where a model fails: joints of the pipe, and places where a network of patches may do worse (R4.2)."""
+"""Where a model fails: joints of the pipe, and places where a network of patches may do worse (R4.2).
+
+Thickness is that of an assembled well, (H, W), repaired; NaN where nothing was measured.
+"""
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_dilation, median_filter
 
-from helpers.config import PATCH_SIZE, Config
-from helpers.preprocess import usable_pixels
+from helpers.config import PATCH_SIZE
 from helpers.wells import well_from_frame, wells_of
 
 
 def scores_per_joint(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Dice of each joint, a pipe between two collars, with what may explain it.
-
-    Parameters
-    ----------
-    truth, prediction, images : (n, 1296) frames of the same patches: masks of 0 and 1, repaired images.
+    """Dice of each joint, a pipe between two collars, with what may explain it; from frames of the same
+    patches: masks, and repaired images.
 
     Returns
     -------
@@ -25,24 +24,15 @@ def scores_per_joint(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.D
     for well in sorted(set(wells_of(truth))):
         masks, guesses, thickness = (well_from_frame(frame, well) for frame in (truth, prediction, images))
         joints = joint_numbers(len(masks), find_collars(thickness))
-        known = np.isfinite(masks)
         for joint in range(joints.max() + 1):
-            where = known & (joints == joint)[:, None]
+            where = np.isfinite(masks) & (joints == joint)[:, None]
             true, guess = (masks > 0) & where, (guesses > 0) & where
             if true.any():
+                dice = 2 * (true & guess).sum() / (true.sum() + guess.sum())
                 q25, median, q75 = np.percentile(thickness[where & ~true], [25, 50, 75])
-                found.append(
-                    {
-                        "well": well,
-                        "joint": joint,
-                        "first_row": int(np.argmax(joints == joint)),
-                        "rows": int((joints == joint).sum()),
-                        "groove pixels": int(true.sum()),
-                        "dice": 2 * (true & guess).sum() / (true.sum() + guess.sum()),
-                        "contrast": float(median - np.median(thickness[true])),
-                        "pattern": float(q75 - q25),
-                    }
-                )
+                contrast = float(median - np.median(thickness[true]))
+                rows = np.flatnonzero(joints == joint)
+                found.append((well, joint, rows[0], len(rows), true.sum(), dice, contrast, float(q75 - q25)))
     columns = ["well", "joint", "first_row", "rows", "groove pixels", "dice", "contrast", "pattern"]
     return pd.DataFrame(found, columns=columns)
 
@@ -66,53 +56,37 @@ def score_zones(
     difference; worse inside, the number of wells whose Dice is lower inside; and false inside and outside,
     the share of wall that is called groove, in per cent, in all wells that have the zone.
     """
-    wells = {well for places in zones.values() for well in places}
-    masks = {well: (well_from_frame(truth, well), well_from_frame(prediction, well)) for well in wells}
     rows = {}
     for zone, places in zones.items():
-        scores = {
-            "inside": _scores_within(places, masks),
-            "outside": _scores_within({well: ~place for well, place in places.items()}, masks),
-        }
-        scores = pd.concat(scores, axis=1).swaplevel(axis=1)  # scores["dice"] has inside and outside
-        scores = scores[scores["wall pixels"]["inside"] > 0]  # wells that have the zone
-        grooved = scores[(scores["groove pixels"] > 0).all(axis=1)]
-        dice = _weighted_mean(grooved["dice"], grooved["groove pixels"]["inside"])
-        lower = grooved["dice"]["inside"] < grooved["dice"]["outside"]
-        false = _weighted_mean(scores["false, %"], scores["wall pixels"]["inside"])
+        scores = {}
+        for well, place in places.items():
+            masks, guesses = well_from_frame(truth, well), well_from_frame(prediction, well)
+            for side, where in (("inside", place), ("outside", ~place)):
+                known = where & np.isfinite(masks)
+                true, guess = masks[known] > 0, guesses[known] > 0
+                scores[well, side] = (true.sum(), (~true).sum(), guess.sum(), (true & guess).sum())
+        names = ["groove", "wall", "found", "both"]
+        table = pd.DataFrame.from_dict(scores, orient="index", columns=names, dtype=float)
+        table["dice"] = 2 * table["both"] / (table["groove"] + table["found"])
+        table["false"] = 100 * (table["found"] - table["both"]) / table["wall"]
+        table = table.set_axis(pd.MultiIndex.from_tuples(table.index)).unstack()
+        table = table[table["wall"]["inside"] > 0]  # wells that have the zone
+        grooved = table[(table["groove"] > 0).all(axis=1)]
+        dice = _weighted_mean(grooved["dice"], grooved["groove"]["inside"])
+        false = _weighted_mean(table["false"], table["wall"]["inside"])
+        lower = (grooved["dice"]["inside"] < grooved["dice"]["outside"]).sum()
         rows[zone] = {
             "wells": len(grooved),
-            "groove pixels": grooved["groove pixels"]["inside"].sum(),
+            "groove pixels": grooved["groove"]["inside"].sum(),
             "dice inside": dice["inside"],
             "dice outside": dice["outside"],
             "difference": dice["inside"] - dice["outside"],
-            "worse inside": lower.sum() if len(grooved) else np.nan,
+            "worse inside": lower if len(grooved) else np.nan,
             "false inside, %": false["inside"],
             "false outside, %": false["outside"],
         }
     table = pd.DataFrame(rows).T.rename_axis("zone")
     return table.astype({"wells": int, "groove pixels": int})
-
-
-def _scores_within(
-    places: dict[int, np.ndarray], masks: dict[int, tuple[np.ndarray, np.ndarray]]
-) -> pd.DataFrame:
-    """Scores of each well, one a row, from the pixels of a place alone; NaN where there is nothing to score.
-
-    Parameters
-    ----------
-    places : well -> (H, W) bool. masks : well -> truth and prediction, (H, W) each.
-    """
-    rows = {}
-    for well, place in places.items():
-        known = place & np.isfinite(masks[well][0])
-        true, guess = (mask[known] > 0 for mask in masks[well])
-        rows[well] = [true.sum(), (~true).sum(), guess.sum(), (true & guess).sum()]
-    names = ["groove pixels", "wall pixels", "found", "both"]
-    counts = pd.DataFrame.from_dict(rows, orient="index", columns=names, dtype=float)
-    counts["dice"] = 2 * counts["both"] / (counts["groove pixels"] + counts["found"])
-    counts["false, %"] = 100 * (counts["found"] - counts["both"]) / counts["wall pixels"]
-    return counts
 
 
 def _weighted_mean(values: pd.DataFrame, weights: pd.Series) -> pd.Series:
@@ -123,18 +97,9 @@ def _weighted_mean(values: pd.DataFrame, weights: pd.Series) -> pd.Series:
 def zones_of_well(
     thickness: np.ndarray, unusable: np.ndarray | None = None, margin: int = 2
 ) -> dict[str, np.ndarray]:
-    """Places of a well where a network of patches may do worse, name -> (H, W) bool.
-
-    Parameters
-    ----------
-    thickness : (H, W), repaired.
-    unusable : (H, W), True where a pixel was missing or an outlier, and has been repaired.
-    margin : rows, or columns of 36, that still belong to a border or to a repaired pixel.
-
-    Returns
-    -------
-    "patch border" (rows), "azimuth wrap" (columns), "collar" (within 5 rows), "repaired pixels".
-    """
+    """Places of a well where a network of patches may do worse, name -> (H, W) bool: "patch border" (rows),
+    "azimuth wrap" (columns), "collar" (within 5 rows), and "repaired pixels", where it is said which were
+    `unusable`. So many rows, or columns of 36, still belong to a border or to a repaired pixel."""
     height, width = thickness.shape
     sideways = margin * width // PATCH_SIZE
     row, column = np.arange(height) % PATCH_SIZE, np.arange(width)
@@ -151,23 +116,12 @@ def zones_of_well(
     return zones
 
 
-def unusable_pixels(images: pd.DataFrame, config: Config = Config()) -> pd.DataFrame:
-    """Which pixels of the images, as loaded, cleaning repairs: a frame like `images` of 0.0 and 1.0."""
-    return (~usable_pixels(images, config)).astype(np.float32)
-
-
 # ---------------------------------------------------------------- joints of the pipe
 
 
 def row_roughness(thickness: np.ndarray) -> np.ndarray:
-    """Median step between neighbouring columns of each row, (H,); NaN where a row has no measured pair.
-
-    A median, so that a few false echoes do not make a row rough.
-
-    Parameters
-    ----------
-    thickness : (H, W), once around the pipe; NaN where nothing was measured.
-    """
+    """Median step between neighbouring columns of each row, (H,); NaN where a row has no measured pair. A
+    median, so that a few false echoes do not make a row rough."""
     steps = np.abs(thickness - np.roll(thickness, 1, axis=1))
     steps = np.where(np.isfinite(steps).any(axis=1, keepdims=True), steps, np.inf)  # no warning of empty rows
     rough = np.nanmedian(steps, axis=1)
@@ -180,16 +134,8 @@ def find_collars(
     """Find the collars of an assembled well: a few rows in which the echo swings from column to column.
 
     In the thread between two pipes the tool loses the echo. A row belongs to a collar if its roughness is
-    `times` that of the rows around it; rough rows less than `apart` rows from each other are one collar.
-
-    Parameters
-    ----------
-    thickness : (H, W), repaired; NaN where nothing was measured.
-    window : rows whose median roughness is the usual one.
-
-    Returns
-    -------
-    (first row, last row) of each collar, downwards.
+    `times` the median of the `window` rows around it; rough rows less than `apart` rows from each other are
+    one collar. Returns (first row, last row) of each, downwards.
     """
     rough = row_roughness(thickness)
     measured = np.flatnonzero(np.isfinite(rough))

@@ -10,48 +10,26 @@ import torch
 from cleanlab.segmentation.filter import find_label_issues
 from cleanlab.segmentation.rank import get_label_quality_scores
 
-from helpers.config import PATCH_SIZE, Config
-from helpers.labels.ribbons import find_holes
+from helpers.config import PATCH_SIZE
+from helpers.labels.ribbons import find_holes, row_centres
 from helpers.metrics import count_pixels, dice_from_counts, iou_from_counts
-from helpers.studies.folds import STUDY_CONFIG, probabilities_on, train_on, well_folds
+from helpers.studies.folds import probabilities_on, train_on, well_folds
 from helpers.wells import block_of, well_from_frame, wells_of
-
-RANKINGS = ("cleanlab, softmin", "cleanlab, pixels flagged", "cross-entropy", "1 - Dice", "random")
-FLAWS = ("overlooked", "width", "slipped", "hole")  # of flaws that the simulation draws
 
 
 def unseen_probabilities(
-    y: pd.DataFrame,
-    images: pd.DataFrame,
-    epochs: int,
-    seed: int = 0,
-    folds: int = 3,
-    config: Config = STUDY_CONFIG,
+    y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int = 0, folds: int = 3
 ) -> pd.DataFrame:
-    """Groove probability of every pixel by a model that has not seen the pixel's well.
+    """Groove probability of every pixel by a model that has not seen the pixel's well: a frame like `y`.
 
-    The wells of `y` are shared out among folds (`well_folds`); for each a baseline U-Net is
-    trained on the others.
-
-    Parameters
-    ----------
-    y : masks of the wells to be judged; no others are trained on.
-    images : cleaned images, with at least the rows of `y`.
-
-    Returns
-    -------
-    A frame like `y`, float32.
-
-    Raises
-    ------
-    DataError : fewer wells have a groove than there are folds.
+    The wells of `y` are shared out among folds (`well_folds`); for each a baseline U-Net is trained on the
+    others, on cleaned `images`.
     """
-    wells = wells_of(y)
-    parts = []
+    wells, parts = wells_of(y), []
     for left_out in well_folds(y, folds, sorted(set(wells.tolist()))):
         unseen = np.isin(wells, left_out)
-        model = train_on(y[~unseen], images, epochs, seed, config)
-        parts.append(probabilities_on(model, images.loc[y.index[unseen]], config))
+        model = train_on(y[~unseen], images, epochs, seed)
+        parts.append(probabilities_on(model, images.loc[y.index[unseen]]))
     return pd.concat(parts).loc[y.index]
 
 
@@ -67,81 +45,39 @@ def label_issues(y: pd.DataFrame, probability: pd.DataFrame) -> pd.DataFrame:
 
 
 def rank_labels(
-    y: pd.DataFrame, probability: pd.DataFrame, issues: pd.DataFrame | None = None, seed: int = 0
+    y: pd.DataFrame, probability: pd.DataFrame, issues: pd.DataFrame, seed: int = 0
 ) -> pd.DataFrame:
     """How suspicious each patch's label is, by five rankings; the higher, the more.
 
     Parameters
     ----------
     probability : by models that have not seen the patch, see `unseen_probabilities`.
-    issues : from `label_issues`; computed where it is not given.
+    issues : from `label_issues`.
 
     Returns
     -------
     One row a patch. "cleanlab, softmin": 1 - the soft minimum of the probabilities of the labels, which looks
-    at the worst pixels; "cleanlab, pixels flagged": share of pixels in `label_issues`; "cross-entropy": mean
-    of -log of the label's probability; "1 - Dice": of label and prediction cut at 0.5; and, to compare with,
+    at the worst pixels; "cleanlab, pixels flagged": share of pixels in `issues`; "cross-entropy": mean of
+    -log of the label's probability; "1 - Dice": of label and prediction cut at 0.5; and, to compare with,
     "random".
-
-    Raises
-    ------
-    ValueError : the frames' rows or columns differ.
     """
-    issues = label_issues(y, probability) if issues is None else issues
     softmin, _ = get_label_quality_scores(*_for_cleanlab(y, probability), verbose=False)
     labels, p = y.to_numpy().astype(bool), probability.to_numpy(np.float64)
-    of_label = np.where(labels, p, 1 - p)
-    found = p >= 0.5
-    counts = count_pixels(torch.from_numpy(found), torch.from_numpy(labels)).double()
-    columns = [
-        1 - softmin,
-        issues.to_numpy().mean(axis=1),
-        -np.log(np.maximum(of_label, 1e-7)).mean(axis=1),
-        1 - dice_from_counts(counts).numpy(),
-        np.random.default_rng(seed).random(len(y)),
-    ]
-    return pd.DataFrame(dict(zip(RANKINGS, columns, strict=True)), y.index)
-
-
-def precision_recall_at(
-    suspicion: pd.DataFrame, spoiled: np.ndarray, shares: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2)
-) -> pd.DataFrame:
-    """What checking the most suspicious share of the patches would find.
-
-    Parameters
-    ----------
-    suspicion : (n, rankings), as `rank_labels` gives it.
-    spoiled : (n,) True where the label is known to be wrong.
-
-    Returns
-    -------
-    Rows (ranking, share); columns "patches" checked, "precision": spoiled among those, "recall": those among
-    the spoiled; NaN where nothing is spoiled.
-
-    Raises
-    ------
-    ValueError : not as many marks as patches.
-    """
-    spoiled = np.asarray(spoiled, bool)
-    if len(spoiled) != len(suspicion):
-        raise ValueError(f"Expected a mark a patch, found {len(spoiled)} for {len(suspicion)} patches.")
-    rows = []
-    for ranking, values in suspicion.items():
-        worst_first = spoiled[np.argsort(-values.to_numpy(), kind="stable")]
-        for share in shares:
-            checked = max(1, round(share * len(spoiled)))
-            hits = worst_first[:checked].sum()
-            recall = hits / spoiled.sum() if spoiled.any() else np.nan
-            rows.append((ranking, share, checked, hits / checked, recall))
-    table = pd.DataFrame(rows, columns=["ranking", "share", "patches", "precision", "recall"])
-    return table.set_index(["ranking", "share"])
+    counts = count_pixels(torch.from_numpy(p >= 0.5), torch.from_numpy(labels)).double()
+    columns = {
+        "cleanlab, softmin": 1 - softmin,
+        "cleanlab, pixels flagged": issues.to_numpy().mean(axis=1),
+        "cross-entropy": -np.log(np.maximum(np.where(labels, p, 1 - p), 1e-7)).mean(axis=1),
+        "1 - Dice": 1 - dice_from_counts(counts).numpy(),
+        "random": np.random.default_rng(seed).random(len(y)),
+    }
+    return pd.DataFrame(columns, y.index)
 
 
 def most_suspicious(suspicion: pd.Series, share: float) -> pd.Index:
     """Names of the most suspicious share of the patches, the worst first."""
-    return suspicion.sort_values(ascending=False, kind="stable").index[
-        : max(1, round(share * len(suspicion)))
-    ]
+    worst_first = suspicion.sort_values(ascending=False, kind="stable").index
+    return worst_first[: max(1, round(share * len(suspicion)))]
 
 
 def _for_cleanlab(y: pd.DataFrame, probability: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -157,11 +93,7 @@ def _for_cleanlab(y: pd.DataFrame, probability: pd.DataFrame) -> tuple[np.ndarra
 
 
 def known_defects(y: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """What is wrong with each label, where the truth is known: on simulated wells.
-
-    Parameters
-    ----------
-    y, truth : masks of the same patches, one groove a row at most.
+    """What is wrong with each label, where the truth is known, of wells with one groove a row at most.
 
     Returns
     -------
@@ -172,26 +104,18 @@ def known_defects(y: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     found = []
     for well in sorted(set(wells_of(y))):
         drawn, true = (np.nan_to_num(well_from_frame(frame, well)) > 0 for frame in (y, truth))
-        filled = drawn | find_holes(drawn)
+        filled, around = drawn | find_holes(drawn), drawn.shape[1]
         both = filled.any(axis=1) & true.any(axis=1)
-        shift = _row_centres(filled) - _row_centres(true)
-        half = drawn.shape[1] / 2
-        shift = np.abs((shift + half) % (2 * half) - half)
+        shift = np.nan_to_num(row_centres(filled) - row_centres(true))
+        shift = np.abs((shift + around / 2) % around - around / 2)  # the short way around the pipe
         kinds = {
             "overlooked": true.any(axis=1) & ~filled.any(axis=1),
             "width": both & (filled.sum(axis=1) != true.sum(axis=1)),
             "slipped": both & (shift >= 0.75),
             "hole": (filled & ~drawn).sum(axis=1),
         }
-        by_block = {kind: rows.reshape(-1, PATCH_SIZE).sum(axis=1) for kind, rows in kinds.items()}
-        blocks = pd.DataFrame(by_block).rename_axis("block")
-        found.append(pd.concat({well: blocks}, names=["well"]))
+        blocks = {kind: rows.reshape(-1, PATCH_SIZE).sum(axis=1) for kind, rows in kinds.items()}
+        found.append(pd.concat({well: pd.DataFrame(blocks)}))
     table = pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
     masks = (torch.from_numpy(frame.to_numpy(bool)) for frame in (y, truth.loc[y.index]))
     return table.assign(iou=iou_from_counts(count_pixels(*masks).double()).numpy())
-
-
-def _row_centres(mask: np.ndarray) -> np.ndarray:
-    """Mean direction of each row's pixels, in columns; 0 where the row has none."""
-    angles = 2 * np.pi * np.arange(mask.shape[1]) / mask.shape[1]
-    return np.angle(mask @ np.exp(1j * angles)) * mask.shape[1] / (2 * np.pi)

@@ -1,4 +1,7 @@
-"""Drawn grooves as ribbons: their holes, their centre and width row by row, and where they have slipped."""
+"""Drawn grooves as ribbons: their holes, their centre and width row by row, and where they have slipped.
+
+Masks are (H, W) of 0 and 1, once around the pipe: the last column meets the first.
+"""
 
 import numpy as np
 import pandas as pd
@@ -11,18 +14,12 @@ FURTHEST = 2  # columns that a ribbon can have slipped
 
 
 def find_holes(mask: np.ndarray, largest: int = 40) -> np.ndarray:
-    """Wall that a groove encloses, (H, W) bool; what is larger than `largest` pixels is no slip of the pen.
-
-    Parameters
-    ----------
-    mask : (H, W) of 0 and 1; the last column meets the first.
-    """
+    """Wall that a groove encloses, (H, W) bool; what has more than `largest` pixels is no slip of the pen."""
     half = mask.shape[1] // 2
     around = np.pad(mask, ((0, 0), (half, half)), mode="wrap")  # or a hole at the wrap stays open
     holes = (binary_fill_holes(around) != around.astype(bool))[:, half : half + mask.shape[1]]
     numbers = label_grooves(holes)
-    sizes = np.bincount(numbers.ravel())
-    return holes & (sizes[numbers] <= largest)
+    return holes & (np.bincount(numbers.ravel())[numbers] <= largest)
 
 
 def row_centres(mask: np.ndarray) -> np.ndarray:
@@ -63,10 +60,6 @@ def find_slips(mask: np.ndarray, thickness: np.ndarray, window: int = 31, least:
     until it fits the average of the whole well best. Where the best shift is not 0 over `least` rows or more,
     the ribbon has slipped. A systematic offset of a whole well cannot be seen so, since it is in the average.
 
-    Parameters
-    ----------
-    mask, thickness : (H, W); thickness that is NaN counts as 0, the mean.
-
     Returns
     -------
     One row a stretch: groove, start_row, end_row, columns (where the metal loss lies, seen from the ribbon's
@@ -82,12 +75,8 @@ def find_slips(mask: np.ndarray, thickness: np.ndarray, window: int = 31, least:
     # Drawn in whole columns, a good ribbon is up to half a column off, and a slip by one at least that much
     side = np.sign(rows["columns"]).where(rows["columns"].abs() >= 0.75, 0)
     stretches = rows[side != 0].groupby(number_stretches(rows["groove"], side))
-    found = stretches.agg(
-        groove=("groove", "first"),
-        start_row=("row", "first"),
-        end_row=("row", "last"),
-        columns=("columns", "median"),
-    )
+    places = {"start_row": ("row", "first"), "end_row": ("row", "last"), "columns": ("columns", "median")}
+    found = stretches.agg(groove=("groove", "first"), **places)
     return found[stretches.size() >= least].reset_index(drop=True)
 
 

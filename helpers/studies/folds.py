@@ -80,15 +80,11 @@ def leave_out(
 def well_folds(
     y: pd.DataFrame, count: int = 3, wells: Sequence[int] | None = None, config: Config = Config()
 ) -> list[tuple[int, ...]]:
-    """Share the training and validation wells out among `count` folds of about equal size.
+    """Share wells out among `count` folds of about equal size: by default the config's training and
+    validation wells. `y` : (n, 1296) masks; rows of other wells are passed over.
 
     Wells without a groove are dealt out first, so that no fold has more than its share of them; then each
-    well, the largest first, goes to the fold with the fewest patches. Test wells are in no fold.
-
-    Parameters
-    ----------
-    y : (n, 1296) masks of these wells; rows of other wells are passed over.
-    wells : which to share out, by default the config's training and validation wells.
+    well, the largest first, goes to the fold with the fewest patches.
 
     Raises
     ------

@@ -12,12 +12,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pandas as pd
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import MedianPruner
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
@@ -107,16 +102,12 @@ def score_folds(
 
 
 def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUDY_CONFIG) -> Study:
-    """Begin a study in a file, or take it up where it was left or killed.
+    """Begin a study in a file, Optuna's journal, or take it up where it was left or killed.
 
     The first trial has the defaults, so that every other is measured against them. A trial that was cut off
     is marked as failed, and the next one repeats it. The pruner stops a trial after an epoch if its best mean
     Dice so far is below the median of the others at that epoch, from the third epoch on, once five trials are
     complete. One process at a time may work on a study.
-
-    Parameters
-    ----------
-    path : Optuna's journal, a text file to which each step is added; its folder is made.
 
     Raises
     ------
@@ -160,14 +151,8 @@ def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUD
 
 
 def read_study(path: Path) -> Study:
-    """The study in a journal, to look at it; the file stays as it is.
-
-    Raises
-    ------
-    DataError : there is none.
-    """
-    path = Path(path)
-    if not path.is_file():
+    """The study in a journal, to look at it; the file stays as it is. DataError if there is none."""
+    if not Path(path).is_file():
         raise DataError(f"{path}: expected the journal of a study, found no file.")
     try:
         return optuna.load_study(study_name=STUDY_NAME, storage=_journal(path))
@@ -222,6 +207,6 @@ def log_trial(folder: Path, trial: FrozenTrial) -> None:
     with disk_errors(folder, "written", folder.parent), SummaryWriter(folder) as writer:
         for epoch, value in trial.intermediate_values.items():
             writer.add_scalar("Mean Dice of the folds", value, epoch)
-        made_with = trial.params | {"state": trial.state.name.lower()}
+        settings = trial.params | {"state": trial.state.name.lower()}
         last = trial.value if trial.state == TrialState.COMPLETE else float("nan")
-        writer.add_hparams(made_with, {"final/mean_dice_of_folds": last}, run_name=".")
+        writer.add_hparams(settings, {"final/mean_dice_of_folds": last}, run_name=".")

@@ -27,25 +27,20 @@ def depth_blocks(names: Sequence[str], size: int = BLOCK) -> np.ndarray:
 def bootstrap(counts: Tensor, names: Sequence[str], draws: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Scores with intervals of 95 %, from draws of whole blocks of depth within each well.
 
-    The interval is that of other depths of the same wells. How other wells would do it cannot say: for that
-    the wells are too few.
-
-    Blocks are few, and the middle 95 % of plain draws would hold the true score less often than they say. So
+    The interval is that of other depths of the same wells; of other wells it says nothing. Blocks are few, so
     each draw takes one block less from a well than it has, with weights that make up for it; the variance of
     a mean is then without bias (Rao and Wu 1988, https://doi.org/10.1080/01621459.1988.10478591). The
-    interval is that of Student's t on the scale of log odds, which keeps it between 0 and 1, with as many
-    degrees of freedom as there are blocks less wells (the method "xlogit" of the R package survey,
-    https://rdrr.io/pkg/survey/man/svyciprop.html).
+    interval is Student's on the scale of log odds, which keeps it between 0 and 1, with as many degrees of
+    freedom as there are blocks less wells ("xlogit" of https://rdrr.io/pkg/survey/man/svyciprop.html).
 
     A single block cannot show how blocks of its well differ. So wells of one block are drawn together as if
-    they were one well, and a lone one with the well that has the fewest blocks (collapsed strata: Wolter
-    2007, "Introduction to Variance Estimation", section 2.5). Where such wells differ, this widens the
-    interval: better too wide than too narrow. If every well has one block, the interval is unknown, NaN.
+    they were one well, and a lone one with the well of fewest blocks (collapsed strata: Wolter 2007,
+    "Introduction to Variance Estimation", section 2.5): rather too wide than too narrow. If every well has
+    one block, the interval is NaN.
 
     Parameters
     ----------
-    counts : (N, 3), as `metrics.count_pixels` gives them.
-    names : N patch names, in the same order.
+    counts : (N, 3), as `metrics.count_pixels` gives them. names : N patch names, in the same order.
 
     Returns
     -------
@@ -61,18 +56,14 @@ def bootstrap(counts: Tensor, names: Sequence[str], draws: int = 1000, seed: int
     block_of_patch = depth_blocks(names)
     _, first = np.unique(block_of_patch, return_index=True)
     wells = np.array([parse_name(names[patch])[0] for patch in first])  # of each block
-    freedom = len(wells) - len(np.unique(wells))
-
     counts = counts.cpu().double()
     sums = torch.zeros(len(wells), 5, dtype=torch.float64)  # of a block: tp, fp, fn, IoU, patches
     of_patch = torch.cat([counts, iou_from_counts(counts)[:, None], torch.ones(len(counts), 1)], dim=1)
     sums.index_add_(0, torch.from_numpy(block_of_patch), of_patch)
     drawn = torch.from_numpy(_weights(_strata(wells), draws, np.random.default_rng(seed))) @ sums
     scores = torch.stack([dice_from_counts(drawn[:, :3]), drawn[:, 3] / drawn[:, 4]], dim=1)
-
-    margin = t.ppf(0.975, freedom) * scores.numpy().std(axis=0)
-    for column, sign in (("low", -1), ("high", 1)):
-        table[column] = _shifted(table["score"].to_numpy(), sign * margin)
+    margin = t.ppf(0.975, len(wells) - len(np.unique(wells))) * scores.numpy().std(axis=0)
+    table["low"], table["high"] = (_shifted(table["score"].to_numpy(), side * margin) for side in (-1, 1))
     return table.assign(blocks=len(wells))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from helpers.eda.outliers import compare_detectors, hotelling_t2_and_q, overlap, spe_counts
+from helpers.eda.outliers import compare_detectors, hotelling_t2_and_q
 from helpers.preprocess import spe_outliers
 
 
@@ -45,14 +45,3 @@ def test_all_detectors_flag_as_many_as_spe_but_dbscan_adds_to_it(flags):
     assert spe > 0
     assert (counts.drop("SPE/DmodX, DBSCAN") == spe).all()
     assert (flags["SPE/DmodX, DBSCAN"] | ~flags["SPE/DmodX"]).all()
-
-
-def test_overlap_is_symmetric_with_the_counts_on_its_diagonal(flags):
-    table = overlap(flags)
-    assert (table.to_numpy() == table.to_numpy().T).all()
-    assert np.diag(table).tolist() == flags.sum().tolist()
-
-
-def test_a_wider_ellipse_flags_fewer():
-    counts = spe_counts(plane_of_patches(), stds=(1.0, 2.0, 6.0))["patches flagged"].tolist()
-    assert counts == sorted(counts, reverse=True) and counts[0] > counts[-1]

@@ -311,12 +311,6 @@ def test_a_wall_of_one_value_has_no_contrast():
     assert np.isnan(groove_contrast(np.where(mask, image, 0), mask)).all()
 
 
-def test_contrast_wants_a_mask_for_each_image():
-    image, mask = patch_by_hand()
-    with pytest.raises(ValueError, match="differ in shape"):
-        groove_contrast(image, np.concatenate([mask, mask]))
-
-
 def test_compared_pictures_are_measured_against_thickness():
     depths = (0.02, 0.04, 0.06, 0.08)
     pairs = [grooved_patch(depth, seed) for seed, depth in enumerate(depths)]

@@ -6,7 +6,6 @@ import pytest
 
 from helpers.config import Config
 from helpers.data import COLUMNS
-from helpers.eda.plots import leak_summary
 from helpers.eda.split_choice import rank_splits, split_balance
 from helpers.split import split_by_wells
 from helpers.wells import patch_name, wells_of
@@ -47,11 +46,6 @@ def test_the_gap_is_the_difference_in_mean_dice_of_the_parts(ranking):
 
 def test_a_part_without_any_groove_has_no_gap(ranking):
     assert ranking.set_index("val")["gap"].isna().to_dict()[9, 10]
-
-
-def test_the_leak_is_promise_minus_truth():
-    rows = pd.DataFrame({"by": ["patch"], "fold": [1], "validation_dice": [0.75], "unseen_dice": [0.5]})
-    assert leak_summary(rows).loc[("patch", 1)].to_dict() == {"promise": 0.75, "truth": 0.5, "gap": 0.25}
 
 
 def test_split_balance_counts_by_hand():

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 import torch
 from hypothesis import given, strategies as st
-from remedies import FadeGrooves
 
 from helpers.data import COLUMNS
 from helpers.labels.calibration import (
@@ -21,12 +20,10 @@ from helpers.labels.places import (
     row_roughness,
     score_zones,
     scores_per_joint,
-    unusable_pixels,
     zones_of_well,
 )
 from helpers.preprocess import PreprocessData
 from helpers.synthetic import RECIPES, _collar_rows
-from helpers.transforms import to_tensors
 from helpers.wells import cut_well, patch_name, well_from_frame
 
 # ---------------------------------------------------------------- what became of a groove
@@ -293,11 +290,6 @@ def test_joints_are_scored_apart():
     assert table["contrast"].tolist() == pytest.approx([0.04, 0.04], abs=0.002)
 
 
-def test_unusable_pixels_are_those_that_cleaning_repairs():
-    images = pd.DataFrame([[0.0, -999.25, np.nan, -0.2]])
-    assert unusable_pixels(images).to_numpy().tolist() == [[0, 1, 1, 0]]
-
-
 # ---------------------------------------------------------------- calibration
 
 
@@ -345,24 +337,3 @@ def test_each_well_has_its_own_threshold_curve():
     curves = thresholds_per_well(p, both)
     assert curves.loc[0.3, 3] == curves.loc[0.8, 4] == 1
     assert curves.loc[0.35, 3] == curves.loc[0.85, 4] == 0
-
-
-# ---------------------------------------------------------------- a remedy
-
-
-def test_fading_makes_grooves_fainter_and_leaves_the_wall_and_the_mask():
-    mask = torch.zeros(2, 1, 36, 36)
-    mask[..., 10:15] = 1
-    image = 0.01 - 0.05 * mask
-    torch.manual_seed(0)
-    faded, same = FadeGrooves(most=0.8, p=1.0)(*to_tensors(image, mask))
-    inside = faded[..., 11:14]
-    assert torch.equal(same, mask)
-    assert ((inside > -0.04) & (inside < -0.04 * 0.2 + 1e-6)).all()
-    assert torch.equal(faded[..., :9].as_subclass(torch.Tensor), image[..., :9])
-    assert inside[0].mean() != inside[1].mean()
-
-
-def test_fading_can_leave_a_sample_alone():
-    mask, image = torch.ones(3, 1, 8, 8), torch.randn(3, 1, 8, 8)
-    assert torch.equal(FadeGrooves(p=0.0)(*to_tensors(image, mask))[0].as_subclass(torch.Tensor), image)
