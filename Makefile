@@ -26,7 +26,7 @@ run: $(EXECUTED) ## execute the notebooks; copies with outputs go to runs/notebo
 runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.data
 	@mkdir -p runs/notebooks
 	@echo "== $<"
-	@$(BIN)/jupyter execute --output ../runs/notebooks/unfinished "$<"
+	@TQDM_DISABLE=1 $(BIN)/jupyter execute --output ../runs/notebooks/unfinished "$<"
 	@mv runs/notebooks/unfinished.ipynb "$@"
 
 runs/.data: $(VENV)/installed always

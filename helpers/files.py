@@ -15,6 +15,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 UNFINISHED = ".part-"  # how the names of unfinished files begin: hidden, so that nothing takes them for data
+DRIVE = Path("/content/drive")  # where Colab mounts it
 _OURS = re.compile(rf"{re.escape(UNFINISHED)}[0-9a-f]{{8}}-.+")
 
 
@@ -123,7 +124,15 @@ def _kind(path: Path) -> str:
 
 @contextmanager
 def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
-    """Turn an OSError into a DataError that names `path` and, when `disk` is full, the space left on it."""
+    """Turn an OSError into a DataError that names `path` and, when `disk` is full, the space left on it.
+
+    Of a Google Drive that is not mounted there is a folder all the same, on Colab's own disk, once anything
+    has been written to it; so that is an error too.
+    """
+    if "google.colab" in sys.modules and DRIVE in Path(disk, "_").absolute().parents:
+        if not os.path.ismount(DRIVE):
+            remedy = f"Run `from google.colab import drive; drive.mount({str(DRIVE)!r})` first"
+            raise DataError(f"{path}: could not be {what}: Google Drive is not mounted. {remedy}.")
     try:
         yield
     except OSError as error:

@@ -7,7 +7,6 @@ import random
 import subprocess
 import sys
 import textwrap
-import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,18 +16,18 @@ import torch
 
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import DataSource, find_data
-from helpers.files import DataError
+from helpers.files import DRIVE, DataError
 
-DRIVE = Path("/content/drive")
 _data_of_notebook = None  # the folder that a notebook has put into $CORROSEG_DATA
 _PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "torchvision")
 
 
-def open_notebook(data_folder: str = "", config: Config = Config()) -> DataSource:
-    """Seed the generators, set the figures' style, find the data and print which they are.
+def open_notebook(data_folder: str | Path = "", config: Config = Config()) -> DataSource:
+    """Work in the project's folder, seed the generators, style figures, find the data; print which they are.
 
-    In Colab, first install what its runtime lacks, and mount Google Drive if the data lie there. No
-    restart of the runtime is needed: nothing that is loaded changes.
+    In Colab, first install what its runtime lacks, and mount Google Drive if the data or the runs lie there.
+    No restart of the runtime is needed: nothing that is loaded changes. Where the project is not the one
+    around the notebook, its place is printed too.
 
     Parameters
     ----------
@@ -39,22 +38,24 @@ def open_notebook(data_folder: str = "", config: Config = Config()) -> DataSourc
     DataError : `find_data` found no usable data, or the installation failed.
     """
     global _data_of_notebook
-    if data_folder:
-        os.environ["CORROSEG_DATA"] = data_folder
+    wanted = str(data_folder) if data_folder else None
+    if wanted:
+        os.environ["CORROSEG_DATA"] = wanted
     elif os.environ.get("CORROSEG_DATA") == _data_of_notebook:  # named before, and now no more
         os.environ.pop("CORROSEG_DATA", None)
-    _data_of_notebook = data_folder or None
+    _data_of_notebook = wanted
     if in_colab():
         _install_what_colab_lacks()
-        _mount_drive(os.environ.get("CORROSEG_DATA", ""))
+        _mount_drive_for(os.environ.get("CORROSEG_DATA", ""), config.runs_dir)
+    elif _nobody_looks():
+        _start_no_tensorboard()
     from helpers.plots import set_style  # here, so that finding the data does not need matplotlib
 
-    # timm's bars of its downloads, of which there are none, would like ipywidgets
-    warnings.filterwarnings("ignore", message="IProgress not found")
     set_style()
-    if not in_colab() and _nobody_looks():
-        _start_no_tensorboard()
     source = find_data(config)
+    if Path.cwd() not in (PROJECT_ROOT, PROJECT_ROOT / "notebooks"):
+        print(f"Project: {PROJECT_ROOT}")
+    os.chdir(PROJECT_ROOT)
     seed_everything(config.seed)  # last, so that nothing done on a first run only shifts the draws
     print(f"Data: {source.description}")
     return source
@@ -72,9 +73,9 @@ def _install_what_colab_lacks() -> None:
         )
 
 
-def _mount_drive(folder: str) -> None:
-    """Ask for the user's Google Drive only if the data are said to lie there."""
-    if Path(folder).is_relative_to(DRIVE) and not DRIVE.exists():
+def _mount_drive_for(*folders: str | Path) -> None:
+    """Ask for the user's Google Drive if one of these folders lies there."""
+    if any(Path(folder).is_relative_to(DRIVE) for folder in folders) and not os.path.ismount(DRIVE):
         from google.colab import drive
 
         drive.mount(str(DRIVE))

@@ -2,7 +2,7 @@
 
 import os
 import random
-import shutil
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,11 +20,11 @@ import torch
 from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
-from helpers import data, notebook
+from helpers import data, files, notebook
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import DataSource, check_data, find_data
 from helpers.files import DataError
-from helpers.notebook import in_colab, open_notebook, print_versions, seed_everything
+from helpers.notebook import in_colab, open_notebook, print_versions
 
 
 def fill(folder: Path, labels: str = "y_train.csv") -> Path:
@@ -210,15 +210,32 @@ def test_simulated_wells_in_another_folder_do_not_pass_for_real(config):
 # --- open_notebook and its parts ---------------------------------------------------------------------
 
 
-def test_open_notebook_prints_one_line_without_a_path(config, ensure_simulated, set_style, capsys):
+def test_open_notebook_prints_one_line_without_a_path(
+    config, ensure_simulated, set_style, capsys, monkeypatch
+):
+    monkeypatch.chdir(PROJECT_ROOT / "notebooks")
     source = open_notebook(config=config)
     assert capsys.readouterr() == (f"Data: {source.description}\n", "")
     assert os.sep not in source.description
-
-
-def test_open_notebook_sets_the_style_of_figures(config, ensure_simulated, set_style):
-    open_notebook(config=config)
+    assert Path.cwd() == PROJECT_ROOT
     set_style.assert_called_once_with()
+
+
+def test_open_notebook_says_which_project_was_found_unless_the_notebook_lies_in_it(
+    config, ensure_simulated, set_style, capsys
+):
+    source = open_notebook(config=config)
+    assert capsys.readouterr().out == f"Project: {PROJECT_ROOT}\nData: {source.description}\n"
+
+
+def test_open_notebook_takes_a_path_and_forgets_a_folder_that_is_named_no_more(
+    config, tmp_path, monkeypatch, ensure_simulated, set_style
+):
+    for mine in (str(fill(tmp_path / "mine")), tmp_path / "mine"):
+        assert open_notebook(mine, config).folder == tmp_path / "mine"
+    assert open_notebook("", config).simulated
+    monkeypatch.setenv("CORROSEG_DATA", str(tmp_path / "mine"))  # named outside of the notebook, it stays
+    assert not open_notebook("", config).simulated
 
 
 def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_simulated, set_style):
@@ -230,15 +247,8 @@ def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_si
     ensure_simulated.side_effect = lambda folder, seed: draw() and folder
     open_notebook(config=config)
     assert draw() == first
-
-
-@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(1).item()])
-def test_seed_everything_repeats_and_changes_the_draws(draw):
-    draws = []
-    for seed in (0, 0, 1):
-        seed_everything(seed)
-        draws.append(draw())
-    assert draws[0] == draws[1] != draws[2]
+    open_notebook(config=replace(config, seed=8))
+    assert not set(draw()) & set(first)
 
 
 def test_colab_is_known_by_its_module(monkeypatch):
@@ -256,18 +266,18 @@ def google(monkeypatch, tmp_path) -> mock.Mock:
     """A stand-in for the module that only Colab has, for its Drive, and for pip."""
     module = ModuleType("google.colab")
     drive = tmp_path / "content" / "drive"
-    module.drive = mock.Mock()
-    module.drive.mount.side_effect = lambda path: fill(Path(path) / "MyDrive" / "slb")
+    module.drive, mounted = mock.Mock(), []
+    module.drive.mount.side_effect = mounted.append
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path) in mounted)
     monkeypatch.setitem(sys.modules, "google", ModuleType("google"))
     monkeypatch.setitem(sys.modules, "google.colab", module)
     monkeypatch.setattr(notebook, "DRIVE", drive)
+    monkeypatch.setattr(files, "DRIVE", drive)
     monkeypatch.setattr(notebook.subprocess, "run", mock.Mock(return_value=mock.Mock(returncode=0)))
     return module
 
 
-def test_outside_colab_nothing_is_installed_and_no_drive_mounted(
-    config, ensure_simulated, set_style, monkeypatch
-):
+def test_outside_colab_nothing_is_installed(config, ensure_simulated, set_style, monkeypatch):
     monkeypatch.setattr(notebook.subprocess, "run", mock.Mock())
     open_notebook(config=config)
     notebook.subprocess.run.assert_not_called()
@@ -278,32 +288,7 @@ def test_in_colab_what_is_missing_is_installed_quietly(config, ensure_simulated,
     (command,), _ = notebook.subprocess.run.call_args
     assert command[1:5] == ["-m", "pip", "install", "--quiet"]
     assert Path(command[-1]).name == "requirements-colab.txt" and Path(command[-1]).exists()
-
-
-def test_a_folder_that_a_notebook_names_no_more_is_forgotten(
-    config, tmp_path, monkeypatch, ensure_simulated, set_style
-):
-    assert open_notebook(str(fill(tmp_path / "mine")), config).folder == tmp_path / "mine"
-    assert open_notebook("", config).simulated
-    monkeypatch.setenv("CORROSEG_DATA", str(tmp_path / "mine"))  # named outside of the notebook, it stays
-    assert not open_notebook("", config).simulated
-
-
-def test_the_drive_is_not_mounted_for_data_that_are_not_there(config, ensure_simulated, set_style, google):
-    open_notebook(config=config)
-    google.drive.mount.assert_not_called()
-
-
-def test_the_drive_is_mounted_for_data_that_are_said_to_be_there(config, set_style, google):
-    folder = notebook.DRIVE / "MyDrive" / "slb"
-    assert open_notebook(str(folder), config).folder == folder
-    google.drive.mount.assert_called_once_with(str(notebook.DRIVE))
-
-
-def test_a_mounted_drive_is_not_mounted_again(config, set_style, google):
-    folder = fill(notebook.DRIVE / "MyDrive" / "slb")
-    assert open_notebook(str(folder), config).folder == folder
-    google.drive.mount.assert_not_called()
+    google.drive.mount.assert_not_called()  # nothing is said to lie there
 
 
 def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, google):
@@ -314,21 +299,59 @@ def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, g
         open_notebook(config=config)
 
 
-# --- the setup cell, as it stands in the notebooks ---------------------------------------------------
+def test_the_drive_is_mounted_once_for_data_that_are_said_to_be_there(config, set_style, google):
+    folder = fill(notebook.DRIVE / "MyDrive" / "slb")  # what lies there unmounted is on Colab's own disk
+    for _ in range(2):
+        assert open_notebook(str(folder), config).folder == folder
+    google.drive.mount.assert_called_once_with(str(notebook.DRIVE))
+
+
+def test_the_drive_is_mounted_for_runs_that_are_to_be_kept_there(config, ensure_simulated, set_style, google):
+    open_notebook(config=replace(config, runs_dir=notebook.DRIVE / "MyDrive" / "runs"))
+    google.drive.mount.assert_called_once_with(str(notebook.DRIVE))
+
+
+def test_nothing_is_written_to_a_drive_that_is_not_mounted(google):
+    path = notebook.DRIVE / "MyDrive" / "runs" / "last.pt"
+    with pytest.raises(DataError, match=r"last\.pt.*Google Drive is not mounted. Run `from google\.colab"):
+        with files.replace_atomically(path) as temporary:
+            temporary.touch()
+    assert not notebook.DRIVE.exists()
+    google.drive.mount(str(notebook.DRIVE))
+    with files.replace_atomically(path) as temporary:
+        temporary.touch()
+    assert path.exists()
+
+
+# --- the setup cell of every notebook ----------------------------------------------------------------
 
 NOTEBOOK = PROJECT_ROOT / "notebooks" / "04_Baseline_model.py"
-SETUP = next(cell.source for cell in jupytext.read(NOTEBOOK).cells if cell.cell_type == "code")
-ADDRESS = next(line.split('"')[1] for line in SETUP.splitlines() if line.startswith("address = "))
+SETUP = r"""# Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
+import os
+import sys
+from glob import glob
+
+DATA = ""  # the folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README
+files = (f for way in "./ ../ */ ../../ */*/ ../../../ */*/*/".split() for f in glob(way + "pyproject.toml"))
+found = next((file for file in files if '\nname = "corrosion-segmentation"\n' in open(file).read()), None)
+git = "git clone --quiet --depth 1 https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+assert found or "google.colab" in sys.modules and not os.system(git), "No project here: unpack its zip here."
+sys.path.insert(0, os.path.abspath(os.path.dirname(found or "corrosion-segmentation/")))
+from helpers.notebook import open_notebook
+
+data = open_notebook(DATA)
+"""
+ADDRESS = re.search(r"https://github.com/[\w.-]+/[\w.-]+", SETUP)[0]
 IN_COLAB = "import sys, types; sys.modules['google.colab'] = types.ModuleType('google.colab')\n"
-TELL = "\nprint(data, '|', os.getcwd())"
 
 
-def run_setup(folder: Path, address: str, colab: bool = True) -> subprocess.CompletedProcess:
+def run_setup(folder: Path, address: str = ADDRESS, colab: bool = True) -> subprocess.CompletedProcess:
     """Run the setup cell in a new process, as a kernel that was started in a folder."""
-    cell = SETUP.replace(ADDRESS, address)
-    script = (IN_COLAB if colab else "") + cell + TELL
+    script = folder / "cell.py"
+    script.write_text((IN_COLAB if colab else "") + SETUP.replace(ADDRESS, address) + "\nprint(data)")
+    environment = os.environ | {"PYTHONPATH": ""}
     return subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60
+        [sys.executable, "cell.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )
 
 
@@ -337,23 +360,18 @@ def git(folder: Path, *command: str) -> None:
     subprocess.run(["git", "-C", folder, *author, *command], check=True, capture_output=True)
 
 
-def write_project(folder: Path, version: int) -> Path:
-    """The least that the setup cell takes for the project."""
+def write_project(folder: Path, name: str = "corrosion-segmentation") -> Path:
+    """The least that the setup cell takes for the project; it tells where it lies."""
     (folder / "helpers").mkdir(parents=True, exist_ok=True)
     (folder / "helpers" / "__init__.py").touch()
-    code = f"def open_notebook(data_folder):\n    return 'version {version}' + data_folder\n"
-    (folder / "helpers" / "notebook.py").write_text(code)
+    (folder / "helpers" / "notebook.py").write_text("def open_notebook(data_folder):\n    return __file__\n")
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
     return folder
 
 
-def publish(folder: Path, version: int) -> str:
-    """Commit a version of the project to a repository; return its address."""
-    write_project(folder, version)
-    if not (folder / ".git").exists():
-        git(folder, "init", "--quiet")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "--message", f"Version {version}")
-    return folder.as_uri()
+def found(done: subprocess.CompletedProcess) -> Path:
+    assert (done.returncode, done.stderr) == (0, "")
+    return Path(done.stdout.strip()).parents[1]
 
 
 @pytest.fixture
@@ -363,66 +381,59 @@ def content(tmp_path) -> Path:
     return tmp_path / "content"
 
 
-def test_in_colab_the_published_project_is_fetched_and_later_updated(content, tmp_path):
-    address = publish(tmp_path / "published", version=1)
-    for version in (1, 1, 2):
-        publish(tmp_path / "published", version) if version == 2 else None
-        done = run_setup(content, address)
-        assert done.stdout == f"version {version} | {content / 'corrosion-segmentation'}\n", done.stderr
+def test_in_colab_the_published_project_is_fetched_once(content, tmp_path):
+    published = write_project(tmp_path / "published" / "corrosion-segmentation")
+    git(published, "init", "--quiet")
+    git(published, "add", ".")
+    git(published, "commit", "--quiet", "--message", "First")
+    for _ in range(2):
+        assert found(run_setup(content, published.as_uri())) == content / "corrosion-segmentation"
 
 
-@pytest.mark.parametrize("name", ["corrosion-segmentation-main", "my copy/it's here", "."])
-def test_in_colab_an_unpacked_zip_is_used_as_it_is(content, name):
-    project = write_project(content / name, version=1)
-    done = run_setup(content, ADDRESS)
-    assert (done.stdout, done.stderr) == (f"version 1 | {project}\n", "")
-
-
-def test_in_colab_a_clone_of_any_name_is_updated(content, tmp_path):
-    address = publish(tmp_path / "published", version=1)
-    git(content, "clone", "--quiet", address, "my clone")
-    publish(tmp_path / "published", version=2)
-    done = run_setup(content, "https://github.com/YOUR_ACCOUNT/not-asked")
-    assert done.stdout == f"version 2 | {content / 'my clone'}\n", done.stderr
-
-
-def test_an_update_that_fails_is_a_warning_and_the_work_goes_on(content, tmp_path):
-    address = publish(tmp_path / "published", version=1)
-    git(content, "clone", "--quiet", address, "corrosion-segmentation")
-    shutil.rmtree(tmp_path / "published")
-    done = run_setup(content, address)
-    warning, line = done.stdout.splitlines()
-    assert warning.startswith("Warning: the project could not be updated")
-    assert line == f"version 1 | {content / 'corrosion-segmentation'}"
-    assert done.returncode == 0
-
-
-@pytest.mark.parametrize("address", [ADDRESS, "file:///no/such/place/corrosion-segmentation"])
-def test_a_project_that_is_nowhere_is_one_clear_error(content, address):
-    done = run_setup(content, address)
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"FileNotFoundError: The project is neither around {content} nor at {address}.")
-    assert "Upload its zip, unpack it" in last and "`make address OWNER=<account>`" in last
-    assert done.stderr.count("Traceback") == 1
-    assert [path.name for path in content.iterdir()] == ["sample_data"]
+@pytest.mark.parametrize(
+    "name", [".", "main", "my copy/it's here", "drive/MyDrive/corrosion-segmentation-main"]
+)
+def test_in_colab_a_copy_is_found_up_to_three_levels_down(content, name):
+    project = write_project(content / name)
+    assert found(run_setup(content)) == project
 
 
 @pytest.mark.parametrize("start", ["notebooks", ".", "helpers/models"])
 @pytest.mark.parametrize("colab", [False, True])
-def test_the_working_folder_becomes_the_project_s_root(tmp_path, start, colab):
-    project = write_project(tmp_path / "any name", version=1)
+def test_the_project_around_a_notebook_is_found(tmp_path, start, colab):
+    project = write_project(tmp_path / "any name")
     (project / start).mkdir(parents=True, exist_ok=True)
-    done = run_setup(project / start, ADDRESS, colab)
-    assert (done.stdout, done.stderr) == (f"version 1 | {project}\n", "")
+    assert found(run_setup(project / start, colab=colab)) == project
 
 
-def test_elsewhere_than_in_colab_nothing_is_fetched_or_updated(tmp_path):
-    address = publish(tmp_path / "published", version=1)
-    (tmp_path / "empty").mkdir()
-    assert "FileNotFoundError" in run_setup(tmp_path / "empty", address, colab=False).stderr
-    git(tmp_path, "clone", "--quiet", address, "clone")
-    publish(tmp_path / "published", version=2)
-    assert run_setup(tmp_path / "clone", address, colab=False).stdout.startswith("version 1 ")
+def test_the_nearest_project_is_taken_and_only_ours(tmp_path):
+    notebooks = tmp_path / "far" / "other" / "copy" / "notebooks"
+    notebooks.mkdir(parents=True)
+    write_project(tmp_path / "far", name="somebody-elses")
+    write_project(tmp_path / "far" / "other", name="corrosion-segmentation-2")
+    write_project(notebooks / "deeper" / "down")
+    copy = write_project(tmp_path / "far" / "other" / "copy")
+    assert found(run_setup(notebooks)) == copy
+    (copy / "pyproject.toml").unlink()
+    assert found(run_setup(notebooks)) == notebooks / "deeper" / "down"
+
+
+@pytest.mark.parametrize("colab", [False, True])
+def test_a_project_that_is_nowhere_is_one_clear_error(content, colab):
+    write_project(content, name="somebody-elses")  # a package of the same name does not pass for ours
+    done = run_setup(content, "file:///no/such/place/corrosion-segmentation", colab)
+    assert "unpack its zip here" in done.stderr
+    assert done.stderr.count("Traceback") == done.stderr.count("AssertionError: No project here") == 1
+    assert not (content / "corrosion-segmentation").exists()
+
+
+def test_the_setup_cell_is_short():
+    assert len([line for line in SETUP.splitlines() if line.strip()]) <= 12
+
+
+def test_jupyter_comes_with_the_requirements():
+    pinned = (PROJECT_ROOT / "requirements.txt").read_text()
+    assert "\njupyterlab==" in pinned and "\nipykernel==" in pinned and "\nipywidgets==" in pinned
 
 
 # --- TensorBoard -------------------------------------------------------------------------------------
