@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -143,10 +143,14 @@ def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
         raise DataError(f"{path}: could not be {what}: {reason}.") from error
 
 
-def progress(items: Iterable, title: str, **options) -> tqdm:
-    """A bar in a terminal or a notebook, unless $TQDM_DISABLE says that nobody looks."""
+def progress(items: Collection, title: str, **options) -> Iterator:
+    """The items, under a bar in a terminal or a notebook, unless $TQDM_DISABLE says that nobody looks."""
     silent = bool(os.environ.get("TQDM_DISABLE"))  # tqdm's bar for notebooks does not heed it by itself
-    return tqdm(items, title, leave=False, disable=silent, **options)
+    # tqdm is not given the items: it would begin a DataLoader a second time
+    with tqdm(total=len(items), desc=title, leave=False, disable=silent, **options) as bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 def reason_of(error: Exception) -> str:

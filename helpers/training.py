@@ -202,14 +202,6 @@ def train_next_epoch(run: Run, loader: DataLoader) -> dict[str, float]:
     return row | {"patches_per_second": len(loader.dataset) / seconds}
 
 
-def with_progress(loader: DataLoader, text: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """The loader's batches, under a bar. (`tqdm(loader)` would begin the loader a second time.)"""
-    with tqdm(total=len(loader), desc=text, unit="batch", leave=False) as bar:
-        for batch in loader:
-            yield batch
-            bar.update()
-
-
 def _how_to_go_on(run: Run) -> str:
     if run.folder is None:
         return ""
