@@ -122,22 +122,20 @@ def take_up(arguments: argparse.Namespace, there: list[int]) -> Run:
         ("--val-wells", arguments.val_wells, val_wells),
     ):
         if given not in (None, own):
-            raise ValueError(f"{option} contradicts the run in {run.folder}, which has {own}: leave it out.")
+            raise ValueError(f"{option} contradicts {run.folder}, which has {own}: leave it out.")
     return run
 
 
 def with_pixels(sections: SectionDataset, purpose: str) -> list[int]:
     """The wells of which any pixel's label is known; of the others it is said that they are left out."""
-    masks = {}
-    for (well, _), mask in zip(sections.places, sections.masks, strict=True):
-        masks.setdefault(well, []).append(bool((~mask.isnan()).any()))
-    known = sorted(well for well, found in masks.items() if any(found))
-    if left_out := sorted(set(masks) - set(known)):
+    some = [not mask.isnan().all() for mask in sections.masks]
+    known = {well for (well, _), any_known in zip(sections.places, some, strict=True) if any_known}
+    if left_out := sorted(set(sections.wells) - known):
         said = f"Of wells {listed(left_out)} no pixel is usable, so there is nothing to {purpose}"
         if not known:
             raise DataError(f"{said}. Name others.")
         print(f"{said} in them.")
-    return known
+    return sorted(known)
 
 
 def check_images(arguments: argparse.Namespace, config: Config) -> None:
@@ -164,7 +162,8 @@ def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDatas
     if new or run.unfinished:
         size = run.config.batch_size
         loaders = section_loader(train, size, shuffle=True), section_loader(val, size)
-        print(fit(run, *loaders, epochs if new else None).round(4).to_string())
+        history = fit(run, *loaders, epochs if new else None)
+        print(history[["train_loss", "val_loss"]].round(4).to_string())
     run.model = mean_of_weights(shipped, run.model)
     return run
 
@@ -178,12 +177,8 @@ def score_of(run: Run, val_loader: DataLoader, learned: list[int], judged: list[
     if not hit + missed:  # two empty masks would agree
         found = f"no groove is labelled there, so there is no Dice; {false:,} pixels are called grooves"
     seen = sorted(set(judged) & set(learned))
-    unseen = (
-        f"It has learned from wells {listed(seen)}: no measure of new wells."
-        if seen
-        else "It has not learned from these wells."
-    )
-    return f"Validation wells {listed(judged)}: {found}. {unseen}"
+    from_them = f"from wells {listed(seen)}: no measure of new wells" if seen else "from none of them"
+    return f"Validation wells {listed(judged)}: {found}. The network has learned {from_them}."
 
 
 def write_card(run: Run, data: str, learned: list[int], score: str) -> None:

@@ -1,5 +1,7 @@
 """Sections of whole wells."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import COLUMNS
 from helpers.losses import bce
-from helpers.runs import start_run
+from helpers.runs import resume_run, start_run
 from helpers.training import evaluate, fit
 from helpers.transforms import well_transform
 from helpers.wells import cut_well, patch_name
@@ -170,3 +172,21 @@ def test_fit_trains_on_whole_wells_and_the_model_loads(wells, tmp_path):
     model, _ = load_model(run.last_path)
     weights = model.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in run.model.state_dict().items())
+
+
+def test_a_killed_run_on_sections_ends_as_if_it_had_not_been(wells, tmp_path):
+    ends = []
+    for killed in (False, True):
+        config = Config(runs_dir=tmp_path / str(killed), picture_every=9)
+        run = start_run("well_resunet", config, width=2)
+        sections = SectionDataset(wells, 36, well_transform(), moving=True)
+        loaders = section_loader(sections, 2, shuffle=True), section_loader(SectionDataset(wells, 72), 4)
+        if killed:
+            in_epoch_2 = patch("helpers.training.Board.log_epoch", side_effect=[None, KeyboardInterrupt])
+            with in_epoch_2, pytest.raises(KeyboardInterrupt):
+                fit(run, *loaders, epochs=3)
+            run = resume_run(run.folder)
+            torch.manual_seed(5)
+        fit(run, *loaders, epochs=None if killed else 3)
+        ends.append(run.model.state_dict())
+    assert all(torch.equal(ends[0][name], tensor) for name, tensor in ends[1].items())

@@ -112,7 +112,9 @@ def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(call,
     model, _ = load_model(run_folder / "whole_wells.safetensors")
     assert "1 epoch, seed 0" in card
     for text in (card, said):
-        assert "Validation wells 3, 9: Dice 0." in text and "It has not learned from these wells" in text
+        assert (
+            "Validation wells 3, 9: Dice 0." in text and "The network has learned from none of them" in text
+        )
     assert len(read_labels(tmp_path / "y.csv")) == 4
     before, last = load_model(WEIGHTS)[0].state_dict(), resume_run(run_folder).model.state_dict()
     assert any(not torch.equal(before[name], tensor) for name, tensor in last.items())
@@ -126,13 +128,13 @@ def test_a_resumed_run_knows_what_it_learned_from(call, tmp_path, simulated):
     said = call("--epochs", 1, "--every-well", "--val-wells", 8, "--seed", 3, data=data)
     folder, card = card_in(tmp_path)
     for text in (said, card):
-        assert "It has learned from wells 8: no measure of new wells" in text
+        assert "The network has learned from wells 8: no measure of new wells" in text
     call("--resume", folder, data=data)
     assert card_in(tmp_path)[1] == card and "wells 7, 8, 16, for 1 epoch, seed 3" in card
     call("--resume", folder, "--every-well", "--epochs", 1, "--seed", 3, "--val-wells", 8, data=data)
     assert card_in(tmp_path)[1] == card and len(resume_run(folder).history) == 1
     for option, values in (("epochs", [2]), ("seed", [4]), ("train-wells", [7]), ("val-wells", [7, 8])):
-        with pytest.raises(ValueError, match=f"--{option} contradicts the run in .*{folder.name}"):
+        with pytest.raises(ValueError, match=f"--{option} contradicts .*{folder.name}"):
             call("--resume", folder, f"--{option}", *values, data=data)
     with pytest.raises(DataError, match=r"other train and val images or masks"):
         call("--resume", folder, data=(data[0], data[1] + 0.001))
@@ -141,7 +143,7 @@ def test_a_resumed_run_knows_what_it_learned_from(call, tmp_path, simulated):
 def test_a_run_that_did_not_learn_from_all_wells_is_not_taken_for_one(call, tmp_path):
     call("--epochs", 1, "--train-wells", 12, 13)
     folder, _ = card_in(tmp_path)
-    with pytest.raises(ValueError, match=r"--every-well contradicts the run in .* \[12, 13\]"):
+    with pytest.raises(ValueError, match=r"--every-well contradicts .* \[12, 13\]"):
         call("--resume", folder, "--every-well")
 
 
@@ -182,7 +184,9 @@ def test_it_says_which_wells_a_score_is_of(call, tmp_path, simulated):
     sound = labels.copy()
     sound.iloc[4:8] = 0
     said = call(*options, "--val-wells", 3, 4, data=(sound, ruined))
-    assert "Validation wells 4: no groove is labelled there, so there is no Dice" in said
+    assert (
+        "Validation wells 4: no groove is labelled there, so there is no Dice" in said and "dice" not in said
+    )
 
 
 def test_paths_are_checked_before_the_training(call, tmp_path, folder, capsys):
