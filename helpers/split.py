@@ -12,7 +12,8 @@ from helpers.data import write_csv
 from helpers.files import DataError
 from helpers.wells import wells_of
 
-PARTS = ("train", "val", "test")
+NAMES = {"train": "training", "val": "validation", "test": "test"}
+PARTS = tuple(NAMES)
 
 
 def split_y_to_train_val_test(
@@ -20,10 +21,8 @@ def split_y_to_train_val_test(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Split masks by wells, write y_train.csv, y_val.csv and y_test.csv to `config.interim_dir`, return them.
 
-    Masks only: the images stay where they are and are found by name (R2.2). Parameters, returned frames and
-    errors as in `split_by_wells`; besides, DataError : a file cannot be written.
-
-    >>> y_train, y_val, y_test = split_y_to_train_val_test(y)  # doctest: +SKIP
+    Masks only: the images stay where they are and are found by name (R2.2). Everything else as in
+    `split_by_wells`; besides, DataError : a file cannot be written.
     """
     parts = split_by_wells(y, config)
     for name, part in zip(PARTS, parts, strict=True):
@@ -49,26 +48,19 @@ def split_by_wells(
     DataError : a well in two parts of the config or in none, or a part without patches.
     ValueError : a name in the index is no patch name.
     """
-    part_of = {}
-    for part in PARTS:
-        for well in getattr(config, f"{part}_wells"):
-            if part_of.setdefault(well, part) != part:
-                raise DataError(
-                    f"Well {well} is in two parts, so near-copies would leak from one to the other. "
-                    f"Take it out of config.{part_of[well]}_wells or config.{part}_wells."
-                )
-    wells = wells_of(y).tolist()
-    homeless = sorted(set(wells) - set(part_of))
-    if homeless:
-        raise DataError(
-            f"Wells {homeless} are in no part. Add them to config.train_wells, val_wells or test_wells, "
-            "or leave their patches out of y."
-        )
+    wells, part_of = wells_of(y).tolist(), {}
+    there = sorted(set(wells))
+    for part, name in NAMES.items():
+        own = getattr(config, f"{part}_wells")
+        if twice := sorted(set(own) & set(part_of)):
+            both = f"both a {NAMES[part_of[twice[0]]]} and a {name} well"
+            raise DataError(f"Well {twice[0]} is {both}, so near-copies would leak. Take it out of one part.")
+        if not set(own) & set(there):
+            found = f"its wells are {list(own)}, but there are patches of wells {there} only"
+            raise DataError(f"The {name} part is empty: {found}.")
+        part_of |= dict.fromkeys(own, part)
+    if homeless := sorted(set(there) - set(part_of)):
+        remedy = "Add them to the training, validation or test wells, or leave their patches out."
+        raise DataError(f"Wells {homeless} are in no part. {remedy}")
     part = np.array([part_of[well] for well in wells])
-    for name in PARTS:
-        if name not in part:
-            raise DataError(
-                f"The {name} part is empty: config.{name}_wells is {getattr(config, f'{name}_wells')}, "
-                f"but y has patches of wells {sorted(set(wells))} only."
-            )
     return tuple(y[part == name].copy() for name in PARTS)

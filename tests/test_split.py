@@ -9,7 +9,7 @@ import pytest
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
 from helpers.files import DataError
-from helpers.split import split_by_wells, split_y_to_train_val_test
+from helpers.split import NAMES, split_by_wells, split_y_to_train_val_test
 from helpers.wells import patch_name
 
 CONFIG = Config(train_wells=(1, 6), val_wells=(3,), test_wells=(2,))
@@ -67,26 +67,28 @@ def test_wells_of_the_config_may_be_absent_from_y():
 
 
 def test_well_in_no_part_is_named():
-    with pytest.raises(DataError, match=r"Wells \[4, 12\] are in no part.*config\.train_wells"):
+    with pytest.raises(
+        DataError, match=r"Wells \[4, 12\] are in no part.*training, validation or test wells"
+    ):
         split_by_wells(make_y({1: 1, 2: 1, 3: 1, 12: 1, 4: 1}), CONFIG)
 
 
 @pytest.mark.parametrize("part", ["val", "test"])
 def test_well_in_two_parts_is_named_with_its_parts(part):
     config = replace(CONFIG, **{f"{part}_wells": (6,)})
-    with pytest.raises(DataError, match=rf"Well 6 .*config\.train_wells or config\.{part}_wells"):
+    with pytest.raises(DataError, match=rf"Well 6 is both a training and a {NAMES[part]} well"):
         split_by_wells(Y, config)
 
 
 def test_well_in_two_parts_is_refused_even_if_y_lacks_it():
-    with pytest.raises(DataError, match="Well 8 is in two parts"):
+    with pytest.raises(DataError, match="Well 8 is both a validation and a test well"):
         split_by_wells(Y, replace(CONFIG, val_wells=(3, 8), test_wells=(2, 8)))
 
 
 @pytest.mark.parametrize(("part", "well"), [("val", 3), ("test", 2)])
 def test_empty_part_is_named(part, well):
     y = Y[[not name.startswith(f"well_{well}_") for name in Y.index]]
-    with pytest.raises(DataError, match=rf"The {part} part is empty: config\.{part}_wells is \({well},\)"):
+    with pytest.raises(DataError, match=rf"The {NAMES[part]} part is empty: its wells are \[{well}\]"):
         split_by_wells(y, CONFIG)
 
 
@@ -110,6 +112,6 @@ def test_split_y_writes_three_tables_of_masks_and_nothing_else(tmp_path):
 
 def test_nothing_is_written_when_the_split_is_refused(tmp_path):
     config = replace(CONFIG, interim_dir=tmp_path / "interim", val_wells=(6,))
-    with pytest.raises(DataError, match="in two parts"):
+    with pytest.raises(DataError, match="Well 6 is both"):
         split_y_to_train_val_test(Y, config)
     assert not config.interim_dir.exists()
