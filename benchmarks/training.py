@@ -1,190 +1,113 @@
-"""How fast is an epoch? `fit` against the bare steps, and the bare step against its own variants.
+"""Is the loader, or what `fit` does besides, ever the bottleneck? All against the U-Net's bare training step.
 
-    python benchmarks/training.py [--rounds 3] [--epochs 8]
+    python benchmarks/training.py [--rounds 5] [--workers 0]
 
-1. `fit`, with all that it does for its user (loader and flips, counts, TensorBoard, pictures, checkpoints,
-   validation), against the bare forward, backward and step on ready tensors and the bare validation, in one
-   process, in turn, on the simulated wells.
-2. The bare training step in patches a second, each variant in turn against the plain baseline: batch 16,
-   all else by default. Environment variables are read at start, so each set has a process of its own.
-3. Inference likewise.
-
-Each figure is the median of the rounds, with the range of the ratios. Run it alone: a busy machine slows one
-side more than the other.
+In each round, in turn and in one process, on the training wells: the bare step (forward, backward, Adam) on
+ready batches; the loader alone with flips, with all of R2.5, and as the reviewer's data set does it, one
+file, two medians and one DataFrame row a sample; and `fit`, with validation, TensorBoard and saving. Printed are
+patches a second, the median of the rounds, and their ratio to the bare step, with its range.
 """
 
 import argparse
-import json
-import os
 import platform
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch.utils.data import Dataset
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from helpers.config import Config
-from helpers.data import find_data
-from helpers.dataset import data_preparation_pipeline
-from helpers.devices import best_device, precision_on
+from helpers.data import find_data, find_images, find_labels
+from helpers.dataset import data_preparation_pipeline, make_loader
 from helpers.losses import bce
-from helpers.models import build_model
-from helpers.runs import start_run
+from helpers.runs import best_device, start_run
 from helpers.training import fit
+from helpers.transforms import augment_transform
 
-KEEP = {"MALLOC_TRIM_THRESHOLD_": "2000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}
-SPIN = {"OMP_WAIT_POLICY": "ACTIVE"}
-ENVIRONMENTS = {
-    "defaults": {},
-    "keep": KEEP,  # glibc's malloc gives no memory back
-    "spin": SPIN,  # OpenMP's threads wait for work without sleeping
-    "keep and spin": KEEP | SPIN,
-}
+
+class FilePerSample(Dataset):
+    """The reviewer's way: a file, two medians and a row of a DataFrame for each sample; then flips."""
+
+    def __init__(self, labels: pd.DataFrame, images_dir: Path):
+        self.labels, self.images_dir = labels, images_dir
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image = np.load(self.images_dir / f"{self.labels.iloc[index, 0]}.npy")
+        image = np.nan_to_num(image, nan=np.quantile(np.nan_to_num(image), 0.5))
+        image = np.where(image < -0.25, np.quantile(image, 0.5), image)
+        mask = np.array(self.labels.iloc[index, 1:], float).reshape(36, 36)
+        for flip in (np.fliplr, np.flipud):
+            if np.random.random() > 0.5:  # noqa: NPY002 - as it was
+                image, mask = flip(image), flip(mask)
+        return torch.from_numpy(image.copy())[None], torch.from_numpy(mask.copy()).float()[None]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=8, help="of each round of fit")
-    parser.add_argument(
-        "--rates", action="store_true", help="print the rates of this process as JSON and end"
-    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=0, help="processes of each loader")
     arguments = parser.parse_args()
-    if arguments.rates:
-        print(json.dumps(step_rates() | inference_rates()))
-        return
-    device, threads = best_device(), torch.get_num_threads()
-    print(
-        f"torch {torch.__version__}, python {platform.python_version()}, {threads} threads, {device}, "
-        f"fit in {precision_on(device)}, the bare loop in {torch.float32}\n"
-    )
-    show_overhead(arguments.rounds, arguments.epochs)
-    show_rates(arguments.rounds)
+    source = find_data()
+    with tempfile.TemporaryDirectory() as scratch:
+        config = Config(interim_dir=scratch, runs_dir=scratch)
+        workers = {"num_workers": arguments.workers}
+        datasets, loaders = data_preparation_pipeline(source.folder, config, **workers)
+        _, augmented = data_preparation_pipeline(source.folder, config, augment_transform(), **workers)
+        labels = pd.read_csv(find_labels(source.folder))
+        labels = labels[labels.iloc[:, 0].isin(datasets["train"].names)]
+        reviewed = FilePerSample(labels, find_images(source.folder, config.unpacked_dir))
+        their_loader = make_loader(reviewed, config.batch_size, shuffle=True, **workers)
+        run, device = start_run("unet", config), best_device()
+        ready = [(images.to(device), masks.to(device)) for images, masks in loaders["train"]]
 
-
-def show_overhead(rounds: int, epochs: int) -> None:
-    data = data_preparation_pipeline(find_data(Config()).folder)
-    device = best_device()
-    ready = {
-        part: [(images.to(device), masks.to(device)) for images, masks in getattr(data, part)]
-        for part in ("train", "val")
-    }
-    seconds = {"bare": [], "fit": [], "train_one_epoch within fit": []}
-    with tempfile.TemporaryDirectory() as folder:
-        config = replace(Config(), runs_dir=Path(folder))
-        for _ in range(rounds):
-            run = start_run("unet", config)
-            start = time.perf_counter()
-            for _ in range(epochs):
-                bare_epoch(run.model, run.optimizer, ready["train"])
-                bare_validation(run.model, ready["val"])
+        def bare_steps() -> None:
+            run.model.train()
+            for images, masks in ready:
+                run.optimizer.zero_grad()
+                bce(run.model(images), masks).backward()
+                run.optimizer.step()
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            seconds["bare"].append(time.perf_counter() - start)
-            run = start_run("unet", config)
-            start = time.perf_counter()
-            history = fit(run, data.train, data.val, epochs)
-            seconds["fit"].append(time.perf_counter() - start)
-            seconds["train_one_epoch within fit"].append(history["seconds"].sum())
-    median = {name: statistics.median(values) for name, values in seconds.items()}
-    patches = len(data.train.dataset), len(data.val.dataset)
-    print(f"{epochs} epochs on {patches[0]} patches, validated on {patches[1]}, seconds (median of {rounds})")
-    for name, value in median.items():
-        ratios = [one / bare for one, bare in zip(seconds[name], seconds["bare"], strict=True)]
-        middle = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"  {name:28s} {value:7.2f}   {middle} of bare")
+
+        ways: dict[str, Callable[[], None]] = {
+            "bare training steps": bare_steps,
+            "loader, flips": lambda: exhaust(loaders["train"]),
+            "loader, all of R2.5": lambda: exhaust(augmented["train"]),
+            "loader, the reviewer's way": lambda: exhaust(their_loader),
+            "fit": lambda: fit(run, loaders["train"], loaders["val"], epochs=1),
+        }
+        bare_steps()  # what is slow but once
+        rates = pd.DataFrame(
+            [{way: len(datasets["train"]) / seconds_of(work) for way, work in ways.items()}
+             for _ in range(arguments.rounds)]
+        )  # fmt: skip
+    ratios = rates.div(rates["bare training steps"], axis=0)
+    machine = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    print(f"{source.description}; {machine}, torch {torch.__version__}, Python {platform.python_version()}")
+    print(f"Batches of {config.batch_size}, {arguments.workers} workers, {arguments.rounds} rounds")
+    table = {"patches a second": rates.median().round(), "ratio to the steps": ratios.median().round(2)}
+    print(pd.DataFrame(table | {"least": ratios.min().round(2), "most": ratios.max().round(2)}).to_string())
 
 
-def bare_epoch(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batches: list[tuple[Tensor, Tensor]]
-) -> None:
-    model.train()
-    for images, masks in batches:
-        optimizer.zero_grad()
-        bce(model(images), masks).backward()
-        optimizer.step()
+def exhaust(batches: Iterable) -> None:
+    for _ in batches:
+        pass
 
 
-@torch.inference_mode()
-def bare_validation(model: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> None:
-    model.eval()
-    for images, masks in batches:
-        bce(model(images), masks)
-
-
-def show_rates(rounds: int) -> None:
-    rates = {name: [] for name in ENVIRONMENTS}
-    for _ in range(rounds):
-        for name, variables in ENVIRONMENTS.items():
-            command = [sys.executable, __file__, "--rates"]
-            answer = subprocess.run(
-                command, env=os.environ | variables, check=True, capture_output=True, text=True
-            )
-            rates[name].append(json.loads(answer.stdout.splitlines()[-1]))
-    for kind in ("training", "inference"):
-        of_round = [
-            pd.DataFrame({name: rows[number] for name, rows in rates.items()}).filter(
-                like=f"{kind}, ", axis=0
-            )
-            for number in range(rounds)
-        ]
-        table = pd.concat(of_round).groupby(level=0, sort=False).median().round(0)
-        multiples = pd.concat([one / one.iloc[0, 0] for one in of_round]).groupby(level=0, sort=False)
-        parts = multiples.median(), multiples.min(), multiples.max()
-        middle, low, high = (part.map("{:.2f}".format) for part in parts)
-        print(f"\n{kind}, patches a second (median of {rounds}); then multiples of the first figure (range)")
-        print(pd.concat([table, middle + " (" + low + " to " + high + ")"], axis=1).to_string())
-    print(f"\nkeep: {KEEP}\nspin: {SPIN}")
-
-
-def step_rates(patches: int = 384) -> dict[str, float]:
-    """Patches a second of bare training steps."""
-    rates = {}
-    for size in (16, 32, 64):
-        for memory_format in (torch.contiguous_format, torch.channels_last):
-            torch.manual_seed(0)
-            model = build_model("unet").to(memory_format=memory_format)
-            optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-            images, masks = torch.randn(size, 1, 36, 36), torch.zeros(size, 1, 36, 36)
-            bare_epoch(model, optimizer, [(images, masks)] * 3)
-            start = time.perf_counter()
-            bare_epoch(model, optimizer, [(images, masks)] * (patches // size))
-            name = str(memory_format).removeprefix("torch.").removesuffix("_format")
-            rates[f"training, batch {size}, {name}"] = patches / (time.perf_counter() - start)
-    return rates
-
-
-def inference_rates(patches: int = 640) -> dict[str, float]:
-    """Patches a second of forward passes."""
-    rates = {}
-    model = build_model("unet").eval()
-    for memory_format, mode, size in (
-        (torch.contiguous_format, torch.enable_grad, 16),
-        (torch.contiguous_format, torch.no_grad, 16),
-        (torch.contiguous_format, torch.inference_mode, 16),
-        (torch.channels_last, torch.inference_mode, 16),
-        (torch.channels_last, torch.inference_mode, 64),
-    ):
-        model = model.to(memory_format=memory_format)
-        images = torch.randn(size, 1, 36, 36)
-        with mode():
-            for _ in range(3):
-                model(images)
-            start = time.perf_counter()
-            for _ in range(patches // size):
-                model(images)
-        name = str(memory_format).removeprefix("torch.").removesuffix("_format")
-        rate = patches / (time.perf_counter() - start)
-        rates[f"inference, batch {size}, {name}, {mode.__name__}"] = rate
-    return rates
+def seconds_of(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from stripes import stripes
 from helpers.checkpoint import load_model
 from helpers.config import PROJECT_ROOT
 from helpers.data import DataSource
-from helpers.dataset import BatchLoader, PreparedData, SegmentationDataset
+from helpers.dataset import SegmentationDataset, make_loader
 from helpers.files import DataError
 from helpers.runs import resume_run, save_last
 from helpers.transforms import flip_transform
@@ -86,9 +86,10 @@ def test_every_script_tells_its_errors_in_one_line(script):
 @pytest.mark.parametrize(
     "error", [ValueError("wells 2"), DataError("wells 2"), FloatingPointError("wells 2")]
 )
-def test_an_expected_error_is_told_by_its_message(error):
-    with pytest.raises(SystemExit, match="^wells 2$"):
+def test_an_expected_error_is_told_by_its_message(error, capsys):
+    with pytest.raises(SystemExit):
         common.run_from_command_line(Mock(side_effect=error))
+    assert capsys.readouterr().err == "wells 2\n"
 
 
 def test_an_output_that_cannot_be_written_is_told_before_the_training(tmp_path):
@@ -114,14 +115,16 @@ def few_patches(config, monkeypatch):
     """The script's pipeline, on 24 patches whose order and augmentation follow from the seed."""
     seeds = []
 
-    def prepare(folder, config):
+    def prepare(folder, config, transform=None):
         seeds.append(config.seed)
         dataset = SegmentationDataset.__new__(SegmentationDataset)
         dataset.images, dataset.masks = stripes()
         dataset.names = [f"well_1_patch_{number}" for number in range(len(dataset.images))]
-        dataset.transform, dataset.seed = flip_transform(config), config.seed
-        loaders = [BatchLoader(dataset, 8, shuffle, config.seed) for shuffle in (True, False, False)]
-        return PreparedData(*loaders, cleaning={})
+        dataset.transform = flip_transform()
+        parts = {"train": True, "val": False, "test": False}
+        return dict.fromkeys(parts, dataset), {
+            part: make_loader(dataset, 8, shuffle) for part, shuffle in parts.items()
+        }
 
     monkeypatch.setattr(train, "data_preparation_pipeline", prepare)
     monkeypatch.setattr(train, "find_data", lambda: DataSource(config.raw_dir, True, "simulated labels"))
@@ -165,9 +168,26 @@ def test_a_killed_run_is_resumed_with_its_own_seed(config, few_patches, monkeypa
 def test_an_argument_that_contradicts_the_run_is_an_error(config, few_patches, monkeypatch, tmp_path):
     call(monkeypatch, "--epochs", "1", "--seed", "3", "--runs", str(tmp_path))
     (folder,) = tmp_path.iterdir()
-    for name, value in (("seed", "4"), ("model", "resunet"), ("loss", "focal"), ("patience", "2")):
-        with pytest.raises(ValueError, match=f"--{name} {value} contradicts .*{folder.name}"):
+    others = {"seed": "4", "model": "resunet", "loss": "focal", "patience": "2", "learning-rate": "1"}
+    for name, value in others.items():
+        with pytest.raises(ValueError, match=f"--{name} {value}.* contradicts .*{folder.name}"):
             call(monkeypatch, "--resume", str(folder), "--epochs", "1", f"--{name}", value)
+
+
+def test_every_setting_of_the_config_can_be_given(config, few_patches, monkeypatch, tmp_path):
+    options = ["--learning-rate", "0.01", "--val-wells", "3", "9", "--patience", "2", "--value-std", "0.04"]
+    call(monkeypatch, "--epochs", "1", "--runs", str(tmp_path), *options)
+    (folder,) = tmp_path.iterdir()
+    config = resume_run(folder).config
+    assert (config.learning_rate, config.val_wells) == (0.01, (3, 9))
+    assert (config.patience, config.value_std) == (2, 0.04)
+
+
+@pytest.mark.parametrize("wrong", [["--epochs", "0"], ["--seed", "-1"], ["--batch-size", "many"]])
+def test_numbers_that_cannot_be_are_told_by_their_option(wrong, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        call(monkeypatch, *wrong)
+    assert f"argument {wrong[0]}" in capsys.readouterr().err
 
 
 def test_a_finished_run_gets_more_epochs(config, few_patches, monkeypatch, tmp_path):
