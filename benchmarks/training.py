@@ -4,8 +4,8 @@
 
 In each round, in turn and in one process, on the training wells: the bare step (forward, backward, Adam) on
 ready batches; the loader alone with flips, with all of R2.5, and as the reviewer's data set does it, one
-file, two medians and one DataFrame row a sample; and `fit`, with validation, TensorBoard and saving. Printed are
-patches a second, the median of the rounds, and their ratio to the bare step, with its range.
+file, two medians and one DataFrame row a sample; and `fit`, with validation, TensorBoard and saving. Printed
+are patches a second, the median of the rounds, and their ratio to the bare step, with its range.
 """
 
 import argparse
