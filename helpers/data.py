@@ -262,21 +262,26 @@ def find_labels(folder: Path) -> Path:
 def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Path:
     """Return the folder with the .npy files: `images/`, or what the challenge's zip is unpacked to.
 
-    A zip is unpacked once, and again when it has moved or changed. Its images go to a folder under
-    `unpacked_dir`, under their bare file names, so nothing in it can be written elsewhere.
-
     Raises
     ------
     DataError : neither is there, the zip is damaged or holds what no challenge does, or the disk is full.
     """
-    folder, unpacked_dir = Path(folder), Path(unpacked_dir)
+    folder = Path(folder)
     with disk_errors(folder, "read", folder):
         if (folder / "images").is_dir():
             return folder / "images"
-    archive = _the_only_file(folder, r"x_train.*\.zip", "images/ or one X_train*.zip")
+    return unpack(_the_only_file(folder, r"x_train.*\.zip", "images/ or one X_train*.zip"), unpacked_dir)
+
+
+def unpack(archive: Path, unpacked_dir: Path = Config().unpacked_dir) -> Path:
+    """Return the folder with the images of a zip, which is unpacked once, and again when it has changed.
+
+    Its images go to a folder under `unpacked_dir`, under their bare names, so nothing is written elsewhere.
+    """
+    check_input(archive)
     status = archive.stat()
     key = f"{archive.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-    target = unpacked_dir / f"{archive.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
+    target = Path(unpacked_dir) / f"{archive.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
     return make_once(target, lambda part: _extract(archive, part))
 
 
@@ -309,10 +314,11 @@ def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFram
 
     Parameters
     ----------
-    folder : holds `well_<w>_patch_<p>.npy`; hidden files and other kinds of files are not looked at.
+    folder : holds `well_<w>_patch_<p>.npy`; hidden files and other kinds of files are not looked at. Or the
+        challenge's zip of them, as it was downloaded.
     names : which to read, in this order; by default all, in the order of wells and patch numbers.
     """
-    folder = Path(folder)
+    folder = unpack(Path(folder)) if str(folder).lower().endswith(".zip") else Path(folder)
     if names is None:
         files = [path.name for path in _files_in(folder, "images") if _is_image(path.name)]
         names = sorted_names((name.removesuffix(".npy") for name in files), folder)

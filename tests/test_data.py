@@ -38,6 +38,7 @@ from helpers.data import (
     read_labels,
     read_patch,
     sorted_names,
+    unpack,
     write_csv,
 )
 from helpers.files import DataError, progress
@@ -493,6 +494,14 @@ def test_a_folder_without_images_is_refused(tmp_path):
         read_images(tmp_path)
     with refused("nowhere: expected a folder with images, found nothing"):
         read_images(tmp_path / "nowhere")
+
+
+def test_read_images_takes_a_zip_as_it_was_downloaded(folder, zip_folder, unpacked):
+    with mock.patch.object(data, "unpack", lambda archive: unpack(archive, unpacked)):
+        from_zip = read_images(str(zip_folder / "X_train.zip"), NAMES[:2])
+        pd.testing.assert_frame_equal(from_zip, read_images(folder / "images", NAMES[:2]))
+        with refused("X_test.zip: could not be read: No such file"):
+            read_images(zip_folder / "X_test.zip")
 
 
 # --- labels ------------------------------------------------------------------------------------------
