@@ -11,8 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from helpers.wells import parse_name
-
 
 def count_pixels(prediction: Tensor, target: Tensor) -> Tensor:
     """Count true positives, false positives and false negatives of each image.
@@ -111,15 +109,8 @@ def _ratio_or_one(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 
 def summarise(counts: Tensor) -> dict[str, float]:
-    """The two scores that the project reports, from the counts of many images.
-
-    Parameters
-    ----------
-    counts : (N, 3), N at least 1.
-
-    Returns
-    -------
-    "dice": over all pixels of all images together; "mean_iou": the challenge's, the mean over images.
+    """The two scores that the project reports, from the counts (N, 3) of many images: "dice" over all pixels
+    of all images together, and "mean_iou", the challenge's, the mean over images.
 
     Raises
     ------
@@ -135,18 +126,11 @@ def summarise(counts: Tensor) -> dict[str, float]:
 def scores_per_well(counts: Tensor, names: Sequence[str]) -> pd.DataFrame:
     """`summarise` for each well apart: one row a well, with its number of patches.
 
-    Parameters
-    ----------
-    counts : (N, 3), as `count_pixels` gives them.
-    names : N patch names, in the same order.
-
-    Raises
-    ------
-    ValueError : there are not as many names as counts.
+    counts : (N, 3), as `count_pixels` gives them. names : N patch names, in the same order.
     """
     if len(counts) != len(names):
         raise ValueError(f"Expected one name a patch, found {len(names)} names and {len(counts)} counts.")
-    wells = torch.tensor([parse_name(name)[0] for name in names])
+    wells = torch.tensor([int(name.split("_")[1]) for name in names])
     parts = {well: counts[wells == well] for well in wells.unique().tolist()}
     rows = [{"well": well, "patches": len(part), **summarise(part)} for well, part in parts.items()]
     return pd.DataFrame(rows).set_index("well")

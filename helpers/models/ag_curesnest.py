@@ -14,8 +14,6 @@ DECODER = (128, 64, 32)  # at quarter, half and full resolution
 class AttentionResNeStUNet(nn.Module):
     """U-Net with attention gates and a ResNeSt encoder (Zhang et al. 2022, https://arxiv.org/abs/2004.08955).
 
-    Parameters
-    ----------
     coupled : take the features of a U-Net before this one, at every level of encoder and decoder.
     """
 
@@ -74,13 +72,7 @@ class AGCUResNeSt(nn.Module):
     decoder level in place of two with batch norm, since a patch has 36 pixels and not 512; the gates are
     Oktay's; both U-Nets are trained together, where the authors' code can freeze the first.
 
-    Parameters
-    ----------
-    pretrained : begin with ImageNet's weights in both encoders; needs the internet.
-
-    Raises
-    ------
-    helpers.models.pretrained.DownloadError : the weights could not be downloaded.
+    pretrained : begin with ImageNet's weights in both encoders; see `helpers.models.pretrained.downloading`.
     """
 
     def __init__(self, pretrained: bool = False):

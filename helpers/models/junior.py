@@ -14,13 +14,11 @@ from helpers.models.blocks import pad_to_multiple, stack
 class JuniorUNet(nn.Module):
     """U-Net of 419,777 parameters, with a ReLU after the transposed convolutions too.
 
-    Parameters
-    ----------
-    dropout : of whole channels, after the second level and the bottleneck. The notebook declared 0.5 and
-        never applied it; the review proposed 0.1.
+    dropout : of whole channels, after the second level and the bottleneck. The notebook declared 0.5, but its
+        use was commented out; the review proposed 0.1.
     """
 
-    def __init__(self, dropout: float = 0.1):
+    def __init__(self, dropout: float = 0.0):
         super().__init__()
         self.encoder1 = _convolutions(1, 32, 32)
         self.encoder2 = _convolutions(32, 64, 64)
@@ -49,10 +47,7 @@ class JuniorAttentionUNet(nn.Module):
     In the notebook the second bottleneck convolution (36,928 parameters, 38 %) gave its result to a name that
     was never used, so it never learned.
 
-    Parameters
-    ----------
-    dropout : of whole channels, after the second level and the bottleneck.
-    mended : use that convolution.
+    dropout : of whole channels, after the second level and the bottleneck. mended : use that convolution.
     """
 
     def __init__(self, dropout: float = 0.3, mended: bool = False):
