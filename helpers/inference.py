@@ -43,13 +43,16 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
 
 
 def predict_pixels(model: nn.Module, pixels: np.ndarray | pd.DataFrame, config: Config = Config()) -> Tensor:
-    """Return the groove probability of every pixel of repaired patches, (n, 1296) thickness row by row.
+    """Return the groove probability of every pixel of patches, (n, 1296) thickness row by row.
+
+    Each patch is judged by itself; pixels without a measurement are repaired first, as in cleaning.
 
     Returns
     -------
     (n, 1, 36, 36) float32 on the CPU, in the order of the patches.
     """
-    scaled = (as_images(pixels) - config.value_mean) / config.value_std
+    repaired, _ = repair_pixels(np.asarray(pixels), config)
+    scaled = (as_images(repaired) - config.value_mean) / config.value_std
     return _predict(model, scaled.split(64))
 
 
@@ -89,9 +92,8 @@ def predict_folder(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict the masks of all patches in a folder.
 
-    Every patch gets a mask, since the challenge wants one for each. Unusable pixels are repaired as in
-    cleaning. A patch that cleaning would drop is judged by what is left of it, and is reported; one without
-    any usable pixel gets an empty mask.
+    Every patch gets a mask, since the challenge wants one for each. What cleaning would drop is judged
+    by what is left of it, and is reported; one without any usable pixel gets an empty mask.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def predict_folder(
     images_dir : holds `well_<w>_patch_<p>.npy`.
     example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
         by default all of the folder, in the order of wells and patch numbers.
-    predict : gives the probabilities (n, 1, 36, 36) of repaired patches. For a network of whole wells it is
+    predict : gives the probabilities (n, 1, 36, 36) of patches. For a network of whole wells it is
         `helpers.whole_wells.prediction.predict_patches`.
 
     Returns
@@ -120,12 +122,11 @@ def predict_folder(
     """
     images = read_images(images_dir, None if example is None else _names_of(example))
     warn_of_other_units(images)
-    pixels, counts = repair_pixels(images.to_numpy(), config)
+    _, counts = repair_pixels(images.to_numpy(), config)
     unusable = counts.sum(axis=1).to_numpy()
-    repaired = pd.DataFrame(pixels, images.index, COLUMNS)
-    masks = predict(model, repaired, config) >= config.threshold
+    masks = predict(model, images, config) >= config.threshold
     masks = masks.flatten(1).numpy().astype(np.uint8)
-    empty, poor = unusable == pixels.shape[1], unusable >= config.ruined_pixels
+    empty, poor = unusable == images.shape[1], unusable >= config.ruined_pixels
     masks[empty] = 0
     done = np.select([empty, poor], ["empty mask: no usable pixel", "judged by what is left"], "repaired")
     report = counts.set_index(images.index).assign(done=done)

@@ -20,7 +20,8 @@ from helpers.inference import predict_folder
 from helpers.metrics import count_pixels, summarise
 from helpers.runs import save_best, start_run
 from helpers.synthetic import RECIPES, simulate
-from helpers.wells import cut_well
+from helpers.wells import cut_well, well_from_frame, wells_of
+from helpers.whole_wells.prediction import WEIGHTS, predict_well
 
 
 class BelowMinusOne(nn.Module):
@@ -262,6 +263,18 @@ def test_masks_of_a_whole_well_do_not_depend_on_its_number(tmp_path, columns):
         as_images(masks[0]).bool(), as_images(cut_well(well.truth).reshape(-1, 1296)).bool()
     )
     assert summarise(counts)["dice"] > 0.75
+
+
+def test_a_whole_well_is_searched_as_in_a_report(tmp_path, simulated):
+    """Pixels without a measurement are masked, not repaired patch by patch."""
+    images = simulated[0][wells_of(simulated[0]) == 13].iloc[:20].copy()
+    images.iloc[4:12, 400:1000] = -999.25
+    save_patches(tmp_path / "images", 13, images.to_numpy().reshape(-1, 36, 36))
+    run_command(tmp_path / "images", tmp_path / "y.csv")
+    model, config = load_model(WEIGHTS)
+    expected = predict_well(model, well_from_frame(images, 13), config=config) >= config.threshold
+    found = read_labels(tmp_path / "y.csv").to_numpy()
+    np.testing.assert_array_equal(found.reshape(-1, 36), expected)
 
 
 def test_the_width_of_a_well_of_one_pair_is_asked_for(tmp_path, simulated, capsys):

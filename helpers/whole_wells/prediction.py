@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from helpers.config import PROJECT_ROOT, Config
 from helpers.files import replace_atomically
 from helpers.inference import as_patches, predict_pixels
-from helpers.preprocess import repair_pixels, usable_pixels
+from helpers.preprocess import usable_pixels
 from helpers.wells import assemble_well, columns_of, cut_well, well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well, patches_of_wells
 from helpers.whole_wells.sections import HEIGHT
@@ -177,6 +177,6 @@ def predict_well_by_patches(model: nn.Module, thickness: np.ndarray, config: Con
     ValueError : see `geometry.check_well` and `helpers.wells.cut_well`.
     """
     check_well(thickness.shape)
-    pixels, _ = repair_pixels(cut_well(thickness), config)
-    found = as_patches(predict_pixels(model, pixels.reshape(len(pixels), -1), config))
+    patches = cut_well(thickness)
+    found = as_patches(predict_pixels(model, patches.reshape(len(patches), -1), config))
     return assemble_well(found, thickness.shape[1])
