@@ -1,7 +1,7 @@
 """Masks for a folder of patches, in the challenge's format. Notebook 08.
 
-    python experiments/predict.py path/to/X_test/images y_test.csv
-    python experiments/predict.py path/to/X_test/images y_test.csv --model runs/<run>/last_<timestamp>.pt
+    python experiments/predict.py path/to/X_test.zip y_test.csv
+    python experiments/predict.py path/to/X_test.zip y_test.csv --model runs/<run>/last_<timestamp>.pt
 
 Without a model of yours the network that ships with the project is used, which has seen simulated wells only
 (data/weights/README.md). Scale and thresholds are those that a model was trained with. How wide a well is, is
@@ -26,7 +26,7 @@ from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy")
+    parser.add_argument("images", type=Path, help="folder of well_<w>_patch_<p>.npy, or a zip of them")
     parser.add_argument("csv", type=Path, help="CSV to write")
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="that helpers.training.fit saved")
     parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")

@@ -1,7 +1,7 @@
 """The best recipe on your own wells, as one command: from the shipped weights to a submission. Notebook 07.
 
     CORROSEG_DATA=path/to/folder python experiments/train_wells.py --every-well \\
-        --images path/to/X_test/images --csv y_test.csv
+        --images path/to/X_test.zip --csv y_test.csv
 
 The network for whole wells starts from the weights that ship with the project and learns from the training
 wells; then the mean of its weights before and after is taken, which finds more in wells that it has not seen.
@@ -80,7 +80,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
     parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of new runs")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
-    parser.add_argument("--images", type=Path, help="folder of patches to predict in the end")
+    parser.add_argument("--images", type=Path, help="patches to predict in the end, folder or zip")
     parser.add_argument("--csv", type=Path, help="CSV to write their masks to")
     parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
     arguments = parser.parse_args()
