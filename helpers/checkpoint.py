@@ -31,17 +31,11 @@ WIDEST = 1024  # channels of an option; more would fill the memory before the we
 def load_model(
     path: Path, device: torch.device | str = "cpu", model: nn.Module | None = None
 ) -> tuple[nn.Module, Config]:
-    """Load a model that `helpers.training.fit` or `write_weights` saved, and the config it was trained with.
+    """Load a model that `fit` or `write_weights` saved, in evaluation mode, and the config of its training.
 
     Use the model with this config's scale (`value_mean`, `value_std`) and thresholds.
 
-    Parameters
-    ----------
     model : of one's own, to be filled with the weights; those of the project are built.
-
-    Returns
-    -------
-    The model, in evaluation mode, and its config; folders in it are this machine's defaults.
 
     Raises
     ------
@@ -55,12 +49,7 @@ def load_model(
 
 
 def write_checkpoint(path: Path, checkpoint: dict[str, object]) -> None:
-    """Write a checkpoint, all of it or nothing.
-
-    Raises
-    ------
-    DataError : it cannot be written; what was there stays.
-    """
+    """Write a checkpoint, all of it or nothing: if not, DataError, and what was there stays."""
     buffer = io.BytesIO()  # torch.save to a full disk raises no OSError, but a file's `write` does
     torch.save(checkpoint, buffer)
     with replace_atomically(path) as temporary:
@@ -69,12 +58,7 @@ def write_checkpoint(path: Path, checkpoint: dict[str, object]) -> None:
 
 def write_weights(path: Path, checkpoint: dict[str, object]) -> None:
     """Write the model of a checkpoint as a `.safetensors` file: tensors, all else as JSON text, and a digest
-    of both, by which damage is noticed.
-
-    Raises
-    ------
-    DataError : it cannot be written; what was there stays.
-    """
+    of both, by which damage is noticed. If it cannot be written, DataError, and what was there stays."""
     about = json.dumps({name: checkpoint[name] for name in HANDED_ON})
     weights = {name: tensor.contiguous().cpu() for name, tensor in checkpoint["state_dict"].items()}
     content = safetensors.torch.save(weights, {"model": about, "sha256": _digest(about, weights)})

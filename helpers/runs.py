@@ -43,21 +43,17 @@ def best_device() -> torch.device:
 
 
 def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
-    """The numbers that a training calculates in: a name in `PRECISIONS`, or what "auto" chooses.
-
-    On a GPU that is bfloat16 where it can (compute capability 8.0 or more), else float16, as on a T4; on a
-    CPU float32.
+    """The numbers that a training calculates in: a name in `PRECISIONS`, or "auto", which is bfloat16 on a
+    GPU that can (compute capability 8.0 or more), float16 on another, as a T4, and float32 on a CPU.
 
     Raises
     ------
     ValueError : no such precision.
     """
-    if wanted != "auto":
-        if wanted not in PRECISIONS:
-            raise ValueError(
-                f'Expected a precision of "auto" or one of {list(PRECISIONS)}, found {wanted!r}.'
-            )
+    if wanted in PRECISIONS:
         return PRECISIONS[wanted]
+    if wanted != "auto":
+        raise ValueError(f'Expected a precision of "auto" or one of {list(PRECISIONS)}, found {wanted!r}.')
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
@@ -126,12 +122,7 @@ class Run:
         return pd.DataFrame(self.history).set_index("epoch")
 
     def check_data(self, train: Dataset, val: Dataset) -> None:
-        """Remember which data these are.
-
-        Raises
-        ------
-        DataError : the run began with others.
-        """
+        """Remember which data these are; raise DataError if the run began with others."""
         found = {"train": fingerprint(train), "val": fingerprint(val)}
         if self.fingerprints and self.fingerprints != found:
             parts = [part for part in found if found[part] != self.fingerprints[part]]
@@ -178,7 +169,7 @@ def unsaved_run(
     ----------
     model, options : see `helpers.models.build_model`, weights follow from `config.seed`; or a module of one's
         own, which takes (N, 1, H, W) thickness and returns logits.
-    loss : a name in `helpers.losses.LOSSES`, or a function, or module, of logits and masks. A model with a
+    loss : a name in `helpers.losses.LOSSES`, or a function of logits and masks. A model with a
         `training_loss` of its own, as Mask R-CNN has, learns from that instead.
 
     Raises
@@ -208,6 +199,7 @@ def _make_folder(config: Config) -> Path:
         folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
         try:
             folder.mkdir(parents=True)
+            return folder
         except FileExistsError:  # another run began in this second
             time.sleep(0.2)
         except OSError as error:
@@ -215,8 +207,6 @@ def _make_folder(config: Config) -> Path:
                 f"{folder}: the run's folder could not be made ({error.strerror}). "
                 "Free the disk, or name another place in Config(runs_dir=...)."
             ) from error
-        else:
-            return folder
 
 
 def _prepare(model: nn.Module, loss: str | Loss, config: Config, **names) -> Run:
@@ -238,16 +228,11 @@ def resume_run(folder: Path, model: nn.Module | None = None, loss: Loss | None =
     """Take up a run where it was interrupted; `fit(run, train_loader, val_loader)` then finishes the call.
 
     All that the run depends on comes from its checkpoint, the config too: data for it are prepared with
-    `run.config`. Only folders are this machine's own.
-
-    Parameters
-    ----------
-    model, loss : those of one's own that the run was started with, if it was.
+    `run.config`. Only folders are this machine's own. A model or loss of one's own is to be given again.
 
     Raises
     ------
-    DataError : the folder holds no `last_<timestamp>.pt`, or a damaged one, or one of a model or loss of
-        one's own that was not given.
+    DataError : the folder holds no `last_<timestamp>.pt`, or a damaged one; its model or loss is not known.
 
     >>> run = resume_run("runs/corrosion_segmentation_trainer_20261122_201436")  # doctest: +SKIP
     >>> history = fit(run, loaders["train"], loaders["val"])  # doctest: +SKIP
@@ -329,19 +314,15 @@ def describe(run: Run) -> dict[str, object]:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of all images and masks of a dataset, before any transform.
-
-    Of a dataset that keeps them otherwise than ours and torch's `TensorDataset` do, only the kind and the
-    length are known.
-    """
+    """SHA-256 of all images and masks of a dataset, before any transform; of one that keeps them otherwise
+    than ours and torch's `TensorDataset` do, the kind and the length."""
     if isinstance(dataset, Subset):
         rows = hashlib.sha256(np.array(dataset.indices).tobytes()).hexdigest()
         return f"{fingerprint(dataset.dataset)}, rows {rows}"
-    if hasattr(dataset, "tensors"):
-        tensors = dataset.tensors
-    elif hasattr(dataset, "images") and hasattr(dataset, "masks"):
-        tensors = dataset.images, dataset.masks
-    else:
+    tensors = getattr(dataset, "tensors", None) or [
+        getattr(dataset, name, None) for name in ("images", "masks")
+    ]
+    if any(tensor is None for tensor in tensors):
         return f"{type(dataset).__name__} of {len(dataset)}"
     digest = hashlib.sha256()
     for tensor in tensors:
