@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from common import run_from_command_line
+from common import at_least, run_from_command_line
 
 from helpers import plots
 from helpers.checkpoint import load_model
@@ -26,7 +26,9 @@ from helpers.whole_wells.prediction import WEIGHTS, predict_well
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wells", type=int, nargs="+", default=(6, 13), choices=Config().train_wells)
-    parser.add_argument("--rows", type=int, default=300, help="of each well, from the top (default 300)")
+    parser.add_argument(
+        "--rows", type=at_least(1), default=300, help="of each well, from the top (default 300)"
+    )
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "notebooks", help="folder")
     arguments = parser.parse_args()
     plt.switch_backend("agg")

@@ -141,16 +141,14 @@ def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
         row by row, as columns "0" ... "1295"; float32, uint8, uint8.
     """
     columns = [str(pixel) for pixel in range(PATCH_SIZE**2)]
-    frames: tuple[list, list, list] = ([], [], [])
+    of_wells = []
     for well, recipe in RECIPES.items():
         simulated = simulate_well(well, seed)
         names = pd.Index([patch_name(well, patch) for patch in range(recipe.patches)], name="patch")
-        for frame, image in zip(
-            frames, (simulated.thickness, simulated.labels, simulated.truth), strict=True
-        ):
-            patches = cut_well(image).reshape(recipe.patches, -1)
-            frame.append(pd.DataFrame(patches, index=names, columns=columns))
-    images, labels, truth = (pd.concat(frame) for frame in frames)
+        parts = (simulated.thickness, simulated.labels, simulated.truth)
+        patches = (cut_well(image).reshape(recipe.patches, -1) for image in parts)
+        of_wells.append([pd.DataFrame(pixels, names, columns) for pixels in patches])
+    images, labels, truth = (pd.concat(frames) for frames in zip(*of_wells, strict=True))
     return images, labels, truth
 
 
@@ -158,13 +156,8 @@ def ensure_simulated(folder: Path, seed: int = 0) -> Path:
     """Return the folder of the simulated wells of this seed, and make it under `folder` on first use.
 
     It holds `images/well_<w>_patch_<p>.npy`, `y_train.csv` (what an annotator drew) and `y_clean.csv` (where
-    the grooves are). Its name tells the seed and a digest of all that the wells follow from, and it gets that
-    name only when it is complete. So processes may make it at once, and wells of another version are neither
-    read nor replaced.
-
-    Raises
-    ------
-    DataError : the folder cannot be made.
+    the grooves are). Its name tells the seed and a digest of all that the wells follow from: wells of another
+    version are neither read nor replaced. DataError if it cannot be made.
     """
     return make_once(Path(folder) / f"seed_{seed}_{_origin()}", lambda part: _write(part, seed))
 
