@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from helpers.config import PROJECT_ROOT, Config
 from helpers.files import replace_atomically
-from helpers.inference import as_patches, predict_pixels
+from helpers.inference import as_patches, check_probabilities, predict_pixels
 from helpers.preprocess import usable_pixels
 from helpers.wells import assemble_well, columns_of, cut_well, well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well, patches_of_wells
@@ -110,7 +110,7 @@ def _predict_window(model: nn.Module, window: np.ndarray, views: int, config: Co
         axes = [axis for axis, mirror in zip((3, 2), mirrored, strict=True) if mirror]
         probability = model(image.roll(roll, 3).flip(axes)).sigmoid()
         total += probability.flip(axes).roll(-roll, 3)
-    return (total / views)[0, 0].float().cpu().numpy()
+    return check_probabilities(total / views)[0, 0].float().cpu().numpy()
 
 
 def predict_well_file(

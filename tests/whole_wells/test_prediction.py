@@ -96,6 +96,13 @@ def test_the_network_goes_around_the_pipe():
     np.testing.assert_allclose(rolled, np.roll(predict_well(model, well), 8, axis=1), atol=1e-5)
 
 
+def test_nan_probabilities_are_an_error_and_not_a_sound_well(well):
+    model = Pointwise()
+    model.bias.data.fill_(torch.nan)
+    with pytest.raises(ValueError, match="NaN for"):
+        predict_well(model, well)
+
+
 def test_a_window_without_a_row_is_refused(well):
     with pytest.raises(ValueError, match="at least 1 row, found 0"):
         predict_well(Pointwise(), well, rows=0)
