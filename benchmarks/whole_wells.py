@@ -20,10 +20,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from helpers.checkpoint import load_model
+from helpers.report.grooves import report_by_pieces
+from helpers.report.logs import read_log
 from helpers.synthetic import RECIPES, simulate
-from helpers.whole_wells.logs import read_log
 from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
-from helpers.whole_wells.report import report_by_pieces
 from helpers.whole_wells.well_files import open_well
 
 LOGS = [(10_000, 36), (10_000, 72), (100_000, 36), (100_000, 72)]

@@ -7,7 +7,7 @@ pipe made like well 9 or 10; on real data it is well 9 or 10 itself, in the fold
 half of it sets the threshold. Rows are not metres: the challenge does not say how far apart they are.
 
 The network that ships with the project is measured at its own threshold too, on simulated wall; its trials
-are kept beside it (data/weights/detection.csv) for the reports of inspect_log.py.
+are kept beside it (data/weights/detection.csv) for the reports of `python -m helpers.report`.
 """
 
 from collections.abc import Callable
@@ -24,12 +24,7 @@ from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import load_data
 from helpers.files import replace_atomically
-from helpers.runs import unsaved_run
-from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
-from helpers.synthetic import simulate_sound_wall
-from helpers.training import train
-from helpers.wells import well_from_frame, wells_of
-from helpers.whole_wells.pod import (
+from helpers.report.pod import (
     GrooveShape,
     calls,
     fit_detection_curve,
@@ -37,6 +32,11 @@ from helpers.whole_wells.pod import (
     rate_interval,
     threshold_for,
 )
+from helpers.runs import unsaved_run
+from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
+from helpers.synthetic import simulate_sound_wall
+from helpers.training import train
+from helpers.wells import well_from_frame, wells_of
 from helpers.whole_wells.prediction import WEIGHTS, predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import assemble_wells
 

@@ -13,6 +13,7 @@ WINGS = {  # a wing and the wings that it may use
     "studies": set(),
     "whole_wells": set(),
     "labels": {"studies", "whole_wells"},
+    "report": {"whole_wells"},
 }
 FILES = sorted((PROJECT_ROOT / "helpers").rglob("*.py"))
 

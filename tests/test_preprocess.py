@@ -13,10 +13,10 @@ from helpers.config import Config
 from helpers.data import COLUMNS
 from helpers.files import DataError
 from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
+from helpers.report.grooves import groove_report
 from helpers.split import split_by_wells
 from helpers.wells import patch_name, well_from_frame
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
-from helpers.whole_wells.report import groove_report
 from helpers.whole_wells.sections import assemble_wells
 
 SENTINEL = np.float32(-999.25)

@@ -14,9 +14,8 @@ from helpers.whole_wells.geometry import check_well
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
 NEAR_ROWS, NEAR_DEGREES = 2, 65  # to each side of a pixel: the sound wall there is its background
-
-
-COLUMNS = ["start_row", "end_row", "length_rows", "azimuth_deg", "drift_deg", "width_columns", "width_deg"]
+INTEGERS = ["start_row", "end_row", "length_rows"]
+COLUMNS = [*INTEGERS, "azimuth_deg", "drift_deg", "width_columns", "width_deg"]
 COLUMNS += ["mean_loss", "max_loss", "confidence"]
 
 
@@ -33,19 +32,15 @@ def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
 
     Raises
     ------
-    ValueError : the mask cannot be a well's, see `geometry.check_well`, or the gap is negative.
+    ValueError : the mask cannot be a well's, see `geometry.check_well`.
     """
-    if gap < 0:
-        raise ValueError(f"Expected a gap of 0 or more rows, found {gap}.")
-    mask = np.asarray(mask).astype(bool)
+    near = mask = np.asarray(mask).astype(bool)
     check_well(mask.shape)
     if gap:
         around = np.pad(mask, ((0, 0), (1, 1)), mode="wrap")
         near = ndimage.binary_dilation(around, np.ones((2 * (gap // 2) + 1, 3)))[:, 1:-1]
         if gap % 2:  # an odd gap is closed by reaching one row further, on one side
             near[1:] |= near[:-1]
-    else:
-        near = mask
     labels = np.where(mask, label_grooves(near), 0)
     numbers, first = np.unique(labels[mask], return_index=True)
     order = np.zeros(labels.max(initial=0) + 1, int)
@@ -53,17 +48,11 @@ def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
     return order[labels]
 
 
-def calls(mask: np.ndarray, shortest: int = SHORTEST_CALL) -> np.ndarray:
-    """Number the grooves that an inspection would call: (H, W) int, 0 where there is none.
-
-    Parameters
-    ----------
-    mask : (H, W) of 0 and 1, once around the pipe. Grooves are joined as in `number_grooves`.
-    shortest : rows that a groove needs at least.
-    """
+def calls(mask: np.ndarray) -> np.ndarray:
+    """Number the grooves that an inspection would call, ten rows long at least: as `number_grooves`."""
     labels = number_grooves(mask)
     rows = [place[0].stop - place[0].start for place in ndimage.find_objects(labels)]
-    kept = np.flatnonzero(np.array(rows) >= shortest) + 1
+    kept = np.flatnonzero(np.array(rows) >= SHORTEST_CALL) + 1
     numbers = np.zeros(len(rows) + 1, int)
     numbers[kept] = np.arange(1, len(kept) + 1)
     return numbers[labels]
@@ -80,20 +69,17 @@ def groove_report(
 
     Parameters
     ----------
-    mask : (H, W) of 0 and 1.
+    mask : (H, W) of 0 and 1, whose grooves are numbered with `gap`, see `number_grooves`.
     thickness : (H, W), variation of the wall thickness around its mean, as the tool gives it. What
         `helpers.preprocess.usable_pixels` does not let pass was not measured.
     probability : (H, W) of each pixel to be groove.
-    gap : see `number_grooves`.
 
     Returns
     -------
-    A row a groove, indexed by its number in `number_grooves`:
+    A row a groove, indexed by its number:
 
-    start_row, end_row : first and last row, counted from 0 at the top of the image.
-    length_rows : rows from the first to the last, gaps included.
-    azimuth_deg : mean direction of the middles of its pixels, from 0 to below 360, see
-        `helpers.wells.column_azimuths`.
+    start_row, end_row, length_rows : its first and last row, from 0 at the top, and how many these are.
+    azimuth_deg : mean direction of its pixels, 0 to below 360, see `helpers.wells.column_azimuths`.
     drift_deg : how far it moves around the pipe in 100 rows, by a straight line through the middles of its
         rows; NaN for a groove of one row.
     width_columns, width_deg : mean width over the rows that it is in.
@@ -105,41 +91,34 @@ def groove_report(
     ------
     ValueError : shapes differ, or cannot be a well's.
     """
-    shapes = {"mask": mask.shape, "thickness": thickness.shape}
-    if probability is not None:
-        shapes["probability"] = probability.shape
-    if len(set(shapes.values())) > 1:
-        raise ValueError(f"Expected arrays of one shape (H, W), found {shapes}.")
+    shapes = [array.shape for array in (mask, thickness, probability) if array is not None]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"Expected mask, thickness and probability of one shape (H, W), found {shapes}.")
     labels = number_grooves(mask, gap)
     thickness = np.where(usable_pixels(thickness, config), thickness, np.nan)
     loss = _background(mask.astype(bool), thickness) - thickness
     directions = np.exp(1j * np.deg2rad(column_azimuths(mask.shape[1])))
-    rows = []
+    rows = {}
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels[place] == number
-        across = inside.sum(axis=1)
         around = directions[place[1]]
-        direction = around[np.nonzero(inside)[1]].mean()
-        measured = loss[place][inside]
-        measured = measured[np.isfinite(measured)]
-        rows.append(
-            {
-                "groove": number,
-                "start_row": place[0].start,
-                "end_row": place[0].stop - 1,
-                "length_rows": place[0].stop - place[0].start,
-                # rounded, or a last bit below 0° would come out as 360°
-                "azimuth_deg": np.rad2deg(np.angle(direction)).round(6) % 360,
-                "drift_deg": _drift(inside, around),
-                "width_columns": across[across > 0].mean(),
-                "width_deg": across[across > 0].mean() * 360 / mask.shape[1],
-                "mean_loss": measured.mean() if len(measured) else np.nan,
-                "max_loss": measured.max() if len(measured) else np.nan,
-                "confidence": np.nan if probability is None else probability[place][inside].mean(),
-            }
+        width = inside.sum() / inside.any(axis=1).sum()
+        losses = loss[place][inside]
+        losses = losses[np.isfinite(losses)]
+        rows[number] = (
+            place[0].start,
+            place[0].stop - 1,
+            place[0].stop - place[0].start,
+            # rounded, or a last bit below 0° would come out as 360°
+            np.rad2deg(np.angle(around[np.nonzero(inside)[1]].mean())).round(6) % 360,
+            _drift(inside, around),
+            width,
+            width * 360 / mask.shape[1],
+            *((losses.mean(), losses.max()) if len(losses) else (np.nan, np.nan)),
+            np.nan if probability is None else probability[place][inside].mean(),
         )
-    kinds = dict.fromkeys(COLUMNS[:3], int) | dict.fromkeys(COLUMNS[3:], float)  # of an empty one too
-    return pd.DataFrame(rows, columns=["groove", *COLUMNS]).set_index("groove").astype(kinds)
+    kinds = dict.fromkeys(COLUMNS, float) | dict.fromkeys(INTEGERS, int)  # of an empty report too
+    return pd.DataFrame.from_dict(rows, "index", columns=COLUMNS).astype(kinds).rename_axis("groove")
 
 
 def _drift(inside: np.ndarray, directions: np.ndarray) -> float:
@@ -184,9 +163,9 @@ def report_by_pieces(
     found = np.zeros(len(probability), bool)
     for start in range(0, len(found), rows):
         found[start : start + rows] = (probability[start : start + rows] >= config.threshold).any(axis=1)
-    reports, count = [], 0
     parts = pairwise([0, *breaks, len(found)])
     cuts = sorted({top + cut for top, bottom in parts for cut in _cuts(found[top:bottom], rows)})
+    reports, count = [], 0
     for start, stop in pairwise(cuts):
         piece = np.asarray(probability[start:stop])
         mask = calls(piece >= config.threshold) > 0
@@ -202,9 +181,8 @@ def report_by_pieces(
 def _cuts(found: np.ndarray, rows: int, empty: int = 12) -> list[int]:
     """Where to cut a well: in the middle of at least so many empty rows, pieces of at least `rows`."""
     edges = np.flatnonzero(np.diff(np.r_[True, found, True].astype(int)))
-    starts, stops = edges[0::2], edges[1::2]  # of runs without a find
     cuts = [0]
-    for start, stop in zip(starts, stops, strict=False):
+    for start, stop in zip(edges[0::2], edges[1::2], strict=False):  # of runs without a find
         middle = int(start + stop) // 2
         if stop - start >= empty and middle - cuts[-1] >= rows and len(found) - middle >= empty:
             cuts.append(middle)
@@ -221,11 +199,11 @@ def engineers_report(
 
     Parameters
     ----------
-    report : from `groove_report`, of a log whose losses are in inches (`helpers.whole_wells.logs`).
+    report : from `groove_report`, of a log whose losses are in inches (`helpers.report.logs`).
     depth : (H,) metres of each row; without it places stay rows.
     inner_diameter : of the casing, millimetres; without it widths are in degrees only.
     pod : gives the probability of detection of these losses in inches, for the network that found the
-        grooves: `helpers.whole_wells.pod.DetectionCurve.pod`.
+        grooves: `helpers.report.pod.DetectionCurve.pod`.
 
     Returns
     -------
@@ -235,9 +213,7 @@ def engineers_report(
     """
     if depth is None:
         names = {"start_row": "top_row", "end_row": "bottom_row", "drift_deg": "drift_deg_per_100_rows"}
-        table = report[["start_row", "end_row", "length_rows", "azimuth_deg", "drift_deg"]].rename(
-            columns=names
-        )
+        table = report[[*INTEGERS, "azimuth_deg", "drift_deg"]].rename(columns=names)
     else:
         half = abs(np.median(np.diff(depth))) / 2 if len(depth) > 1 else 0.0  # a row's, above and below it
         rows = report[["start_row", "end_row"]].itertuples(index=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.whole_wells.judging import judge_report, judge_reports, match_grooves
+from helpers.report.judging import judge_report, judge_reports, match_grooves
 
 
 def ribbon(*places, height=200, columns=36):

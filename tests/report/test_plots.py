@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from helpers import plots
-from helpers.whole_wells import plots as well_plots
-from helpers.whole_wells.pod import groove_shape
-from helpers.whole_wells.report import groove_report, number_grooves
+from helpers.report import plots as well_plots
+from helpers.report.grooves import groove_report
+from helpers.report.pod import groove_shape
 
 
 @pytest.fixture
@@ -35,10 +35,11 @@ def outline_and_extent(axis: plt.Axes) -> tuple[float, tuple[float, float]]:
 def test_a_groove_is_drawn_where_it_was_planted(figure, columns, azimuth):
     shape = groove_shape((100, columns), row=20, azimuth=azimuth, width=45, length=60)
     mask = (shape > 0.5).astype(np.uint8)
-    numbers = number_grooves(mask)
     report = groove_report(mask, -shape)
     strips = figure(plots.show_well_strips, {"well": -shape}, {"well": mask})
     assert outline_and_extent(strips.axes[0]) == (pytest.approx(azimuth), (0, 360))
-    shown = figure(well_plots.show_report, -shape, numbers, report, "title")
-    assert outline_and_extent(shown.axes[0]) == (pytest.approx(azimuth), (0, 360))
-    assert shown.axes[0].texts[0].xy[0] == pytest.approx(azimuth)
+    axis = figure(well_plots.show_report, -shape, report, "title").axes[0]
+    box = axis.patches[0]
+    assert box.get_x() + box.get_width() / 2 == pytest.approx(azimuth)
+    assert (box.get_y(), box.get_height()) == (report.loc[1, "start_row"], report.loc[1, "length_rows"])
+    assert axis.images[0].get_extent()[:2] == [0, 360] and axis.texts[0].xy[0] == pytest.approx(azimuth)

@@ -2,14 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.whole_wells.pod import groove_shape
-from helpers.whole_wells.report import (
+from helpers.report.grooves import (
     calls,
     engineers_report,
     groove_report,
     number_grooves,
     report_by_pieces,
 )
+from helpers.report.pod import groove_shape
 
 
 def test_grooves_are_numbered_downwards():
@@ -33,11 +33,6 @@ def test_a_groove_goes_on_around_the_pipe():
     mask = np.zeros((20, 36), bool)
     mask[3:9, 35] = mask[9:15, 0] = True
     assert number_grooves(mask).max() == 1
-
-
-def test_a_negative_gap_is_refused():
-    with pytest.raises(ValueError, match="-1"):
-        number_grooves(np.zeros((4, 4)), -1)
 
 
 @pytest.fixture

@@ -37,21 +37,12 @@ PIECE = 16 * 2**20  # bytes that are read at once
 
 @dataclass(frozen=True)
 class Log:
-    """A log in the shape that networks of this project take.
+    """A log in the shape that networks of this project take."""
 
-    Attributes
-    ----------
-    path : `.npy` of (H, 36 or 72) float32, deviation of the wall thickness from its row's mean, in inches;
-        the first row is the shallowest. NaN where nothing was measured.
-    depth : (H,) metres, or None where the log has no depths.
-    notes : what was changed or is unusual, a sentence each.
-    breaks : rows before which others are missing, or the tool went back.
-    """
-
-    path: Path
-    depth: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
-    breaks: tuple[int, ...] = ()
+    path: Path  # .npy of (H, 36 or 72) float32, inches: thickness minus its row's mean, the top row first
+    depth: np.ndarray | None = None  # (H,) metres, or None where the log has none
+    notes: tuple[str, ...] = ()  # what was changed or is unusual, a sentence each
+    breaks: tuple[int, ...] = ()  # rows before which others are missing, or the tool went back
 
 
 def read_log(
@@ -85,25 +76,25 @@ def read_log(
     with _opened(source) as files:
         logical, chosen, curve = _choose(source, files, channel, frame, logical_file)
         read, places, columns = _reader(source, logical, chosen, curve, unit)
-        is_wall, upwards = _first_look(source, read, places, channel)
+        is_wall, upwards = _first_look(source, read, places)
         if upwards:
             notes.append("It was logged upwards; rows were turned round, the shallowest first.")
             places = places[::-1]
         width = 2 * PATCH_SIZE if columns >= 1.5 * PATCH_SIZE else PATCH_SIZE
         if columns != width:
             notes.append(f"{columns} azimuths were resampled to {width} around the pipe.")
-        around = around_the_pipe(columns, width)
+        around, (low, high) = around_the_pipe(columns, width), WALL if is_wall else DEVIATION
         offsets, depths, numbers = [], [], []
         bar = tqdm(total=len(places), unit="row", desc="read", mininterval=1)
         with bar, replace_atomically(target) as temporary, open(temporary, "wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(places), width)}
             np.lib.format.write_array_header_1_0(file, header)
             for values, depth, number in read(places):
-                low, high = WALL if is_wall else DEVIATION
                 values[~((low <= values) & (values <= high))] = np.nan
-                means = _row_means(values)
-                offsets.append(means[:, 0])
+                known = np.isfinite(values).sum(axis=1, keepdims=True)
+                means = np.nansum(values, axis=1, keepdims=True) / np.maximum(known, 1)
                 file.write(resample(values - means, around).astype("<f4").tobytes())
+                offsets.append(means[:, 0])
                 depths.append(depth)
                 numbers.append(number)
                 bar.update(len(values))
@@ -118,12 +109,6 @@ def read_log(
     return Log(Path(target), depth, tuple(notes), breaks)
 
 
-def _measured(values: np.ndarray) -> np.ndarray:
-    """As float, NaN where there is no measurement."""
-    values = values.astype(float)
-    return np.where(np.isfinite(values) & ~np.isin(values, ABSENT), values, np.nan)
-
-
 def around_the_pipe(columns: int, width: int) -> np.ndarray:
     """Weights (columns, width) that resample a turn: the share of each new sector that an old one covers."""
     old, new = (np.arange(n + 1) / n for n in (columns, width))
@@ -134,16 +119,8 @@ def around_the_pipe(columns: int, width: int) -> np.ndarray:
 
 def resample(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(H, columns) -> (H, width) by `around_the_pipe`; NaN where over half of a new sector is unmeasured."""
-    known = np.isfinite(values)
-    share = known @ weights
-    total = np.where(known, values, 0.0) @ weights
-    return np.where(share >= 0.5 - 1e-9, total / np.maximum(share, 1e-9), np.nan)
-
-
-def _row_means(values: np.ndarray) -> np.ndarray:
-    known = np.isfinite(values)
-    count = known.sum(axis=1, keepdims=True)
-    return np.where(known, values, 0.0).sum(axis=1, keepdims=True) / np.maximum(count, 1)
+    share = np.isfinite(values) @ weights
+    return np.where(share >= 0.5 - 1e-9, np.nan_to_num(values) @ weights / np.maximum(share, 1e-9), np.nan)
 
 
 @contextmanager
@@ -174,20 +151,20 @@ def _opened(source: Path) -> Iterator:
         ) from error
 
 
-def _label(thing) -> str:
-    return f"{thing.name}.{thing.origin}.{thing.copynumber}"
-
-
 def _choose(source: Path, files, channel: str, frame: str | None, number: int | None):
     """The one logical file, frame and channel that are meant."""
+
+    def label(thing) -> str:
+        return f"{thing.name}.{thing.origin}.{thing.copynumber}"
+
     images, others, fitting = set(), set(), {}
     for place, logical in enumerate(files):
         for candidate in logical.frames:
             for curve in filter(None, candidate.channels):
                 (images if max(curve.dimension, default=0) >= AZIMUTHS[0] else others).add(curve.name)
-                wanted = channel in (curve.name, _label(curve)) and number in (None, place)
-                if wanted and frame in (None, candidate.name, _label(candidate)):
-                    name = f"{_label(curve)} in frame {_label(candidate)} of logical file {place}"
+                wanted = channel in (curve.name, label(curve)) and number in (None, place)
+                if wanted and frame in (None, candidate.name, label(candidate)):
+                    name = f"{label(curve)} in frame {label(candidate)} of logical file {place}"
                     fitting[name] = logical, candidate, curve
     if not fitting:
         where = "" if frame is None else f" in frame {frame}"
@@ -224,33 +201,34 @@ def unit_in_metres(unit: str | None) -> float | None:
     return None
 
 
-def _reader(source: Path, logical, frame, curve, unit: str | None):
+def _reader(source: Path, logical, frame, curve, unit: str | None) -> tuple[Callable, list[int], int]:
     """What reads rows of a frame, the places of its rows, and the channel's azimuths."""
     from dlisio.dlis.utils.fdata import curves
 
-    columns = int(np.prod(curve.dimension, dtype=float))
-    if not AZIMUTHS[0] <= columns <= AZIMUTHS[1] or max(curve.dimension) != columns:
-        raise DataError(
-            f"{source}: expected channel {curve.name} with {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row, "
-            f"found dimensions {curve.dimension}. Name another with --channel."
-        )
-    scale = unit_in_metres(unit or curve.units)
-    if not scale:
-        raise DataError(
-            f"{source}: channel {curve.name} has the unit {unit or curve.units!r}, expected a length, such "
-            "as in, 0.1 in, mm or m. If you know it, name it with --unit."
-        )
-    places = logical.fdata_index.get(frame.fingerprint, [])
-    if not places:
-        raise DataError(f"{source}: frame {frame.name} has channel {curve.name}, but no rows.")
+    columns, wrong = int(np.prod(curve.dimension, dtype=float)), None
     dtype, index = frame.dtype(strict=False), frame.channels[0]
     if dtype.itemsize > PIECE:
         raise ValueError(f"a row of frame {frame.name} has {dtype.itemsize:,} bytes")
+    # channels of one name have others here
     field, index_field = (dtype.names[1 + frame.channels.index(of)] for of in (curve, index))
-    if dtype[field].base.kind not in "iuf":
-        raise DataError(f"{source}: channel {curve.name} does not hold plain numbers, as a thickness does.")
+    places = logical.fdata_index.get(frame.fingerprint, [])
+    scale = unit_in_metres(unit or curve.units)
+    if not AZIMUTHS[0] <= columns <= AZIMUTHS[1] or max(curve.dimension) != columns:
+        wrong = f"dimensions {curve.dimension}, expected {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row"
+    elif dtype[field].base.kind not in "iuf":
+        wrong = "no plain numbers, as a thickness is"
+    elif not scale:
+        wrong = f"the unit {unit or curve.units!r}, expected a length, as in, 0.1 in, mm or m (--unit)"
+    elif not places:
+        wrong = f"no rows in frame {frame.name}"
+    if wrong:
+        raise DataError(f"{source}: channel {curve.name} has {wrong}.")
     is_depth = "DEPTH" in str(frame.index_type).upper() and dtype[index_field].kind in "iuf"
     metres = unit_in_metres(index.units) if is_depth else None
+
+    def measured(values: np.ndarray) -> np.ndarray:
+        values = values.astype(float)
+        return np.where(np.isfinite(values) & ~np.isin(values, ABSENT), values, np.nan)
 
     def read(places: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Pieces of (h, columns) inches, (h,) metres of depth and (h,) numbers of rows."""
@@ -262,19 +240,19 @@ def _reader(source: Path, logical, frame, curve, unit: str | None):
                 error_handler=logical.error_handler,
             )
             piece = curves(part, frame, dtype, "", frame.fmtstr(), "")
-            values = _measured(piece[field].reshape(len(piece), columns)) * scale / INCH
-            depth = _measured(piece[index_field]) * metres if metres else np.full(len(piece), np.nan)
+            values = measured(piece[field].reshape(len(piece), columns)) * scale / INCH
+            depth = measured(piece[index_field]) * metres if metres else np.full(len(piece), np.nan)
             yield values, depth, piece["FRAMENO"].astype(int)
 
     return read, places, columns
 
 
-def _first_look(source: Path, read: Callable, places: list[int], channel: str) -> tuple[bool, bool]:
+def _first_look(source: Path, read: Callable, places: list[int]) -> tuple[bool, bool]:
     """Whether 2,000 of its rows say that a channel is thickness, not deviation, and was logged upwards."""
     values, depth, _ = map(np.concatenate, zip(*read(places[:: 1 + len(places) // 2000]), strict=True))
     values, depth = values[np.isfinite(values)], depth[np.isfinite(depth)]
     if not len(values):
-        raise DataError(f"{source}: channel {channel} holds no measured value in its {len(places)} rows.")
+        raise DataError(f"{source}: the channel holds no measured value in its {len(places):,} rows.")
     values = values[values != 0]  # a tool that is switched on too early writes zeros
     upwards = len(depth) > 1 and np.median(np.diff(depth)) * np.sign(np.median(depth)) < 0
     return bool(len(values) and np.median(values) > 0.1), bool(upwards)
@@ -319,9 +297,8 @@ def _breaks(depth: np.ndarray | None, numbers: np.ndarray, notes: list[str]) -> 
         broken |= np.abs(steps - usual) > BREAK * abs(usual)
     breaks = np.flatnonzero(broken) + 1
     if len(breaks):
-        at = [
-            f"row {row:,}" if depth is None else f"{depth[row - 1]:.2f} / {depth[row]:.2f} m"
-            for row in breaks
-        ]
-        notes.append(f"The log breaks off and goes on elsewhere at {listed(at, 20)}: no groove goes across.")
+        ends = zip(breaks - 1, breaks, strict=True) if depth is None else depth[[breaks - 1, breaks]].T
+        form = "row {:,} / {:,}" if depth is None else "{:.2f} / {:.2f} m"
+        at = listed([form.format(*pair) for pair in ends], 20)
+        notes.append(f"The log breaks off and goes on elsewhere at {at}: no groove goes across.")
     return tuple(breaks.tolist())

@@ -8,9 +8,9 @@ import pytest
 from dliswriter import DLISFile, enums
 
 from helpers.files import DataError
+from helpers.report import logs
+from helpers.report.logs import around_the_pipe, read_log, resample
 from helpers.synthetic import simulate_sound_wall
-from helpers.whole_wells import logs
-from helpers.whole_wells.logs import around_the_pipe, read_log, resample
 
 STEP = 0.0381  # metres between two rows
 
@@ -236,7 +236,7 @@ def test_foreign_and_missing_files_are_refused(tmp_path):
 
 
 def test_a_channel_without_azimuths_or_values_is_refused(write, wall):
-    with pytest.raises(DataError, match="8 to 3,600 azimuths a row, found dimensions"):
+    with pytest.raises(DataError, match=r"dimensions \[1\], expected 8 to 3,600 azimuths a row"):
         read(write(frame(wall[:, 0].copy())))
     with pytest.raises(DataError, match="no measured value in its 300 rows"):
         read(write(frame(np.full((300, 36), -999.25))))

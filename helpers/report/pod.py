@@ -2,61 +2,42 @@
 
 Grooves of known depth are planted in a wall that has none, and each is a hit or a miss. Source:
 MIL-HDBK-1823A (2009), "Nondestructive evaluation system reliability assessment", appendix G on hit/miss data;
-Berens 1989, "NDE reliability data analysis", ASM Handbook 17.
-
-The handbook takes trials for independent. Grooves planted in the same stretch of wall are not: its pattern
-hides or helps them all. So standard errors are clustered by stretch.
+Berens 1989, "NDE reliability data analysis", ASM Handbook 17. The handbook takes trials for independent.
+Grooves planted in one stretch of wall are not, since its pattern hides or helps them all; so standard errors
+are clustered by stretch (Cameron and Miller 2015, https://doi.org/10.3368/jhr.50.2.317, sections II and VI).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
 from scipy import ndimage
 from scipy.optimize import brentq
-from scipy.stats import chi2, norm, t
+from scipy.stats import chi2, t
 
+from helpers.report.grooves import calls
 from helpers.wells import column_azimuths
 from helpers.whole_wells.geometry import check_well
-from helpers.whole_wells.report import calls
 
 _SPACE = 120  # rows between two planted grooves: each stands alone
 
 
-@dataclass(frozen=True)
-class GrooveShape:
-    """What grooves are planted: rounded across, their ends fading over a few rows.
+class GrooveShape(NamedTuple):
+    """What grooves are planted: rounded across, their ends fading over a few rows."""
 
-    Attributes
-    ----------
-    width : degrees across at 1/2 of the depth. length : rows.
-    drift : degrees in 100 rows that it moves around the pipe.
-    broken : whether its middle third lacks every second dozen of rows, as where a tool joint rode over it.
-    """
-
-    width: float = 30.0
-    length: int = 72
-    drift: float = 0.0
-    broken: bool = False
+    width: float = 30.0  # degrees across at half of the depth
+    length: int = 72  # rows
+    drift: float = 0.0  # degrees in 100 rows that it moves around the pipe
+    broken: bool = False  # its middle third lacks every second dozen of rows, as where a joint rode over it
 
 
 def groove_shape(
-    shape: tuple[int, int],
-    row: int,
-    azimuth: float,
-    width: float,
-    length: int,
-    drift: float = 0.0,
-    broken: bool = False,
+    shape: tuple[int, int], row: int, azimuth: float, width=30.0, length=72, drift=0.0, broken=False
 ) -> np.ndarray:
-    """A groove of depth 1, (H, W).
-
-    Parameters
-    ----------
-    row : first row. azimuth : degrees, of its middle. The others : see `GrooveShape`.
-    """
+    """A `GrooveShape` of depth 1, (H, W), from this row on, its middle at so many degrees."""
     middles = azimuth + drift / 100 * (np.arange(shape[0]) - row - (length - 1) / 2)
     away = np.abs((column_azimuths(shape[1]) - middles[:, None] + 180) % 360 - 180)
     across = np.exp(-np.log(2) * (2 * away / width) ** 2)
@@ -73,14 +54,14 @@ def hit_or_miss(
     background: np.ndarray,
     trials: int,
     depths: tuple[float, float],
-    shape: GrooveShape = GrooveShape(),
+    shape: GrooveShape,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Plant single grooves in a wall without any, and see which are found.
 
-    The wall is divided into stretches, one groove in each, with sound wall between them. Depths are drawn
-    evenly on a logarithmic scale, azimuths evenly, and the wall is rolled and mirrored anew for each round. A
-    groove is a hit if a call touches its half-depth area.
+    The wall is divided into stretches, one groove in each, with sound wall between them, and is rolled and
+    mirrored anew for each round. Depths are drawn evenly on a logarithmic scale, azimuths evenly. A groove is
+    a hit if a call touches its half-depth area.
 
     Parameters
     ----------
@@ -91,12 +72,8 @@ def hit_or_miss(
 
     Returns
     -------
-    One row a planted groove; places are those of `background`, however it was rolled and mirrored:
-
-    depth : in the files' units.
-    row, azimuth : its first row, and its middle in degrees from 0 to below 360.
-    stretch : of the wall, numbered from 0 at the top; a stretch comes once a round.
-    hit : 0 or 1.
+    One row a planted groove: depth, row and azimuth (its first row and its middle in degrees, in `background`
+    before it was rolled and mirrored), stretch (of the wall, from 0 at the top; once a round), hit (0 or 1).
 
     Raises
     ------
@@ -120,8 +97,8 @@ def hit_or_miss(
         planted = []
         for stretch, start in enumerate(starts[: trials - len(rows)]):
             depth, azimuth = float(np.exp(rng.uniform(*np.log(depths)))), rng.uniform(0, 360)
-            turned = shape.drift * (-1) ** stretch
-            groove = groove_shape(wall.shape, start, azimuth, shape.width, length, turned, shape.broken)
+            turned = shape._replace(drift=shape.drift * (-1) ** stretch)
+            groove = groove_shape(wall.shape, start, azimuth, *turned)
             wall -= depth * groove
             place = {
                 "depth": depth,
@@ -140,26 +117,17 @@ def false_calls(find: Callable[[np.ndarray], np.ndarray], background: np.ndarray
     return int(calls(find(background)).max()) / len(background) * 10_000
 
 
-def rate_interval(count: int, rows: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Exact Poisson interval of calls per 10,000 rows (Garwood 1936), where `count` were made in `rows`."""
-    tail = (1 - confidence) / 2
-    low = chi2.ppf(tail, 2 * count) / 2 if count else 0.0
-    return low / rows * 10_000, chi2.ppf(1 - tail, 2 * count + 2) / 2 / rows * 10_000
+def rate_interval(count: int, rows: int) -> tuple[float, float]:
+    """Exact 95 % Poisson interval of calls per 10,000 rows (Garwood 1936) from a count in so many rows."""
+    low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
+    return low / rows * 10_000, chi2.ppf(0.975, 2 * count + 2) / 2 / rows * 10_000
 
 
 def threshold_for(probability: np.ndarray, rate: float) -> float:
-    """The lowest threshold with at most `rate` calls in 10,000 rows of a sound wall.
+    """The lowest threshold with at most `rate` calls in 10,000 rows of a sound wall, to 0.1 of the logit.
 
-    Networks can be compared at the same rate of false calls only. Thresholds are tried in steps of 0.1 of the
-    logit.
-
-    Parameters
-    ----------
-    probability : (H, W) that a network gives a wall without grooves.
-
-    Raises
-    ------
-    ValueError : there is none up to a probability of 0.999999.
+    Networks can be compared at the same rate of false calls only. `probability` is what one gives the wall,
+    (H, W). Raises ValueError if there is no such threshold up to 0.999999.
     """
     lowest = None
     for logit in np.arange(13.8, -5, -0.1):
@@ -179,7 +147,7 @@ class DetectionCurve:
     coefficients: np.ndarray  # (2,)
     covariance: np.ndarray  # (2, 2), clustered by stretch of wall; NaN for one or two stretches
     depths: tuple[float, float]  # smallest and largest of the trials: beyond them the curve is a guess
-    stretches: int  # of wall that the trials lie in; 0: trials are independent
+    stretches: int  # of wall that the trials lie in
 
     def pod(self, depth: np.ndarray | float, confidence: float = 0.5) -> np.ndarray:
         """Probability of detection at these depths; with a confidence above 0.5 its one-sided lower bound."""
@@ -187,8 +155,7 @@ class DetectionCurve:
         logit = x @ self.coefficients
         if confidence != 0.5:
             error = np.sqrt(np.einsum("ij,jk,ik->i", x, self.covariance, x))
-            sure = t.ppf(confidence, self.stretches - 1) if self.stretches else norm.ppf(confidence)
-            logit = logit - sure * error
+            logit = logit - t.ppf(confidence, self.stretches - 1) * error
         return 1 / (1 + np.exp(-logit))
 
     def depth_at(self, pod: float, confidence: float = 0.5) -> float:
@@ -197,13 +164,12 @@ class DetectionCurve:
         NaN where the curve does not get there up to ten times the deepest trial, and, with a confidence above
         0.5, where the trials lie in fewer than three stretches of wall.
         """
-        low, high = self.depths[0] / 10, self.depths[1] * 10
 
         def gap(logarithm: np.ndarray | float) -> np.ndarray:
             return self.pod(np.exp(logarithm), confidence) - pod
 
         # The bound may fall again far from the data, so the crossing is looked for from the shallow side
-        grid = np.linspace(np.log(low), np.log(high), 400)
+        grid = np.linspace(np.log(self.depths[0] / 10), np.log(self.depths[1] * 10), 400)
         above = np.flatnonzero(gap(grid) >= 0)
         if len(above) == 0 or above[0] == 0:
             return float("nan")
@@ -214,18 +180,14 @@ def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
     """Fit the probability of detection by maximum likelihood, with the confidence of the fit (Wald).
 
     Standard errors are clustered by stretch of wall, and bounds take the t distribution with one degree of
-    freedom less than there are stretches. Two coefficients need three stretches; with fewer nothing is known
-    of how sure they are. Where few stretches differ much, bounds are still too bold: of 600 simulations each,
-    with 160 trials, a90/95 lay above the true a90 in 0.90 with 5 or 8 stretches, 0.92 with 12 or 18 and 0.95
-    with 30; without clustering in 0.79 (5), 0.82 (8), 0.87 (12), 0.89 (18) and 0.93 (30).
-
-    Source: Cameron and Miller 2015, "A practitioner's guide to cluster-robust inference",
-    https://doi.org/10.3368/jhr.50.2.317, sections II and VI.
+    freedom less than there are stretches; fewer than three tell nothing of two coefficients. Where few
+    stretches differ much, bounds are still too bold: of 600 simulations each, with 160 trials, a90/95 lay
+    above the true a90 in 0.90 with 5 or 8 stretches, 0.92 with 12 or 18 and 0.95 with 30; without clustering
+    in 0.79, 0.82, 0.87, 0.89 and 0.93.
 
     Parameters
     ----------
-    trials : depth, stretch and hit of each, from `hit_or_miss`. Without stretches the trials count as
-        independent, and bounds take the normal distribution: the handbook's way.
+    trials : depth, stretch and hit of each, from `hit_or_miss`.
 
     Raises
     ------
@@ -239,14 +201,9 @@ def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
         )
     x = sm.add_constant(np.log(trials["depth"].to_numpy()))
     model = sm.GLM(trials["hit"].to_numpy(), x, family=sm.families.Binomial())
-    stretches = trials["stretch"].nunique() if "stretch" in trials else 0
-    if stretches == 0:
-        fitted = model.fit()
-        covariance = fitted.cov_params()
-    elif stretches >= 3:
-        fitted = model.fit(cov_type="cluster", cov_kwds={"groups": trials["stretch"].to_numpy()})
-        covariance = fitted.cov_params()
-    else:
-        fitted, covariance = model.fit(), np.full((2, 2), np.nan)
+    stretches, covariance = trials["stretch"].nunique(), np.full((2, 2), np.nan)
+    if stretches >= 3:
+        clusters = {"groups": trials["stretch"].to_numpy()}
+        covariance = model.fit(cov_type="cluster", cov_kwds=clusters).cov_params()
     depths = float(trials["depth"].min()), float(trials["depth"].max())
-    return DetectionCurve(fitted.params, covariance, depths, stretches)
+    return DetectionCurve(model.fit().params, covariance, depths, stretches)

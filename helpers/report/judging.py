@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
-from helpers.whole_wells.report import calls, groove_report
+from helpers.report.grooves import calls, groove_report
 
 
 def match_grooves(found: np.ndarray, true: np.ndarray) -> pd.DataFrame:
@@ -14,7 +14,7 @@ def match_grooves(found: np.ndarray, true: np.ndarray) -> pd.DataFrame:
 
     Parameters
     ----------
-    found, true : (H, W) int, grooves by number, 0 where there is none, as `report.calls` gives them.
+    found, true : (H, W) int, grooves by number, 0 where there is none, as `grooves.calls` gives them.
 
     Returns
     -------
@@ -29,9 +29,7 @@ def match_grooves(found: np.ndarray, true: np.ndarray) -> pd.DataFrame:
 def judge_report(
     mask: np.ndarray, truth: np.ndarray, thickness: np.ndarray, config: Config = Config()
 ) -> tuple[dict[str, int], pd.DataFrame]:
-    """Compare the grooves that a network calls with the true ones.
-
-    Both are called alike: pieces apart by at most three rows are one groove, shorter ones than ten rows none.
+    """Compare the grooves that a network calls with the true ones, which are called in the same way.
 
     Parameters
     ----------
@@ -41,12 +39,10 @@ def judge_report(
     -------
     counts : grooves "true" and "found"; true ones "hit" (overlapped by a found one) and "broken" (by two or
         more); found ones "right" (overlapping a true one) and "merged" (two or more).
-    errors : a row a true groove that was hit, against the found one that overlaps it most: "top_rows",
-        "bottom_rows" (found minus true), "azimuth_deg", "width_deg", "mean_loss", which the report measures
-        on either mask in the same way.
+    errors : a row a true groove that was hit, against the found one that overlaps it most, found minus true:
+        "top_rows", "bottom_rows", "azimuth_deg", "width_deg", "mean_loss".
     """
     found, true = calls(mask), calls(truth)
-    reports = [groove_report(numbers > 0, thickness, config=config) for numbers in (found, true)]
     pairs = match_grooves(found, true)
     per_true, per_found = pairs["true"].value_counts(), pairs["found"].value_counts()
     counts = {
@@ -58,19 +54,12 @@ def judge_report(
         "merged": int((per_found > 1).sum()),
     }
     best = pairs.drop_duplicates("true")
+    reports = [groove_report(numbers > 0, thickness, config=config) for numbers in (found, true)]
     got, wanted = reports[0].loc[best["found"]], reports[1].loc[best["true"]]
-    errors = pd.DataFrame(
-        {
-            "top_rows": got["start_row"].to_numpy() - wanted["start_row"].to_numpy(),
-            "bottom_rows": got["end_row"].to_numpy() - wanted["end_row"].to_numpy(),
-            "azimuth_deg": (got["azimuth_deg"].to_numpy() - wanted["azimuth_deg"].to_numpy() + 180) % 360
-            - 180,
-            "width_deg": got["width_deg"].to_numpy() - wanted["width_deg"].to_numpy(),
-            "mean_loss": got["mean_loss"].to_numpy() - wanted["mean_loss"].to_numpy(),
-        },
-        index=pd.Index(best["true"], name="groove"),
-    )
-    return counts, errors
+    errors = got.set_index(wanted.index) - wanted
+    errors["azimuth_deg"] = (errors["azimuth_deg"] + 180) % 360 - 180
+    errors = errors.rename(columns={"start_row": "top_rows", "end_row": "bottom_rows"})
+    return counts, errors[["top_rows", "bottom_rows", "azimuth_deg", "width_deg", "mean_loss"]]
 
 
 def judge_reports(
@@ -88,8 +77,7 @@ def judge_reports(
     """
     judged = [judge_report(masks[well], truths[well], wells[well], config) for well in wells]
     counts = pd.DataFrame([counts for counts, _ in judged]).sum().astype(float)
-    counts["recall"] = counts["hit"] / counts["true"] if counts["true"] else np.nan
-    counts["precision"] = counts["right"] / counts["found"] if counts["found"] else np.nan
-    tables = [errors for _, errors in judged]
-    errors = pd.concat([table for table in tables if len(table)] or tables[:1]).quantile([0.1, 0.5, 0.9]).T
+    for share, part, whole in (("recall", "hit", "true"), ("precision", "right", "found")):
+        counts[share] = counts[part] / counts[whole] if counts[whole] else np.nan
+    errors = pd.concat([errors for _, errors in judged]).quantile([0.1, 0.5, 0.9]).T
     return counts, errors.set_axis(["10 %", "median", "90 %"], axis=1)

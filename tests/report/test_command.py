@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 
-import inspect_log
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,9 +16,9 @@ from dliswriter import DLISFile, enums
 from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 from helpers.models.well_resunet import WellResUNet
+from helpers.report import __main__ as command, logs
+from helpers.report.pod import groove_shape
 from helpers.synthetic import simulate_sound_wall
-from helpers.whole_wells import logs
-from helpers.whole_wells.pod import groove_shape
 from helpers.whole_wells.well_files import save_well
 
 STEP = 0.0381
@@ -36,9 +35,9 @@ class DeepPixels(WellResUNet):
 def inspect(monkeypatch, capsys):
     def run(*arguments: str, config: Config = Config()) -> str:
         monkeypatch.setenv("CORROSEG_DATA", "simulated")
-        monkeypatch.setattr(inspect_log, "load_model", lambda *_: (DeepPixels(), config))
-        monkeypatch.setattr(sys, "argv", ["inspect_log.py", *arguments])
-        inspect_log.main()
+        monkeypatch.setattr(command, "load_model", lambda *_: (DeepPixels(), config))
+        monkeypatch.setattr(sys, "argv", ["python -m helpers.report", *arguments])
+        command.main()
         return capsys.readouterr().out
 
     return run
@@ -163,8 +162,11 @@ def test_a_threshold_of_ones_own_has_no_curve(inspect, tmp_path, grooved):
 
 @pytest.mark.parametrize(
     ("option", "value", "said"),
-    [("--threshold", value, "between 0.001 and 0.999") for value in ("0", "1", "-1", "nan")]
-    + [("--inner-diameter", value, "between 50 and 1000") for value in ("-220", "0", "nan", "8.5", "inf")]
+    [("--threshold", value, "expected 0.001 to 0.999, found") for value in ("0", "1", "-1", "nan")]
+    + [
+        ("--inner-diameter", value, "expected 50 to 1000, found")
+        for value in ("-220", "0", "nan", "8.5", "inf")
+    ]
     + [("--views", value, "invalid choice") for value in ("0", "9")],
 )
 def test_an_impossible_number_is_refused(inspect, tmp_path, capsys, option, value, said):
@@ -174,10 +176,10 @@ def test_an_impossible_number_is_refused(inspect, tmp_path, capsys, option, valu
 
 
 def test_a_network_of_patches_is_refused(inspect, tmp_path, monkeypatch):
-    monkeypatch.setattr(inspect_log, "load_model", lambda *_: (torch.nn.Identity(), Config()))
-    monkeypatch.setattr(sys, "argv", ["inspect_log.py", "--well", "2", "--output", str(tmp_path)])
+    monkeypatch.setattr(command, "load_model", lambda *_: (torch.nn.Identity(), Config()))
+    monkeypatch.setattr(sys, "argv", ["python -m helpers.report", "--well", "2", "--output", str(tmp_path)])
     with pytest.raises(ValueError, match="expected a network for whole wells, found Identity"):
-        inspect_log.main()
+        command.main()
 
 
 def test_a_log_that_cannot_be_read_leaves_an_earlier_report(inspect, tmp_path):
@@ -221,7 +223,7 @@ def test_what_fails_half_way_leaves_an_earlier_report_whole(inspect, tmp_path, g
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inspect_log, "write_page", stop)
+    monkeypatch.setattr(command, "write_page", stop)
     with pytest.raises(KeyboardInterrupt):
         inspect(str(tmp_path / "b.npy"), "--output", str(report))
     assert {path.name: path.read_bytes() for path in report.iterdir()} == before
@@ -234,12 +236,12 @@ def test_reports_into_one_folder_at_once_are_one_of_them(tmp_path, monkeypatch):
         time.sleep(0.02)
         plain(source, target)
 
-    monkeypatch.setattr(inspect_log.os, "replace", slow)
+    monkeypatch.setattr(command.os, "replace", slow)
     start = threading.Barrier(4)
 
     def make(text: str):
-        with inspect_log.made_together(tmp_path) as folder:
-            for name in inspect_log.FILES:
+        with command.made_together(tmp_path) as folder:
+            for name in command.FILES:
                 (folder / name).write_text(text)
             start.wait()
 
@@ -248,15 +250,16 @@ def test_reports_into_one_folder_at_once_are_one_of_them(tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(inspect_log.FILES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(command.FILES)
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 1
 
 
 def test_a_lock_that_a_killed_process_left_is_not_waited_for_long(tmp_path):
     (tmp_path / ".part-00000000-lock").mkdir()
-    with inspect_log.alone_in(tmp_path, 0.1):
-        pass
-    assert not list(tmp_path.iterdir())
+    with command.made_together(tmp_path, 0.1) as folder:
+        for name in command.FILES:
+            (folder / name).touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(command.FILES)
 
 
 def test_a_damaged_log_is_read_or_is_one_sentence(tmp_path, grooved):
@@ -270,7 +273,7 @@ def test_a_damaged_log_is_read_or_is_one_sentence(tmp_path, grooved):
             damaged[place] = rng.integers(256)
         path.write_bytes(damaged)
         try:
-            inspect_log.read_apart(path, tmp_path / "well.npy")
+            command.read_apart(path, tmp_path / "well.npy")
         except DataError as error:
             refused += 1
             assert str(path) in str(error) and "\n" not in str(error)
@@ -280,7 +283,7 @@ def test_a_damaged_log_is_read_or_is_one_sentence(tmp_path, grooved):
 def test_a_crash_of_dlisio_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(logs, "_opened", lambda source: os.kill(os.getpid(), signal.SIGSEGV))
     with pytest.raises(DataError, match=r"well\.dlis: .*reading it crashed.* Copy it again"):
-        inspect_log.read_apart(tmp_path / "well.dlis", tmp_path / "well.npy")
+        command.read_apart(tmp_path / "well.dlis", tmp_path / "well.npy")
 
 
 @pytest.mark.parametrize("name", ["pipe.dlis", "pipe.npy", "none.dlis", "folder"])
@@ -324,8 +327,7 @@ def test_what_is_expected_at_the_door_is_one_sentence(main, shell, code, said):
 @pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_told_before_anything_is_done(tmp_path):
     (tmp_path / "file").touch()
-    script = PROJECT_ROOT / "experiments" / "inspect_log.py"
-    command = [sys.executable, script, script, "--output", tmp_path / "file"]
-    ended = subprocess.run(command, capture_output=True, text=True)
+    words = [sys.executable, "-m", "helpers.report", "LICENSE", "--output", tmp_path / "file"]
+    ended = subprocess.run(words, capture_output=True, text=True, cwd=PROJECT_ROOT)
     assert ended.returncode == 1
     assert "could not be written" in ended.stderr and ended.stderr.count("\n") == 1
