@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,16 @@ def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(call,
     assert any(not torch.equal(before[name], tensor) for name, tensor in last.items())
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(tensor, (before[name] + last[name]) / 2)
+
+
+def test_a_new_run_begins_with_them(call):
+    def first(run, *_):
+        shipped = load_model(WEIGHTS)[0].state_dict()
+        assert all(torch.equal(shipped[name], tensor) for name, tensor in run.model.state_dict().items())
+        raise KeyboardInterrupt
+
+    with patch.object(train_wells, "fit", first), pytest.raises(KeyboardInterrupt):
+        call("--epochs", 1)
 
 
 def test_a_resumed_run_knows_what_it_learned_from(call, tmp_path, simulated):
