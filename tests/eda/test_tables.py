@@ -42,11 +42,6 @@ def test_statistics_leave_unusable_pixels_out():
     assert row["median"] == pytest.approx(np.median(usable))
 
 
-def test_a_patch_without_usable_pixel_has_no_statistics():
-    row = patch_statistics(frame({"well_1_patch_0": np.full((36, 36), -999.25)})).iloc[0]
-    assert row["below"] == 1296 and np.isnan(row["median"])
-
-
 def test_twins_are_pairs_of_an_even_and_the_next_patch():
     first = patch(0)
     table = twin_correlations(

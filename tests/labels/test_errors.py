@@ -10,7 +10,6 @@ from helpers.labels.calibration import (
     expected_calibration_error,
     reliability,
     threshold_curve,
-    thresholds_per_well,
 )
 from helpers.labels.errors import KINDS, confusion, count_kinds, drop_specks, groove_cases, kinds_by_size
 from helpers.labels.places import (
@@ -64,10 +63,6 @@ def kind_of(prediction: np.ndarray, truth: np.ndarray = GROOVE) -> list[str]:
 )
 def test_a_groove_gets_the_name_of_its_rule(kind, rows, columns):
     assert kind_of(block((rows, columns))) == [kind]
-
-
-def test_a_gap_in_the_middle_breaks_a_groove():
-    assert kind_of(block((slice(3, 16), slice(10, 14)), (slice(20, 33), slice(10, 14)))) == ["broken"]
 
 
 def test_a_prediction_far_from_all_grooves_is_false_and_the_groove_missed():
@@ -328,12 +323,3 @@ def test_a_threshold_is_judged_by_the_masks_that_it_cuts():
     assert list(curve.index[curve["dice"] == 1]) == [0.35, 0.4, 0.45, 0.5, 0.55, 0.6]
     assert curve.loc[0.05, "dice"] == pytest.approx(2 / 3)
     assert curve.loc[0.95, "mean_iou"] == 0
-
-
-def test_each_well_has_its_own_threshold_curve():
-    truth = frame_of(3, np.tile(np.arange(36) < 4, (36, 1)).astype(np.uint8))
-    both = pd.concat([truth, truth.rename(index={"well_3_patch_0": "well_4_patch_0"})])
-    p = both.mul(pd.Series([0.3, 0.8], both.index), axis=0)
-    curves = thresholds_per_well(p, both)
-    assert curves.loc[0.3, 3] == curves.loc[0.8, 4] == 1
-    assert curves.loc[0.35, 3] == curves.loc[0.85, 4] == 0

@@ -25,7 +25,7 @@ from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
 from helpers.losses import bce
 from helpers.models import build_model
 from helpers.studies.folds import probabilities_on
-from helpers.wells import block_of, cut_well, patch_name
+from helpers.wells import cut_well, patch_name
 
 # ---------------------------------------------------------------- systematic errors
 
@@ -160,11 +160,6 @@ def test_narrow_wells_have_no_twins():
     assert not twin_disagreements(np.eye(36)).any()
 
 
-def test_a_block_is_a_patch_or_two_twins():
-    assert block_of("well_3_patch_7") == (3, 7)
-    assert block_of("well_2_patch_7") == block_of("well_2_patch_6") == (2, 3)
-
-
 @pytest.fixture
 def drawn() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Labels and truth of a narrow and of a wide well, of four blocks each; a block has one flaw at most."""
@@ -282,13 +277,6 @@ def test_measures_of_suspicion(labels_and_probability):
     assert 130 / 1296 < row["cleanlab, pixels flagged"] <= 144 / 1296
     p = probability.loc["well_4_patch_0"].to_numpy(np.float64)
     assert row["cross-entropy"] == pytest.approx(-np.log(1 - p).mean(), rel=1e-3)
-
-
-def test_two_empty_masks_are_not_suspicious():
-    y = frame_of(3, np.zeros((72, 36), np.uint8))
-    y.iloc[1, :100] = 1
-    suspicion = ranked(y, y * 0.9 + 0.01)
-    assert suspicion["1 - Dice"].tolist() == [0, 0]
 
 
 def test_flagged_pixels_are_pixels_with_wrong_labels(labels_and_probability):

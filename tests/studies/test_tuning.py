@@ -118,16 +118,6 @@ def test_the_first_trial_has_the_defaults(folds, tmp_path, pretended):
     assert first.params == default_params() != second.params
 
 
-def test_another_seed_draws_other_trials(folds, tmp_path, pretended):
-    def drawn(seed):
-        config = Config(seed=seed)
-        study = open_study(tmp_path / f"{seed}.journal", folds, 1, config)
-        return [trial.params for trial in run_trials(study, folds, 2, config)]
-
-    first, second = drawn(0), drawn(1)
-    assert first[0] == second[0] == default_params() and first[1] != second[1]
-
-
 def test_the_value_is_the_mean_of_the_folds_after_the_last_epoch(folds, tmp_path):
     with patch("helpers.studies.tuning.score_folds", return_value=[[0.9, 0.7], [0.2, 0.4]]):
         (trial,) = run_trials(open_study(tmp_path / "study.journal", folds, 2), folds, 1)
@@ -166,18 +156,9 @@ list(t.run_trials(study, folds, 13))
 
 
 def test_a_study_killed_in_its_first_trial_still_tries_the_defaults(folds, tmp_path, pretended):
-    study = open_study(tmp_path / "study.journal", folds, 3)
-    study.ask(SPACE)
-    study = open_study(tmp_path / "study.journal", folds, 3)
-    first, _ = run_trials(study, folds, 2)
+    open_study(tmp_path / "study.journal", folds, 3).ask(SPACE)
+    first, _ = run_trials(open_study(tmp_path / "study.journal", folds, 3), folds, 2)
     assert first.params == default_params()
-
-
-def test_a_finished_study_has_nothing_to_do(folds, tmp_path, pretended):
-    study = open_study(tmp_path / "study.journal", folds, 3)
-    list(run_trials(study, folds, 2))
-    pretended.reset_mock()
-    assert list(run_trials(study, folds, 2)) == [] and not pretended.called
 
 
 def test_a_trial_worse_than_the_median_is_pruned_but_not_in_the_last_epoch(folds, tmp_path, pretended):

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, strategies as st
 from scipy.special import expit, logit
 
 from helpers.metrics import dice_from_counts, iou_from_counts
@@ -18,13 +17,6 @@ def test_neighbours_and_twins_share_a_block_and_wells_do_not():
     names = patches(3, 0, 1, 4)  # 36 columns: one patch below the other
     names += patches(1, 0, 1, 2, 3, 4)  # 72 columns: 2k and 2k + 1 are twins
     assert list(depth_blocks(names, size=2)) == [0, 0, 1, 2, 2, 2, 2, 3]
-
-
-def test_an_interval_holds_the_score_and_says_of_how_many_blocks():
-    counts = torch.randint(0, 50, (200, 3), generator=torch.Generator().manual_seed(0))
-    table = bootstrap(counts, patches(3, *range(200)))
-    assert (table["low"] < table["score"]).all() and (table["score"] < table["high"]).all()
-    assert table["blocks"].tolist() == [20, 20]
 
 
 def test_the_standard_error_is_that_of_a_mean_and_the_margin_is_of_students_t():
@@ -89,24 +81,11 @@ def test_copies_of_a_patch_do_not_narrow_the_interval():
     torch.testing.assert_close(torch.tensor(single.values), torch.tensor(copied.values))
 
 
-@given(st.integers(0, 100))
-def test_the_same_seed_gives_the_same_interval(seed):
-    counts = torch.tensor([[5, 1, 2], [3, 0, 9], [4, 4, 4]])
-    first, second = (bootstrap(counts, patches(3, 0, 10, 20), draws=10, seed=seed) for _ in range(2))
-    assert first.equals(second)
-
-
 def test_counts_without_names_are_refused():
     with pytest.raises(ValueError, match="2 names and 3 counts"):
         bootstrap(torch.zeros(3, 3), patches(3, 0, 1))
 
 
-def test_no_counts_are_refused():
-    with pytest.raises(ValueError, match="empty"):
-        bootstrap(torch.zeros(0, 3), [])
-
-
-# How hard the wells are, as log odds of a groove pixel to be found, and the share of patches with a groove
 ALIKE = {well: (1.5, 0.7) for well in (2, 4, 5, 15)}
 UNLIKE = {2: (2.0, 0.9), 4: (0.0, 0.75), 5: (1.0, 0.25), 15: (3.0, 0.6)}
 VALIDATION = {3: (-1.0, 0.84), 9: (0.0, 1e-9)}
