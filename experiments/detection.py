@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from common import Results, load_folds, parse_arguments, run_from_command_line
-from recipes import LEVERS, train_on_wells
+from recipes import train_on_wells
 from tqdm import tqdm
 
 from helpers.checkpoint import load_model
-from helpers.config import Config
 from helpers.data import load_data
 from helpers.files import replace_atomically
 from helpers.report.pod import (
@@ -59,7 +58,7 @@ def main() -> None:
     choices = {"folds": ["0", "1", "2"], "models": MODELS}
     arguments = parse_arguments(__doc__, choices)
     source, folds = load_folds()
-    _, images = load_data(source.folder, Config().unpacked_dir)
+    _, images = load_data(source.folder)
     results = Results(arguments.output, __file__, source)
     for fold in [fold for fold in folds if str(fold.number) in arguments.folds]:
         walls = walls_of(fold, images, source.simulated)
@@ -96,7 +95,7 @@ def finder(name: str, fold: Fold, epochs: int) -> Callable[[np.ndarray], np.ndar
     if name == "whole wells":
         seen = sorted(set(wells_of(fold.y).tolist()))
         own = assemble_wells(fold.y, fold.images, seen)
-        model = train_on_wells(LEVERS["group norm"], own, epochs, fold.number)
+        model = train_on_wells(own, epochs, fold.number)
     else:
         model, _ = load_model(WEIGHTS)
     return lambda wall: predict_well(model, wall)
