@@ -65,7 +65,7 @@ def main() -> None:
         _, augmented = data_preparation_pipeline(source.folder, config, augment_transform(), **workers)
         labels = pd.read_csv(find_labels(source.folder))
         labels = labels[labels.iloc[:, 0].isin(datasets["train"].names)]
-        reviewed = FilePerSample(labels, find_images(source.folder, config.unpacked_dir))
+        reviewed = FilePerSample(labels, find_images(source.folder))
         their_loader = make_loader(reviewed, config.batch_size, shuffle=True, **workers)
         run, device = start_run("unet", config), best_device()
         ready = [(images.to(device), masks.to(device)) for images, masks in loaders["train"]]

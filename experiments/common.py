@@ -24,7 +24,6 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from helpers import metrics
-from helpers.config import Config
 from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.dataset import SegmentationDataset, as_images
 from helpers.files import (
@@ -82,7 +81,7 @@ def load_folds() -> tuple[DataSource, list[Fold]]:
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = False
     source = find_data()
-    return source, make_folds(*load_data(source.folder, Config().unpacked_dir))
+    return source, make_folds(*load_data(source.folder))
 
 
 def judge_of(source: DataSource, dataset: SegmentationDataset) -> Tensor:

@@ -14,7 +14,7 @@ from helpers.studies.folds import leave_out, predict_masks, train_on
 def main() -> None:
     arguments = parse_arguments(__doc__)
     source, _ = load_folds()
-    y, images = load_data(source.folder, Config().unpacked_dir)
+    y, images = load_data(source.folder)
     results = Results(arguments.output, __file__, source)
     wells = sorted(Config().train_wells + Config().val_wells)
     for key in results.missing({"well": well, "epochs": arguments.epochs} for well in wells):

@@ -52,7 +52,7 @@ def main() -> None:
     arguments = parser.parse_args()
     source = find_data()
     kind = "simulated" if source.simulated else "real"
-    y, images = load_data(source.folder, Config().unpacked_dir)
+    y, images = load_data(source.folder)
     candidates = read_candidates(arguments.output / f"tune_{kind}.journal", arguments.tuned)
     if unknown := sorted(set(arguments.only or []) - set(candidates)):
         raise ValueError(f"--only: no candidate is called {unknown[0]!r}; there are {', '.join(candidates)}.")

@@ -37,7 +37,7 @@ def main() -> None:
     if not source.simulated:
         raise ValueError("Found the real images; set CORROSEG_DATA=simulated, theirs may not be published.")
     model, config = load_model(WEIGHTS)
-    _, images = load_data(source.folder, config.unpacked_dir)
+    _, images = load_data(source.folder)
     truth = read_labels(source.folder / "y_clean.csv")
     strips, outlines, found = {}, {}, {}
     for well in arguments.wells:

@@ -55,7 +55,7 @@ def main() -> None:
 def score_on_validation_wells(model: nn.Module, config: Config) -> str:
     """Scores on the patches of wells 3 and 9, by the clean truth where it is known."""
     source = find_data()
-    y, images = load_data(source.folder, config.unpacked_dir)
+    y, images = load_data(source.folder)
     unseen = leave_out(0, config.val_wells, y, images).unseen
     found = predict_patches(model, images.loc[unseen.names], config) >= config.threshold
     judged = "clean truth" if source.simulated else source.labels

@@ -61,7 +61,7 @@ VARIANTS = ["patches", *RECIPES, BEFORE, AFTER, f"{AFTER}, averaged"]
 def main() -> None:
     arguments = parse_arguments(__doc__, {"variants": VARIANTS, "folds": ["0", "1", "2"]})
     source, folds = load_folds()
-    _, images = load_data(source.folder, Config().unpacked_dir)
+    _, images = load_data(source.folder)
     results, trained = Results(arguments.output, __file__, source), {}
     keys = [(int(fold), variant) for fold in arguments.folds for variant in arguments.variants]
     keys = [{"fold": fold, "variant": variant, "epochs": arguments.epochs} for fold, variant in keys]

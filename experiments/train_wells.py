@@ -45,7 +45,7 @@ def main() -> None:
     if arguments.csv:
         check_output(arguments.csv)
     source = find_data()
-    y, images = load_data(source.folder, Config().unpacked_dir)
+    y, images = load_data(source.folder)
     there = sorted(set(wells_of(y).tolist()))
     run = take_up(arguments, there) if arguments.resume else None
     config = run.config if run else new_config(arguments, there)

@@ -1,7 +1,7 @@
 """Find and load the data, and refuse, with a reason, whatever does not fit together.
 
 A data folder holds the images, as `images/well_<w>_patch_<p>.npy` or in the challenge's zip as it was
-downloaded, and one table of labels. It is only read: a zip is unpacked elsewhere, once.
+downloaded, and one table of labels. It is only read, and nothing is unpacked.
 """
 
 import csv
@@ -10,12 +10,12 @@ import os
 import re
 import warnings
 import zipfile
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from helpers.files import (
     check_input,
     disk_errors,
     listed,
-    make_once,
     progress,
     reason_of,
     replace_atomically,
@@ -35,18 +34,21 @@ from helpers.files import (
 from helpers.wells import parse_name, wells_of
 
 COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
-_COMMAS = "," * (PATCH_SIZE**2 - 1)
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
-LARGEST_IMAGE, LARGEST_ZIP = (
-    2**20,
-    2**30,
-)  # bytes that are unpacked; a patch has 5,312, the challenge 51 million
+LARGEST_IMAGE = 2**20  # bytes of an entry in a zip; a patch has 5,312
 USUAL_SPREAD = 0.005, 0.06  # interquartile range of a well's thickness: 0.014 to 0.020 in the real wells
 USUAL_MEDIAN = 0.02  # a well's thickness is around its mean: 0.000 to 0.003 in the real wells
-PATCHES = dict(
-    enumerate((166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203), start=1)
-)  # of the challenge's wells, in the corrected download
-FIRST_DOWNLOAD = (PATCHES | {11: 1508}, PATCHES | {0: 166, 1: 616})  # its images, its rows of labels
+UNITS = {  # what is wrong with a well whose number lies outside a range
+    "half of the values lie within {}, expected 0.005 to 0.06. Are they in other units?": USUAL_SPREAD,
+    "their median is {}, expected within 0.02 of 0. Are they wall thickness, not its deviation? "
+    "Subtract the mean of each row.": (-USUAL_MEDIAN, USUAL_MEDIAN),
+    "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. Is "
+    "the sign turned over, or do the labels belong to other images?": (-np.inf, 0.003),  # real: below -0.007
+}
+# Patches of wells 1 to 15 in the corrected download; then the images and rows of labels of the first one
+PATCHES = (166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203)
+PATCHES = dict(enumerate(PATCHES, start=1))
+FIRST_DOWNLOAD = (PATCHES | {11: 1508}, PATCHES | {0: 166, 1: 616})
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,13 @@ def resolve(wanted: str) -> Path:
     )
 
 
-def load_data(
-    folder: Path | None = None, unpacked_dir: Path = Config().unpacked_dir
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def load_data(folder: Path | None = None, _: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read all labels and images of a data folder, checked, in the order of wells and patch numbers.
 
     Parameters
     ----------
     folder : holds `images/` or the challenge's `X_train*.zip`, and `y_train*.csv` or `.csv.gz`. By default
         what `find_data` finds.
-    unpacked_dir : where the images of a zip go, once.
 
     Returns
     -------
@@ -147,8 +146,8 @@ def load_data(
     """
     if folder is None:
         folder = find_data().folder
-    y_train = read_labels(find_labels(folder))  # first: a zip takes longer
-    images_train = read_images(find_images(folder, unpacked_dir))
+    y_train = read_labels(find_labels(folder))
+    images_train = read_images(find_images(folder))
     check_same_patches(y_train, images_train)
     warn_of_other_units(images_train, y_train)
     return y_train, images_train
@@ -181,11 +180,10 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
     Images and labels of the challenge's first download do not fit together. To keep only the names that both
     have would mean to train on false masks of well 1; so it is refused even then.
     """
-    wells = {"images": images.index, "labels": y.index}
-    wells["images without label"] = images.index.difference(y.index)
-    wells["labels without image"] = y.index.difference(images.index)
-    missing = [f"{what.capitalize()}: {listed(names)}" for what, names in wells.items() if "without" in what]
-    wells = {what: Counter(parse_name(name)[0] for name in names) for what, names in wells.items()}
+    names = {"images": images.index, "labels": y.index}
+    names["images without label"] = images.index.difference(y.index)
+    names["labels without image"] = y.index.difference(images.index)
+    wells = {what: Counter(parse_name(name)[0] for name in some) for what, some in names.items()}
     remedy = "Put images and labels of one download together; never keep only the names they have in common."
     if wells["images"] == FIRST_DOWNLOAD[0] or wells["labels"] in FIRST_DOWNLOAD:
         remedy = (
@@ -196,14 +194,12 @@ def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
     elif images.index.sort_values().equals(y.index.sort_values()):
         return
     table = pd.DataFrame(wells).fillna(0).astype(int).sort_index().rename_axis("well").reset_index()
-    found = f"{len(images)} images, {len(y)} rows of labels."
-    lines = [
-        f"Images and labels do not fit together: {found}",
-        table.to_string(index=False),
-        *missing,
-        remedy,
-    ]
-    raise DataError("\n".join(lines))
+    raise DataError(
+        f"Images and labels do not fit together: {len(images)} images, {len(y)} rows of labels.\n"
+        f"{table.to_string(index=False)}\n"
+        f"Images without label: {listed(names['images without label'])}\n"
+        f"Labels without image: {listed(names['labels without image'])}\n{remedy}"
+    )
 
 
 def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> None:
@@ -215,40 +211,32 @@ def warn_of_other_units(images: pd.DataFrame, y: pd.DataFrame | None = None) -> 
     y : masks of the same patches in the same order; without them nobody can tell the sign, since false echoes
         above the mean are as strong as grooves below it.
     """
-    pixels, of_patch, found = images.to_numpy(), wells_of(images), defaultdict(dict)
-    grooves = np.zeros(pixels.shape, bool) if y is None else y.to_numpy() == 1
+    of_patch, shown = wells_of(images), {}
     for well in np.unique(of_patch):
         rows = np.flatnonzero(of_patch == well)
         rows = rows[:: 1 + len(rows) // 200]  # 200 patches from top to bottom tell as much as all
-        for problem, value in _problem_of_units(pixels[rows], grooves[rows]).items():
-            found[problem][well] = value
-    for problem, of_well in found.items():
-        wells = f"well{'s' if len(of_well) > 1 else ''} {', '.join(map(str, of_well))}"
-        values = " to ".join(dict.fromkeys(f"{edge(of_well.values()):.2g}" for edge in (min, max)))
-        warnings.warn(f"The images of {wells}: {problem.format(values)}", stacklevel=3)
+        groove = np.zeros((len(rows), 1), bool) if y is None else y.to_numpy()[rows] == 1
+        shown[well] = _spread_median_rise(images.to_numpy()[rows], groove)
+    shown = pd.DataFrame.from_dict(shown, "index")
+    for column, (problem, (low, high)) in enumerate(UNITS.items()):
+        found = shown.loc[(shown[column] < low) | (shown[column] > high), column]
+        if len(found):
+            wells = f"well{'s' if len(found) > 1 else ''} {', '.join(map(str, found.index))}"
+            values = " to ".join(dict.fromkeys(f"{value:.2g}" for value in (found.min(), found.max())))
+            warnings.warn(f"The images of {wells}: {problem.format(values)}", stacklevel=3)
+            shown = shown.drop(found.index)
 
 
-def _problem_of_units(values: np.ndarray, groove: np.ndarray) -> dict[str, float]:
-    """What is wrong with the values of a well, and the number that shows it; empty if nothing is."""
+def _spread_median_rise(values: np.ndarray, groove: np.ndarray) -> tuple[float, float, float]:
+    """Of one well: interquartile range and median, which telemetry codes do not move, and how far the median
+    of the labelled grooves lies above that of the wall. NaN where nothing is measured or labelled."""
     measured = np.abs(values) < 100  # no telemetry code, in whatever units, and not NaN
     if not measured.any():
-        return {}
-    # Quartiles, which neither telemetry codes nor grooves move
+        return np.nan, np.nan, np.nan
     low, median, high = np.quantile(values[measured], [0.25, 0.5, 0.75])
-    if not USUAL_SPREAD[0] <= high - low <= USUAL_SPREAD[1]:
-        text = "half of the values lie within {}, expected 0.005 to 0.06. Are they in other units than the "
-        return {text + "challenge's?": high - low}
-    if abs(median) > USUAL_MEDIAN:
-        text = "their median is {}, expected within 0.02 of 0. Are they wall thickness, not its deviation? "
-        return {text + "Subtract the mean of each row.": median}
     inside, outside = values[measured & groove], values[measured & ~groove]
-    # Real wells have -0.044 to -0.007 here; a few pixels may come out just above 0
-    if len(inside) and len(outside) and (rise := np.median(inside) - np.median(outside)) > 0.003:
-        text = (
-            "labelled grooves are {} above the rest of the wall, expected below, since metal is lost there. "
-        )
-        return {text + "Is the sign turned over, or do the labels belong to other images?": rise}
-    return {}
+    rise = np.median(inside) - np.median(outside) if len(inside) and len(outside) else np.nan
+    return high - low, median, rise
 
 
 # ---------------------------------------------------------------- the challenge's files
@@ -259,88 +247,69 @@ def find_labels(folder: Path) -> Path:
     return _the_only_file(Path(folder), r"y_train.*\.csv(\.gz)?", "one y_train*.csv or y_train*.csv.gz")
 
 
-def find_images(folder: Path, unpacked_dir: Path = Config().unpacked_dir) -> Path:
-    """Return the folder with the .npy files: `images/`, or what the challenge's zip is unpacked to.
-
-    Raises
-    ------
-    DataError : neither is there, the zip is damaged or holds what no challenge does, or the disk is full.
-    """
-    folder = Path(folder)
-    with disk_errors(folder, "read", folder):
-        if (folder / "images").is_dir():
-            return folder / "images"
-    return unpack(_the_only_file(folder, r"x_train.*\.zip", "images/ or one X_train*.zip"), unpacked_dir)
+def find_images(folder: Path, _: Path | None = None) -> Path:
+    """Return where the images of a data folder are: in `images/`, or else in the challenge's zip."""
+    images = Path(folder) / "images"
+    with disk_errors(images, "read", images):
+        if images.is_dir():
+            return images
+    return _the_only_file(images.parent, r"x_train.*\.zip", "images/ or one X_train*.zip")
 
 
-def unpack(archive: Path, unpacked_dir: Path = Config().unpacked_dir) -> Path:
-    """Return the folder with the images of a zip, which is unpacked once, and again when it has changed.
-
-    Its images go to a folder under `unpacked_dir`, under their bare names, so nothing is written elsewhere.
-    """
-    check_input(archive)
-    status = archive.stat()
-    key = f"{archive.resolve()}|{status.st_size}|{status.st_mtime_ns}"
-    target = Path(unpacked_dir) / f"{archive.stem}-{sha256(os.fsencode(key)).hexdigest()[:12]}"
-    return make_once(target, lambda part: _extract(archive, part))
-
-
-def _extract(archive_path: Path, folder: Path) -> None:
-    """Write the images of a zip into a folder: whatever paths they have, only names of patches are used."""
-    total = 0
-    damaged = f"{archive_path}: damaged zip ({{}}). Download it again."
-    with _one_error(damaged), zipfile.ZipFile(archive_path) as archive:
-        for entry in progress(archive.infolist(), "Unpacking images", delay=2):
-            file = folder / re.split(r"[/\\]", entry.filename)[-1]
-            if not _is_image(file.name) or "__MACOSX" in entry.filename:
-                continue
-            sorted_names([file.name.removesuffix(".npy")], archive_path)
-            with archive.open(entry) as source:
-                content = source.read(LARGEST_IMAGE + 1)  # since an entry may lie about its size
-            total += len(content)
-            if len(content) > LARGEST_IMAGE or total > LARGEST_ZIP or file.exists():
-                found = "twice" if file.exists() else f"with {total:,} bytes, or more, up to it"
-                raise DataError(
-                    f"{archive_path}: expected small images, each once; found {file.name} {found}."
-                )
-            with disk_errors(archive_path, f"unpacked into {folder.parent}", folder):
-                file.write_bytes(content)
-    if not total:
-        raise DataError(f"{archive_path}: expected well_<w>_patch_<p>.npy files in it, found none.")
-
-
-def read_images(folder: Path, names: Iterable[str] | None = None) -> pd.DataFrame:
-    """Read patches of a folder of .npy files: (patches, 1296) float32, indexed by patch name.
+def read_images(place: Path, names: Iterable[str] | None = None) -> pd.DataFrame:
+    """Read patches of a folder or zip of .npy files: (patches, 1296) float32, indexed by patch name.
 
     Parameters
     ----------
-    folder : holds `well_<w>_patch_<p>.npy`; hidden files and other kinds of files are not looked at. Or the
-        challenge's zip of them, as it was downloaded.
+    place : holds `well_<w>_patch_<p>.npy`, a zip in any of its folders; hidden files and other kinds of files
+        are not looked at.
     names : which to read, in this order; by default all, in the order of wells and patch numbers.
     """
-    folder = unpack(Path(folder)) if str(folder).lower().endswith(".zip") else Path(folder)
-    if names is None:
-        files = [path.name for path in _files_in(folder, "images") if _is_image(path.name)]
-        names = sorted_names((name.removesuffix(".npy") for name in files), folder)
-    else:
-        names = list(names)
-        sorted_names(names, folder)
-    if not names:
-        raise DataError(
-            f"{folder}: expected well_<w>_patch_<p>.npy files, found none. "
-            "docs/running.md says how to make them."
-        )
-    pixels = np.empty((len(names), PATCH_SIZE**2), dtype=np.float32)
-    for row, name in enumerate(progress(names, "Reading images", delay=2)):
-        pixels[row] = read_patch(folder / f"{name}.npy").ravel()
+    place = Path(place)
+    with _images_in(place) as (there, open_image):
+        names = sorted_names(there, place) if names is None else list(names)
+        sorted_names(names, place)
+        if missing := sorted(set(names) - set(there)):
+            more = f", nor {len(missing) - 1} more" if missing[1:] else ""
+            raise DataError(f"{place / missing[0]}.npy: there is no such file{more}.")
+        if not names:
+            remedy = "docs/running.md says how to make them"
+            raise DataError(f"{place}: expected well_<w>_patch_<p>.npy files, found none; {remedy}.")
+        pixels = np.empty((len(names), PATCH_SIZE**2), dtype=np.float32)
+        for row, name in enumerate(progress(names, "Reading images", delay=2)):
+            pixels[row] = read_patch(place / f"{name}.npy", open_image).ravel()
     return pd.DataFrame(pixels, index=pd.Index(names, name="patch"), columns=COLUMNS)
 
 
-def read_patch(path: Path) -> np.ndarray:
+@contextmanager
+def _images_in(place: Path) -> Iterator[tuple[list[str], Callable[[Path], BinaryIO]]]:
+    """The names of all images of a folder or zip, and a function that opens one."""
+    if place.suffix.lower() != ".zip":
+        files = [path.name for path in _files_in(place, "images") if _is_image(path.name)]
+        yield [name.removesuffix(".npy") for name in files], _open_file
+        return
+    check_input(place)
+    with _one_error(f"{place}: damaged zip ({{}}). Download it again."), zipfile.ZipFile(place) as archive:
+        entries = {}
+        for entry in archive.infolist():
+            name = re.split(r"[/\\]", entry.filename)[-1]
+            if _is_image(name) and "__MACOSX" not in entry.filename:
+                if name in entries or entry.file_size > LARGEST_IMAGE:
+                    found = "twice" if name in entries else f"with {entry.file_size:,} bytes"
+                    raise DataError(f"{place}: expected small images, each once; found {name} {found}.")
+                entries[name] = entry
+        yield [name.removesuffix(".npy") for name in entries], lambda path: archive.open(entries[path.name])
+
+
+def _open_file(path: Path) -> BinaryIO:
+    check_input(path)
+    return open(path, "rb")
+
+
+def read_patch(path: Path, open_image: Callable[[Path], BinaryIO] = _open_file) -> np.ndarray:
     """Read one .npy file: (36, 36) float32, NaN and sentinels included."""
     expected, shape = f"{path}: expected one 36 x 36 array of float32, found", (PATCH_SIZE, PATCH_SIZE)
-    check_input(path)
-    with _one_error(f"{expected} a file numpy cannot read ({{}})."), open(path, "rb") as file:
+    with _one_error(f"{expected} a file numpy cannot read ({{}})."), open_image(Path(path)) as file:
         patch = np.lib.format.read_array(file, allow_pickle=False)
         rest = ", and bytes after it" if file.read(1) else ""
     if patch.shape != shape or patch.dtype != np.float32 or rest:
@@ -375,34 +344,33 @@ def read_labels(path: Path) -> pd.DataFrame:
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
+    if columns == COLUMNS:
+        return
     missing = [column for column in COLUMNS if column not in columns]
     odd = [column for column, n in Counter(columns).items() if n > 1 or column not in COLUMNS]
     found = f"{len(columns)} columns. Missing: {listed(missing)}. Doubled or unknown: {listed(odd)}"
     if not columns:
         found = "no comma in the first line. Is another separator used?"
     elif not missing and not odd:
-        swapped = [pair for pair in zip(columns, COLUMNS, strict=True) if pair[0] != pair[1]]
-        found = "another order, first column {} in place of {}".format(*swapped[0]) if swapped else ""
-    if found:
-        raise DataError(f"{path}: expected the columns 0 ... 1295 in order after the names, found {found}.")
+        first = [pair for pair in zip(columns, COLUMNS, strict=True) if pair[0] != pair[1]][0]
+        found = "another order, first column {} in place of {}".format(*first)
+    raise DataError(f"{path}: expected the columns 0 ... 1295 in order after the names, found {found}.")
 
 
 def _read_row(line: str, path: Path) -> tuple[str, np.ndarray]:
     """A row of labels -> name and (1296,) uint8 of 0 and 1, however the numbers are written."""
     name, _, values = line.rstrip("\r\n").partition(",")
-    digits, commas = values[::2], values[1::2]
-    if '"' not in name and not digits.strip("01") and len(digits) == len(COLUMNS) and commas == _COMMAS:
-        return name, np.frombuffer(digits.encode(), np.uint8) - ord("0")  # as nearly all rows are: fast
+    if '"' not in name and values[1::2] == "," * 1295 and re.fullmatch("[01]{1296}", values[::2]):
+        return name, np.frombuffer(values[::2].encode(), np.uint8) - ord("0")  # as nearly all rows are: fast
     name, *values = next(csv.reader([line]))
+    row = f"{path}, row of {name}: expected"
     if len(values) != len(COLUMNS):
-        found = f"expected {len(COLUMNS)} values, one a pixel, found {len(values)}"
-        raise DataError(f"{path}, row of {name}: {found}.")
+        raise DataError(f"{row} {len(COLUMNS)} values, one a pixel, found {len(values)}.")
     numbers = pd.to_numeric(pd.Series(values, dtype=str), errors="coerce").to_numpy(float)
     wrong = np.flatnonzero((numbers != 0) & (numbers != 1))
     if len(wrong):
         found = f"{values[wrong[0]][:20]!r} in column {wrong[0]} and {len(wrong) - 1} more"
-        remedy = "(Masks of 0 and 255: divide by 255.)"
-        raise DataError(f"{path}, row of {name}: expected 0 or 1, found {found}. {remedy}")
+        raise DataError(f"{row} 0 or 1, found {found}. (Masks of 0 and 255: divide by 255.)")
     return name, numbers.astype(np.uint8)
 
 
@@ -479,7 +447,7 @@ def _one_error(text: str) -> Iterator[None]:
 def check_data(config: Config = Config()) -> None:
     """Find and read the data and print which they are; run as `python -m helpers.data`."""
     source = find_data(config)
-    y, _ = load_data(source.folder, config.unpacked_dir)
+    y, _ = load_data(source.folder)
     print(f"Data: {source.description}. {len(y)} patches in {source.folder}")
 
 

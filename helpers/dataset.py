@@ -110,7 +110,7 @@ def data_preparation_pipeline(
     >>> datasets, loaders = data_preparation_pipeline()  # doctest: +SKIP
     >>> images, masks = next(iter(loaders["train"]))  # doctest: +SKIP
     """
-    y, images = load_data(folder or find_data(config).folder, config.unpacked_dir)
+    y, images = load_data(folder or find_data(config).folder)
     datasets, loaders, kept = {}, {}, []
     for part, labels in zip(PARTS, split_by_wells(y, config), strict=True):
         cleaning, training = PreprocessData(config), part == "train"

@@ -7,14 +7,9 @@ import os
 import pickle
 import re
 import shutil
-import stat
-import subprocess
-import sys
-import threading
 import time
 import zipfile
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -24,7 +19,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from helpers import data
-from helpers.config import PROJECT_ROOT
 from helpers.data import (
     COLUMNS,
     PATCHES,
@@ -38,7 +32,6 @@ from helpers.data import (
     read_labels,
     read_patch,
     sorted_names,
-    unpack,
     write_csv,
 )
 from helpers.files import DataError, progress
@@ -48,7 +41,6 @@ from helpers.whole_wells.well_files import open_well
 NAMES = ["well_2_patch_0", "well_2_patch_3", "well_2_patch_10", "well_10_patch_1"]  # in the right order
 UNORDERED = [NAMES[3], NAMES[2], NAMES[0], NAMES[1]]
 DENIED = PermissionError(errno.EACCES, "Permission denied")
-FULL = OSError(errno.ENOSPC, "No space left on device")
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -113,19 +105,14 @@ def zip_folder(tmp_path) -> Path:
     return folder
 
 
-@pytest.fixture
-def unpacked(tmp_path) -> Path:
-    return tmp_path / "unpacked"
-
-
 # --- load_data ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip_folder"])
-def test_load_data_gives_sorted_frames_with_every_pixel_in_its_place(kind, request, unpacked):
+def test_load_data_gives_sorted_frames_with_every_pixel_in_its_place(kind, request):
     source = request.getfixturevalue(kind)
     before = files_under(source)
-    y_train, images_train = load_data(str(source), str(unpacked))
+    y_train, images_train = load_data(str(source))
     for frame, dtype in ((y_train, np.uint8), (images_train, np.float32)):
         assert set(frame.dtypes) == {np.dtype(dtype)}
         assert list(frame.columns) == [str(i) for i in range(1296)]
@@ -154,23 +141,23 @@ def write_labels(*names: str):
         (write_labels("well_99999999999999999999_patch_1"), r"csv: expected patch names, .*9_patch_1"),
     ],
 )  # fmt: skip
-def test_a_folder_that_does_not_hold_together_is_refused(folder, unpacked, spoil, said):
+def test_a_folder_that_does_not_hold_together_is_refused(folder, spoil, said):
     spoil(folder)
     with refused(said):
-        load_data(folder, unpacked)
+        load_data(folder)
 
 
 @pytest.mark.parametrize("call", ["is_dir", "is_file", "iterdir", "exists"])
-def test_a_folder_that_may_not_be_entered_is_named(folder, unpacked, monkeypatch, call):
+def test_a_folder_that_may_not_be_entered_is_named(folder, monkeypatch, call):
     """As Python 3.11's pathlib, which asks the system and hands its answer on."""
     monkeypatch.setenv("CORROSEG_DATA", str(folder))
     with mock.patch.object(Path, call, side_effect=DENIED), refused("could not be read: Permission denied"):
-        load_data(find_data().folder, unpacked)
+        load_data(find_data().folder)
 
 
-def test_a_name_that_is_too_long_for_the_system_is_told(tmp_path, monkeypatch, unpacked):
+def test_a_name_that_is_too_long_for_the_system_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("CORROSEG_DATA", "x" * 300)
-    for read in (find_data, lambda: load_data(tmp_path / ("x" * 300), unpacked)):
+    for read in (find_data, lambda: load_data(tmp_path / ("x" * 300))):
         with refused("xxx: could not be read: File name too long"):
             read()
 
@@ -191,15 +178,14 @@ def test_pipes_and_devices_are_refused_at_once(read, tmp_path):
             read(tmp_path / name)
 
 
-def test_only_slow_loading_shows_its_progress(zip_folder, unpacked, capfd, monkeypatch):
+def test_only_slow_loading_shows_its_progress(zip_folder, capfd, monkeypatch):
     monkeypatch.delenv("TQDM_DISABLE")
-    load_data(zip_folder, unpacked)
+    load_data(zip_folder)
     assert capfd.readouterr() == ("", "")
-    shutil.rmtree(unpacked)
     with mock.patch.object(data, "progress", lambda *items, delay: progress(*items)):
-        load_data(zip_folder, unpacked)
+        load_data(zip_folder)
     shown = capfd.readouterr().err
-    assert "Unpacking images" in shown and "Reading images" in shown
+    assert "Reading images" in shown
 
 
 @pytest.mark.parametrize("name", ["y_train.csv", "Y_TRAIN_abc.CSV", "y_train_silver.csv.gz"])
@@ -213,46 +199,27 @@ def test_labels_are_found_in_any_case_and_compressed(tmp_path, name):
 # --- the zip -----------------------------------------------------------------------------------------
 
 
-def test_images_folder_goes_before_the_zip(folder, unpacked):
+def test_images_folder_goes_before_the_zip(folder):
     make_zip(folder / "X_train.zip", {"not even": b"images"})
-    assert find_images(folder, unpacked) == folder / "images"
-    assert not unpacked.exists()
+    assert find_images(folder) == folder / "images"
 
 
 @pytest.mark.parametrize(
     "path", ["", "deep/er/", "../", "images/../../", "/", "..\\", "C:\\", "C:/", "/etc/"], ids=repr
 )
-def test_images_are_unpacked_by_their_names_alone_wherever_they_say_they_lie(tmp_path, unpacked, path):
+def test_images_are_read_by_their_names_alone_and_nothing_is_written(tmp_path, path):
     hidden = (
         "__MACOSX/images/well_2_patch_0.npy",
         "images/._well_2_patch_0.npy",
         "../readme.txt",
         "photo.png",
     )
-    further = {f"{path}well_3_patch_0.npy": as_npy(some_patch())}
+    further = {f"{path}well_3_patch_0.npy": as_npy(some_patch(4))}
     make_zip(tmp_path / "x_TRAIN.ZIP", patch_entries() | dict.fromkeys(hidden, b"") | further)
-    found = find_images(tmp_path, unpacked)
-    images = {f"unpacked/{found.name}/{name}.npy" for name in [*NAMES, "well_3_patch_0"]}
-    assert files_under(tmp_path) == images | {"x_TRAIN.ZIP"}
-
-
-def test_zip_is_unpacked_only_once_and_anew_when_it_has_changed(zip_folder, unpacked):
-    first = find_images(zip_folder, unpacked)
-    with mock.patch.object(zipfile, "ZipFile", side_effect=AssertionError("the zip was opened again")):
-        assert find_images(zip_folder, unpacked) == first
-    make_zip(zip_folder / "X_train.zip", patch_entries(["well_5_patch_0"]))
-    assert files_under(find_images(zip_folder, unpacked)) == {"well_5_patch_0.npy"}
-
-
-def test_zips_of_one_name_in_two_folders_do_not_mix(tmp_path, unpacked):
-    for name, patch in (("a", "well_1_patch_0"), ("b", "well_1_patch_1")):
-        (tmp_path / name).mkdir()
-        archive_path = make_zip(tmp_path / name / "X_train.zip", patch_entries([patch]))
-        content = archive_path.read_bytes()
-        archive_path.write_bytes(content + bytes(6000 - len(content)))  # both are as long and as old
-        os.utime(archive_path, (1_700_000_000, 1_700_000_000))
-    assert files_under(find_images(tmp_path / "a", unpacked)) == {"well_1_patch_0.npy"}
-    assert files_under(find_images(tmp_path / "b", unpacked)) == {"well_1_patch_1.npy"}
+    images = read_images(find_images(tmp_path))
+    assert list(images.index) == [*NAMES[:3], "well_3_patch_0", NAMES[3]]
+    assert np.array_equal(images.loc["well_3_patch_0"], some_patch(4).ravel())
+    assert files_under(tmp_path) == {"x_TRAIN.ZIP"}
 
 
 def encrypted(content: bytes) -> bytes:
@@ -262,7 +229,7 @@ def encrypted(content: bytes) -> bytes:
     return bytes(content)
 
 
-def with_a_wrong_pixel(content: bytes) -> bytes:
+def with_a_wrong_byte(content: bytes) -> bytes:
     return content[:1000] + bytes([content[1000] ^ 0xFF]) + content[1001:]
 
 
@@ -272,117 +239,41 @@ def lying_of_its_size(content: bytes) -> bytes:
     return content.replace((2**20).to_bytes(4, "little"), (5312).to_bytes(4, "little"))
 
 
+A_PATCH = as_npy(some_patch())
+
+
 @pytest.mark.parametrize(
     ("entries", "change", "said"),
     [
-        (patch_entries(), encrypted, r"damaged zip \(.*encrypted"),
+        (patch_entries(), encrypted, r"well_10_patch_1\.npy: .*encrypted"),
         (patch_entries(), lambda content: content[:-100], r"damaged zip .*Download it again"),
-        (patch_entries(), with_a_wrong_pixel, "damaged zip"),
-        ({"well_1_patch_0.npy": bytes(2**20)}, lying_of_its_size, "damaged zip"),
+        (patch_entries(), with_a_wrong_byte, r"well_10_patch_1\.npy: .*cannot read"),
+        ({"well_1_patch_0.npy": A_PATCH + bytes(2**20 - 5312)}, lying_of_its_size, r"CRC|bytes after"),
         ({"well_1_patch_0.npy": bytes(2**20 + 1)}, bytes, "well_1_patch_0.npy with 1,048,577 bytes"),
+        ({"well_1_patch_0.npy": b"/etc/passwd"}, bytes, "a file numpy cannot read"),
         ({"a/well_1_patch_0.npy": b"1", "b/well_1_patch_0.npy": b"2"}, bytes, "well_1_patch_0.npy twice"),
         ({"images/photo.npy": b""}, bytes, "expected patch names, well_<w>_patch_<p>, found 'photo'"),
-        ({"readme.txt": b"hi"}, bytes, r"expected well_<w>_patch_<p>\.npy files .*found none"),
+        ({"readme.txt": b"hi"}, bytes, r"expected well_<w>_patch_<p>\.npy files, found none"),
     ],
 )
-def test_a_zip_of_another_kind_is_refused_and_leaves_nothing(tmp_path, unpacked, entries, change, said):
+def test_a_zip_of_another_kind_is_refused(tmp_path, entries, change, said):
     path = make_zip(tmp_path / "X_train.zip", entries)
     path.write_bytes(change(path.read_bytes()))
-    with refused(rf"X_train\.zip: .*{said}"):
-        find_images(tmp_path, unpacked)
-    assert not unpacked.exists() or list(unpacked.iterdir()) == []
-
-
-def test_what_is_unpacked_is_limited_in_all(tmp_path, unpacked):
-    make_zip(tmp_path / "X_train.zip", patch_entries())
-    size = 4 * len(as_npy(some_patch()))
-    with mock.patch.object(data, "LARGEST_ZIP", size - 1), refused(f"with {size:,} bytes, or more, up to it"):
-        find_images(tmp_path, unpacked)
-    assert list(unpacked.iterdir()) == []
-
-
-def test_a_symbolic_link_in_a_zip_becomes_a_file_that_is_no_image(tmp_path, unpacked):
-    link = zipfile.ZipInfo("images/well_1_patch_0.npy")
-    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "X_train.zip", "w") as archive:
-        archive.writestr(link, "/etc/passwd")
-    found = find_images(tmp_path, unpacked)
-    assert not (found / "well_1_patch_0.npy").is_symlink()
-    with refused("a file numpy cannot read"):
-        read_images(found)
+    with refused(rf"X_train\.zip.*{said}"):
+        read_images(path)
 
 
 @quick
 @given(share=st.floats(0, 0.999), byte=st.integers(0, 255))
-def test_zip_with_any_byte_changed_is_unpacked_or_refused(tmp_path_factory, share, byte):
-    folder = tmp_path_factory.mktemp("fuzz")
-    path = make_zip(folder / "X_train.zip", patch_entries(["well_1_patch_0"]))
+def test_zip_with_any_byte_changed_is_read_or_refused(tmp_path, share, byte):
+    path = make_zip(tmp_path / "X_train.zip", patch_entries(["well_1_patch_0"]))
     content = bytearray(path.read_bytes())
     content[int(share * len(content))] = byte
     path.write_bytes(content)
     try:
-        assert files_under(find_images(folder, folder / "unpacked"))
+        assert np.array_equal(read_images(path).to_numpy()[0], some_patch().ravel())
     except DataError as error:
         assert "X_train.zip" in str(error)
-
-
-def fail_at(call: int, error: BaseException, method):
-    """Stand in for `method`, with `error` at the given call, as a full disk or Ctrl-C would."""
-    calls = iter(range(1, 1000))
-
-    def stand_in(*arguments, **options):
-        if next(calls) == call:
-            raise error
-        return method(*arguments, **options)
-
-    return stand_in
-
-
-@pytest.mark.parametrize(
-    ("error", "said"), [(FULL, "full, with 1.5 MB free"), (KeyboardInterrupt("^C"), "^.C")]
-)
-def test_interrupted_unpacking_leaves_nothing_and_can_be_repeated(zip_folder, unpacked, error, said):
-    with (
-        mock.patch.object(Path, "write_bytes", fail_at(3, error, Path.write_bytes)),
-        mock.patch("shutil.disk_usage", return_value=mock.Mock(free=1_500_000)),
-        pytest.raises((DataError, KeyboardInterrupt), match=said),
-    ):
-        find_images(zip_folder, unpacked)
-    assert list(unpacked.iterdir()) == []
-    assert len(files_under(find_images(zip_folder, unpacked))) == 4
-
-
-def test_folder_of_a_killed_process_does_not_count(zip_folder, unpacked):
-    killed = (
-        "import os, sys; from pathlib import Path; from helpers.data import find_images\n"
-        "def stop(path, content): open(path, 'wb').write(content[:100]); os._exit(9)\n"
-        "Path.write_bytes = stop\n"
-        "find_images(Path(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    command = [sys.executable, "-c", killed, str(zip_folder), str(unpacked)]
-    assert subprocess.run(command, cwd=PROJECT_ROOT, timeout=60).returncode == 9
-    (left,) = unpacked.iterdir()
-    assert left.name.startswith(".part-") and len(files_under(left)) == 1  # half a patch
-    assert len(load_data(zip_folder, unpacked)[1]) == 4
-    os.utime(left, (0, 0))
-    make_zip(zip_folder / "X_train.zip", patch_entries(["well_5_patch_0"]))
-    find_images(zip_folder, unpacked)
-    assert not left.exists()  # a day later
-
-
-def test_two_that_unpack_at_once_both_end_well(zip_folder, unpacked):
-    both_done = threading.Barrier(2, timeout=20)
-    extract = data._extract
-
-    def extract_and_wait(*arguments):
-        extract(*arguments)
-        both_done.wait()
-
-    with mock.patch.object(data, "_extract", extract_and_wait), ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(find_images, [zip_folder] * 2, [unpacked] * 2))
-    assert found[0] == found[1]
-    assert len(files_under(found[0])) == 4
-    assert len(list(unpacked.iterdir())) == 1
 
 
 # --- images ------------------------------------------------------------------------------------------
@@ -399,7 +290,7 @@ CAST, ROUNDED = (
     r"\. Save it with `\.astype",
     r"\. Thickness varies by hundredths: save .*before they were rounded",
 )
-A_PATCH, UNREADABLE = as_npy(some_patch()), "a file numpy cannot read"
+UNREADABLE = "a file numpy cannot read"
 
 
 @pytest.mark.parametrize(
@@ -454,9 +345,10 @@ def test_header_with_any_byte_changed_is_read_or_refused(tmp_path, place, byte):
         assert "well_1_patch_0.npy" in str(error)
 
 
-def test_read_images_reads_the_asked_patches_in_the_asked_order(folder):
+@pytest.mark.parametrize("kind", ["folder", "zip_folder"])
+def test_read_images_reads_the_asked_patches_in_the_asked_order(kind, request):
     asked = ["well_10_patch_1", "well_2_patch_0"]
-    frame = read_images(folder / "images", (name for name in asked))
+    frame = read_images(str(find_images(request.getfixturevalue(kind))), (name for name in asked))
     assert list(frame.index) == asked
     assert np.array_equal(frame.to_numpy()[0], some_patch(0).ravel())
 
@@ -464,13 +356,14 @@ def test_read_images_reads_the_asked_patches_in_the_asked_order(folder):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("well_2_patch_7", r"well_2_patch_7\.npy: could not be read: No such file"),
+        ("well_2_patch_7", "(images|X_train.zip)/well_2_patch_7.npy: there is no such file"),
         ("../well_2_patch_0", r"expected patch names, .*found '\.\./well_2_patch_0'"),
     ],
 )
-def test_an_asked_patch_that_is_not_there_is_named(folder, name, said):
+@pytest.mark.parametrize("kind", ["folder", "zip_folder"])
+def test_an_asked_patch_that_is_not_there_is_named(kind, request, name, said):
     with refused(said):
-        read_images(folder / "images", [name])
+        read_images(find_images(request.getfixturevalue(kind)), [name])
 
 
 def test_hidden_files_and_other_kinds_of_files_are_not_looked_at(folder):
@@ -494,14 +387,6 @@ def test_a_folder_without_images_is_refused(tmp_path):
         read_images(tmp_path)
     with refused("nowhere: expected a folder with images, found nothing"):
         read_images(tmp_path / "nowhere")
-
-
-def test_read_images_takes_a_zip_as_it_was_downloaded(folder, zip_folder, unpacked):
-    with mock.patch.object(data, "unpack", lambda archive: unpack(archive, unpacked)):
-        from_zip = read_images(str(zip_folder / "X_train.zip"), NAMES[:2])
-        pd.testing.assert_frame_equal(from_zip, read_images(folder / "images", NAMES[:2]))
-        with refused("X_test.zip: could not be read: No such file"):
-            read_images(zip_folder / "X_test.zip")
 
 
 # --- labels ------------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ CONFIG = Config()
 
 
 @pytest.fixture(scope="module")
-def frames(real_data_folder, tmp_path_factory) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return load_data(real_data_folder, unpacked_dir=tmp_path_factory.mktemp("unpacked"))
+def frames(real_data_folder) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return load_data(real_data_folder)
 
 
 @pytest.fixture(scope="module")

@@ -77,10 +77,10 @@ def test_load_data_warns(frames, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def real_frames(real_data_folder, tmp_path_factory):
+def real_frames(real_data_folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return load_data(real_data_folder, tmp_path_factory.mktemp("unpacked"))
+        return load_data(real_data_folder)
 
 
 @pytest.mark.real_data
