@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import PATCH_SIZE
-from helpers.labels.places import find_collars, joint_numbers, near_collars
 from helpers.labels.ribbons import row_centres
 from helpers.wells import label_grooves, well_from_frame, wells_of
 
 KINDS = ("found", "missed", "broken", "shifted", "too wide", "too narrow", "false")
-MEASURES = ["kind", "first_row", "rows", "column", "width", "angle", "contrast", "at_wrap"]
-MEASURES += ["iou", "covered", "offset", "width_ratio"]
+MEASURES = ["kind", "first_row", "rows", "width", "angle", "contrast", "covered", "offset", "width_ratio"]
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) -> pd.DataFrame:
@@ -36,11 +34,10 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
 
     Returns
     -------
-    One row a groove: kind; first_row and rows; column (mean direction, 0 to W); width (columns); angle
-    (degrees from the pipe's axis, in units of pixels; positive to the right going down; NaN below 6 rows);
-    contrast (median of the wall beside the groove, up to two widths away, minus median of the groove); iou in
-    the zone (0 for a false groove); covered (share of rows with a prediction), offset (columns), width_ratio,
-    each NaN where there is nothing to compare; at_wrap (it has pixels in the first and in the last column).
+    One row a groove: kind; first_row and rows; width (columns); angle (degrees from the pipe's axis, in units
+    of pixels; positive to the right going down; NaN below 6 rows); contrast (median of the wall beside the
+    groove, up to two widths away, minus median of the groove); covered (share of rows with a prediction),
+    offset (columns), width_ratio, each NaN where there is nothing to compare.
     """
     truth, prediction = np.asarray(truth) > 0, np.asarray(prediction) > 0
     cases, zones = [], np.zeros_like(truth)
@@ -51,7 +48,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
         cases.append(shape | _outcome(inside, prediction & zone, distance, shape["width"]))
     for inside in _pieces(prediction):
         if not (inside & zones).any():
-            cases.append(_shape(inside, thickness) | {"kind": "false", "iou": 0.0})
+            cases.append(_shape(inside, thickness) | {"kind": "false"})
     return pd.DataFrame(cases, columns=MEASURES)
 
 
@@ -71,8 +68,7 @@ def _outcome(inside: np.ndarray, near: np.ndarray, distance: np.ndarray, width: 
         "too narrow": width_ratio <= 2 / 3,
     }
     kind = next((kind for kind, holds in rules.items() if holds), "found")
-    iou = (near & inside).sum() / (near | inside).sum()
-    return {"kind": kind, "iou": iou, "covered": covered, "offset": offset, "width_ratio": width_ratio}
+    return {"kind": kind, "covered": covered, "offset": offset, "width_ratio": width_ratio}
 
 
 def _pieces(mask: np.ndarray) -> list[np.ndarray]:
@@ -89,8 +85,8 @@ def _distance(inside: np.ndarray) -> np.ndarray:
 
 def _shape(inside: np.ndarray, thickness: np.ndarray) -> dict[str, float]:
     """Measures of one groove, see `confusion`."""
-    columns, rows = inside.shape[1], np.flatnonzero(inside.any(axis=1))
-    middle = np.unwrap(row_centres(inside)[rows], period=columns)
+    rows = np.flatnonzero(inside.any(axis=1))
+    middle = np.unwrap(row_centres(inside)[rows], period=inside.shape[1])
     width = float(np.median(inside[rows].sum(axis=1)))
     away = np.abs(_distance(inside))
     wall = thickness[(away > 0.75 * width) & (away <= 2.5 * width) & ~inside]
@@ -98,11 +94,9 @@ def _shape(inside: np.ndarray, thickness: np.ndarray) -> dict[str, float]:
     return {
         "first_row": int(rows[0]),
         "rows": len(rows),
-        "column": float(middle.mean() % columns),
         "width": width,
         "angle": float(np.degrees(np.arctan(slope))),
         "contrast": float(np.median(wall) - np.median(thickness[inside])) if wall.size else np.nan,
-        "at_wrap": bool(inside[:, 0].any() and inside[:, -1].any()),
     }
 
 
@@ -111,27 +105,22 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
 
     Returns
     -------
-    The rows of `confusion`, with well, block (the patch, or the pair of twins), joint (number from the top),
-    near_collar (a row of it lies within 5 rows of a collar), first_row now counted from the top of the well,
-    and all columns now columns of 36, so that wells compare. Blocks with dropped patches are left out.
+    The rows of `confusion`, with well and block (the patch, or the pair of twins), first_row now counted from
+    the top of the well, and all columns now columns of 36, so that wells compare. Blocks with dropped patches
+    are left out.
     """
     found = []
     for well in sorted(set(wells_of(truth))):
         masks, guesses, thickness = (well_from_frame(frame, well) for frame in (truth, prediction, images))
-        collars, unit = find_collars(thickness), masks.shape[1] / PATCH_SIZE
-        joint, near = joint_numbers(len(masks), collars), near_collars(len(masks), collars)
+        unit = masks.shape[1] / PATCH_SIZE
         for block, start in enumerate(range(0, len(masks), PATCH_SIZE)):
             part = slice(start, start + PATCH_SIZE)
-            if not np.isfinite(masks[part]).all():
-                continue
-            cases = confusion(masks[part], guesses[part], thickness[part])
-            cases["first_row"] += start
-            ends = cases["first_row"] + cases["rows"]
-            cases["near_collar"] = [near[a:b].any() for a, b in zip(cases["first_row"], ends, strict=True)]
-            cases[["width", "column", "offset"]] /= unit
-            cases["angle"] = np.degrees(np.arctan(np.tan(np.radians(cases["angle"])) / unit))
-            place = {"well": well, "block": block, "joint": joint[cases["first_row"]]}
-            found.append(pd.DataFrame(place, cases.index).join(cases))
+            if np.isfinite(masks[part]).all():
+                cases = confusion(masks[part], guesses[part], thickness[part])
+                cases["first_row"] += start
+                cases[["width", "offset"]] /= unit
+                cases["angle"] = np.degrees(np.arctan(np.tan(np.radians(cases["angle"])) / unit))
+                found.append(cases.assign(well=well, block=block))
     filled = [cases for cases in found if len(cases)] or found[:1]
     return pd.concat(filled, ignore_index=True)
 

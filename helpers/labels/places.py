@@ -23,7 +23,8 @@ def scores_per_joint(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.D
     found = []
     for well in sorted(set(wells_of(truth))):
         masks, guesses, thickness = (well_from_frame(frame, well) for frame in (truth, prediction, images))
-        joints = joint_numbers(len(masks), find_collars(thickness))
+        starts = [first for first, _ in find_collars(thickness)]  # a collar's first row begins the next joint
+        joints = np.searchsorted(starts, np.arange(len(masks)), side="right")
         for joint in range(joints.max() + 1):
             where = np.isfinite(masks) & (joints == joint)[:, None]
             true, guess = (masks > 0) & where, (guesses > 0) & where
@@ -104,10 +105,13 @@ def zones_of_well(
     sideways = margin * width // PATCH_SIZE
     row, column = np.arange(height) % PATCH_SIZE, np.arange(width)
     everywhere = np.ones((height, width), bool)
+    collar = np.zeros(height, bool)
+    for first, last in find_collars(thickness):
+        collar[max(0, first - 5) : last + 6] = True
     zones = {
         "patch border": everywhere & ((row < margin) | (row >= PATCH_SIZE - margin))[:, None],
         "azimuth wrap": everywhere & ((column < sideways) | (column >= width - sideways)),
-        "collar": everywhere & near_collars(height, find_collars(thickness))[:, None],
+        "collar": everywhere & collar[:, None],
     }
     if unusable is not None:
         around = np.pad(unusable, ((0, 0), (sideways, sideways)), mode="wrap")
@@ -145,17 +149,3 @@ def find_collars(
     rows = measured[rough[measured] > times * np.maximum(usual, 1e-6)]
     groups = np.split(rows, np.flatnonzero(np.diff(rows) >= apart) + 1)
     return [(int(group[0]), int(group[-1])) for group in groups if len(group)]
-
-
-def joint_numbers(rows: int, collars: list[tuple[int, int]]) -> np.ndarray:
-    """Number of the joint that each of so many rows lies in, (rows,), from 0 at the top; a collar's first row
-    begins the next joint."""
-    return np.searchsorted([first for first, _ in collars], np.arange(rows), side="right")
-
-
-def near_collars(rows: int, collars: list[tuple[int, int]], margin: int = 5) -> np.ndarray:
-    """Which of so many rows lie in a collar or within `margin` rows of one, (rows,) bool."""
-    near = np.zeros(rows, bool)
-    for first, last in collars:
-        near[max(0, first - margin) : last + margin + 1] = True
-    return near

@@ -14,8 +14,6 @@ from helpers.labels.calibration import (
 from helpers.labels.errors import KINDS, confusion, count_kinds, drop_specks, groove_cases, kinds_by_size
 from helpers.labels.places import (
     find_collars,
-    joint_numbers,
-    near_collars,
     row_roughness,
     score_zones,
     scores_per_joint,
@@ -84,7 +82,7 @@ def test_the_azimuth_has_no_first_column(turn, columns):
     prediction = block((ROWS, columns))
     turned = confusion(np.roll(GROOVE, turn, 1), np.roll(prediction, turn, 1), FLAT)
     plain = confusion(GROOVE, prediction, FLAT)
-    compared = ["kind", "rows", "width", "iou", "covered", "offset", "width_ratio"]
+    compared = ["kind", "rows", "width", "covered", "offset", "width_ratio"]
     pd.testing.assert_frame_equal(turned[compared], plain[compared])
 
 
@@ -92,10 +90,10 @@ def test_measures_of_a_groove():
     thickness = np.full((36, 36), 0.01)
     thickness[ROWS, 10:14] = -0.03
     case = confusion(GROOVE, block((ROWS, slice(10, 12))), thickness).iloc[0]
-    assert (case["first_row"], case["rows"], case["width"], case["column"]) == (3, 30, 4, 11.5)
+    assert (case["first_row"], case["rows"], case["width"]) == (3, 30, 4)
     assert case["contrast"] == pytest.approx(0.04)
-    assert (case["iou"], case["covered"], case["offset"], case["width_ratio"]) == (0.5, 1.0, -1.0, 0.5)
-    assert case["angle"] == pytest.approx(0) and not case["at_wrap"]
+    assert (case["covered"], case["offset"], case["width_ratio"]) == (1.0, -1.0, 0.5)
+    assert case["angle"] == pytest.approx(0)
 
 
 def test_the_angle_of_a_diagonal_groove():
@@ -104,7 +102,7 @@ def test_the_angle_of_a_diagonal_groove():
         diagonal[row, [(30 + row // 2) % 36, (31 + row // 2) % 36]] = 1  # around the wrap
     case = confusion(diagonal, diagonal, FLAT).iloc[0]
     assert case["angle"] == pytest.approx(np.degrees(np.arctan(0.5)), abs=0.3)
-    assert case["at_wrap"] and case["kind"] == "found"
+    assert case["kind"] == "found"
 
 
 # ---------------------------------------------------------------- whole wells
@@ -133,8 +131,6 @@ def test_cases_of_a_wide_well_are_counted_once_for_both_twins_in_columns_of_36()
     assert cases["kind"].tolist() == ["missed", "found"]
     assert cases["block"].tolist() == [0, 1] and cases["first_row"].tolist() == [0, 36]
     assert cases["width"].tolist() == [3, 3]
-    assert cases["near_collar"].tolist() == [False, True]
-    assert cases["joint"].tolist() == [0, 0]
 
 
 def test_a_slope_of_a_wide_well_is_measured_in_columns_of_36():
@@ -221,12 +217,6 @@ def test_nearly_all_collars_of_the_simulated_wells_are_found(simulated):
         hits += sum(any(abs(start - row) <= 2 for start in starts) for row in known)
         found, true = found + len(starts), true + len(known)
     assert hits / true > 0.95 and hits / found > 0.95
-
-
-def test_joints_are_numbered_and_margins_kept_inside_the_well():
-    collars = [(1, 3), (10, 11)]
-    assert joint_numbers(13, collars).tolist() == [0] + [1] * 9 + [2] * 3
-    assert np.flatnonzero(~near_collars(13, collars, margin=2)).tolist() == [6, 7]
 
 
 # ---------------------------------------------------------------- places
