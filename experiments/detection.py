@@ -95,7 +95,7 @@ def finder(name: str, fold: Fold, epochs: int) -> Callable[[np.ndarray], np.ndar
     if name == "whole wells":
         seen = sorted(set(wells_of(fold.y).tolist()))
         own = assemble_wells(fold.y, fold.images, seen)
-        model = train_on_wells(own, epochs, fold.number)
+        model = train_on_wells(own, epochs, fold.number, norm="group")
     else:
         model, _ = load_model(WEIGHTS)
     return lambda wall: predict_well(model, wall)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from helpers.config import Config
 from helpers.data import load_data
-from helpers.losses import focal, soft_iou
+from helpers.losses import Loss, focal, soft_iou
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.models import mean_of_weights
 from helpers.runs import unsaved_run
@@ -45,12 +45,12 @@ def iou_focal(logits: Tensor, masks: Tensor) -> Tensor:
     return soft_iou(logits, masks) + focal(logits, masks)
 
 
-RIVAL = {"model": "recurrent_unet", "loss": iou_focal, "options": {}}
+RIVAL, OURS = {"model": "recurrent_unet", "loss": iou_focal}, {"norm": "group"}
 RECIPES = {
-    "batch norm": {"options": {"norm": "batch"}},
-    "group norm": {},
-    **{f"group norm, {rows} rows": {"height": rows} for rows in (36, 72, 360)},
-    "three times the epochs": {"longer": 3},
+    "batch norm": {"norm": "batch"},
+    "group norm": OURS,
+    **{f"group norm, {rows} rows": OURS | {"height": rows} for rows in (36, 72, 360)},
+    "three times the epochs": OURS,
     "rival, 360 rows": RIVAL | {"height": 360},
     "rival, 144 rows": RIVAL,
 }
@@ -82,35 +82,28 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[tuple, nn.Modu
         model = train_on(*fold.cleaned(), epochs, fold.number)
     elif variant == BEFORE:
         wells = simulate_wells(SIMULATED, seen, seed=fold.number)
-        model = train_on_wells(wells, SIMULATED_EPOCHS, fold.number, batch_size=32)
+        model = train_on_wells(wells, SIMULATED_EPOCHS, fold.number, batch_size=32, **OURS)
     elif variant.endswith("averaged"):
         model = mean_of_weights(*(model_of(name, fold, epochs, trained) for name in (BEFORE, AFTER)))
     else:
-        start = {"start": model_of(BEFORE, fold, epochs, trained)} if variant == AFTER else RECIPES[variant]
-        model = train_on_wells(assemble_wells(fold.y, fold.images, seen), epochs, fold.number, **start)
+        recipe = RECIPES.get(variant) or OURS | {"start": model_of(BEFORE, fold, epochs, trained)}
+        wells = assemble_wells(fold.y, fold.images, seen)
+        model = train_on_wells(wells, epochs * (3 if "three" in variant else 1), fold.number, **recipe)
     trained[variant, fold.number] = model
     return model
 
 
 def train_on_wells(
-    wells: Wells,
-    epochs: int,
-    seed: int,
-    model: str = "well_resunet",
-    loss="bce",
-    options: dict = {"norm": "group"},  # noqa: B006 - it is not changed
-    height: int = HEIGHT,
-    longer: int = 1,
-    batch_size: int = STUDY_CONFIG.batch_size,
-    start: nn.Module | None = None,
-) -> nn.Module:
+    wells: Wells, epochs: int, seed: int, start: nn.Module | None = None, height: int = HEIGHT,
+    batch_size: int = 8, model: str = "well_resunet", loss: str | Loss = "bce", **options
+) -> nn.Module:  # fmt: skip
     """Train by a recipe, from new weights or from those of `start`, which stays as it is."""
     config = replace(STUDY_CONFIG, seed=seed, batch_size=batch_size)
     run = unsaved_run(model, config, loss, **options)
     if start is not None:
         run.model.load_state_dict(start.state_dict())
     sections = SectionDataset(wells, height, well_transform(), moving=True, config=config)
-    list(train(run, section_loader(sections, batch_size, shuffle=True), epochs * longer))
+    list(train(run, section_loader(sections, batch_size, shuffle=True), epochs))
     return run.model
 
 

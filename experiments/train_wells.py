@@ -35,7 +35,7 @@ from helpers.training import evaluate, fit
 from helpers.transforms import well_transform
 from helpers.wells import columns_of, wells_of
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells, section_loader
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, Wells, assemble_wells, section_loader
 
 START = "started_from.safetensors"  # in the run's folder: the weights before
 
@@ -50,10 +50,10 @@ def main() -> None:
     run = take_up(arguments, there) if arguments.resume else None
     config = run.config if run else new_config(arguments, there)
     wells = assemble_wells(y, images, {*config.train_wells, *config.val_wells}, config, arguments.columns)
+    learned, judged = usable_wells(config, wells)
     train, val = ({well: wells[well] for well in part} for part in (config.train_wells, config.val_wells))
     train = SectionDataset(train, HEIGHT, well_transform(), moving=True, config=config)
     val = SectionDataset(val, HEIGHT, config=config)
-    learned, judged = with_pixels(train, "learn from"), with_pixels(val, "judge by")
     if arguments.images:
         check_images(arguments, config)
     run = train_from_shipped(run, train, val, arguments.epochs or 10)
@@ -126,16 +126,17 @@ def take_up(arguments: argparse.Namespace, there: list[int]) -> Run:
     return run
 
 
-def with_pixels(sections: SectionDataset, purpose: str) -> list[int]:
-    """The wells of which any pixel's label is known; of the others it is said that they are left out."""
-    some = [not mask.isnan().all() for mask in sections.masks]
-    known = {well for (well, _), any_known in zip(sections.places, some, strict=True) if any_known}
-    if left_out := sorted(set(sections.wells) - known):
-        said = f"Of wells {listed(left_out)} no pixel is usable, so there is nothing to {purpose}"
-        if not known:
-            raise DataError(f"{said}. Name others.")
-        print(f"{said} in them.")
-    return sorted(known)
+def usable_wells(config: Config, wells: Wells) -> tuple[list[int], list[int]]:
+    """The training and the validation wells of which any label is known; of the others it is said."""
+    lost = {well for well, (_, mask) in wells.items() if mask.isnan().all()}
+    learned, judged = (sorted({*part} - lost) for part in (config.train_wells, config.val_wells))
+    if not (learned and judged):
+        raise DataError(
+            f"Expected usable pixels to learn from and to judge by, wells {listed(lost)} have none."
+        )
+    if lost:
+        print(f"Wells {listed(sorted(lost))} have no usable pixel: nothing is learned from them, nor judged.")
+    return learned, judged
 
 
 def check_images(arguments: argparse.Namespace, config: Config) -> None:
@@ -172,10 +173,10 @@ def score_of(run: Run, val_loader: DataLoader, learned: list[int], judged: list[
     """How the network did in the wells that it is judged by, and whether it had learned from them."""
     _, counts = evaluate(run.model, val_loader, run.loss_fn, run.config.threshold)
     hit, false, missed = counts.sum(0).tolist()
-    scores = summarise(counts)
-    found = f"Dice {scores['dice']:.3f}, mean IoU over sections of {HEIGHT} rows {scores['mean_iou']:.3f}"
-    if not hit + missed:  # two empty masks would agree
-        found = f"no groove is labelled there, so there is no Dice; {false:,} pixels are called grooves"
+    found = f"no groove is labelled there, so there is no Dice; {false:,} pixels are called grooves"
+    if hit + missed:  # else two empty masks would agree
+        scores = summarise(counts)
+        found = f"Dice {scores['dice']:.3f}, mean IoU over sections of {HEIGHT} rows {scores['mean_iou']:.3f}"
     seen = sorted(set(judged) & set(learned))
     from_them = f"from wells {listed(seen)}: no measure of new wells" if seen else "from none of them"
     return f"Validation wells {listed(judged)}: {found}. The network has learned {from_them}."
@@ -184,17 +185,18 @@ def score_of(run: Run, val_loader: DataLoader, learned: list[int], judged: list[
 def write_card(run: Run, data: str, learned: list[int], score: str) -> None:
     """Say in the run's folder what the model is, what it learned from and how it did."""
     epochs = f"{len(run.history)} epoch{'s' if len(run.history) > 1 else ''}"
-    lines = [
-        "# A network for whole wells",
-        f"Data: {data}. It learned from wells {listed(learned, 99)}, for {epochs}, seed {run.config.seed}, "
-        "from the weights that ship with the project. Its weights are the mean of those before and after.",
-        score,
-        "Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A "
-        "pixel is called a groove from a probability of "
-        f"{run.config.threshold:g} on. Load it with `helpers.checkpoint.load_model`.",
-    ]
+    card = f"""# A network for whole wells
+
+Data: {data}. It learned from wells {listed(learned, 99)}, for {epochs}, seed {run.config.seed}, from the
+weights that ship with the project. Its weights are the mean of those before and after.
+
+{score}
+
+Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A pixel is a
+groove from a probability of {run.config.threshold:g} on. Load it with `helpers.checkpoint.load_model`.
+"""
     with replace_atomically(run.folder / "README.md") as temporary:
-        temporary.write_text("\n\n".join(lines) + "\n")
+        temporary.write_text(card)
 
 
 if __name__ == "__main__":

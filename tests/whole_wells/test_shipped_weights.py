@@ -188,9 +188,9 @@ def test_it_says_which_wells_a_score_is_of(call, tmp_path, simulated):
     ruined.iloc[:4] = -999.25
     options = ["--epochs", 1, "--train-wells", 16, "--columns", 72]
     said = call(*options, "--val-wells", 3, 4, data=(labels, ruined))
-    assert "Of wells 3 no pixel is usable, so there is nothing to judge by in them" in said
+    assert "Wells 3 have no usable pixel: nothing is learned from them, nor judged" in said
     assert "Validation wells 4: Dice" in said
-    with pytest.raises(DataError, match="Of wells 3 no pixel is usable, so there is nothing to judge by"):
+    with pytest.raises(DataError, match="usable pixels to learn from and to judge by, wells 3 have none"):
         call(*options, "--val-wells", 3, data=(labels, ruined))
     sound = labels.copy()
     sound.iloc[4:8] = 0
