@@ -14,25 +14,23 @@ from helpers.labels.ribbons import find_holes, find_slips, number_stretches, rib
 from helpers.wells import block_of, label_grooves, well_from_frame, wells_of
 
 
-def width_changes(mask: np.ndarray, hold: int = 10) -> pd.DataFrame:
-    """Where the drawn width jumps, and holds for `hold` rows on both sides: the seams between two annotated
-    stretches. One row a change: groove, row (the first of the new width), before, after (columns)."""
+def width_changes(mask: np.ndarray, hold: int = 10) -> np.ndarray:
+    """Rows in which the drawn width jumps, having held for `hold` rows, and holds again: the seams between
+    annotated stretches."""
     rows = ribbon_rows(mask)
-    of_stretch = rows.groupby(number_stretches(rows["groove"], rows["width"]))
-    stretches = of_stretch.agg(groove=("groove", "first"), row=("row", "first"), width=("width", "first"))
-    stretches["held"] = of_stretch.size() >= hold
-    before = stretches.groupby("groove").shift(fill_value=0)
-    changes = stretches[["groove", "row"]].assign(before=before["width"], after=stretches["width"])
-    return changes[stretches["held"] & (before["held"] > 0)].reset_index(drop=True)
+    stretches = rows.groupby(number_stretches(rows["groove"], rows["width"]))
+    first, held = stretches.first(), stretches.size() >= hold
+    same_groove = first["groove"] == first["groove"].shift()
+    return first["row"][held & held.shift(fill_value=False) & same_groove].to_numpy()
 
 
-def groove_ends(mask: np.ndarray) -> pd.DataFrame:
-    """Where grooves end: a row for each run of groove pixels in an image row and each seam that it meets.
+def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
+    """How often a groove breaks off between two rows: "at patch borders", and "elsewhere".
 
-    Returns
-    -------
-    seam (between rows seam - 1 and seam of the image), ends (no groove pixel beyond the seam, straight on or
-    one column aside, goes on from the run).
+    In a mask drawn on whole wells a patch border is a row like any other, so the two rates agree. A higher
+    rate at borders shows that the mask was made patch by patch. "grooves": runs of groove pixels in a row
+    that meet such a seam from above or below; "ends": those that no groove pixel beyond it, straight on or
+    one column aside, goes on from; "rate".
     """
     groove = mask > 0
     near = groove | np.roll(groove, 1, axis=1) | np.roll(groove, -1, axis=1)
@@ -42,24 +40,12 @@ def groove_ends(mask: np.ndarray) -> pd.DataFrame:
     run, first_pixel = np.unique(numbers[groove], return_index=True)
     row = np.nonzero(groove)[0][first_pixel]
     # A run goes on if one of its pixels has groove near it in the row below, or above
-    goes_down = np.isin(run, numbers[:-1][near[1:]])
-    goes_up = np.isin(run, numbers[1:][near[:-1]])
-    below = pd.DataFrame({"seam": row + 1, "ends": ~goes_down})[row < len(mask) - 1]
-    above = pd.DataFrame({"seam": row, "ends": ~goes_up})[row > 0]
-    return pd.concat([below, above], ignore_index=True)
-
-
-def ends_at_borders(mask: np.ndarray) -> pd.DataFrame:
-    """How often a groove breaks off between two rows: "at patch borders", and "elsewhere".
-
-    In a mask drawn on whole wells a patch border is a row like any other, so the two rates agree. A higher
-    rate at borders shows that the mask was made patch by patch. "grooves": runs of groove pixels that meet
-    such a seam from above or below; "ends": those that nothing goes on from; "rate".
-    """
-    met = groove_ends(mask)
-    place = (met["seam"] % PATCH_SIZE == 0).map({True: "at patch borders", False: "elsewhere"})
-    table = met["ends"].groupby(place).agg(grooves="count", ends="sum")
-    table = table.reindex(["at patch borders", "elsewhere"], fill_value=0).rename_axis(None)
+    ends_below = ~np.isin(run, numbers[:-1][near[1:]])[row < len(mask) - 1]
+    ends_above = ~np.isin(run, numbers[1:][near[:-1]])[row > 0]
+    seam = np.concatenate([row[row < len(mask) - 1] + 1, row[row > 0]])
+    place = np.where(seam % PATCH_SIZE == 0, "at patch borders", "elsewhere")
+    ends = pd.Series(np.concatenate([ends_below, ends_above]), dtype=bool).groupby(place)
+    table = ends.agg(grooves="count", ends="sum").reindex(["at patch borders", "elsewhere"], fill_value=0)
     return table.assign(rate=table["ends"] / table["grooves"].where(table["grooves"] > 0))
 
 
@@ -107,7 +93,7 @@ def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         rows = pd.DataFrame({"hole": find_holes(mask).any(axis=1), "slip": False, "width change": False})
         for stretch in find_slips(mask, well_from_frame(images, well)).itertuples():
             rows.loc[stretch.start_row : stretch.end_row, "slip"] = True
-        changes = width_changes(mask)["row"]
+        changes = width_changes(mask)
         rows["width change"] = rows.index.isin([*(changes - 1), *changes])  # the rows on both sides
         found.append(pd.concat({well: rows.groupby(rows.index // PATCH_SIZE).any()}))
     return pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
