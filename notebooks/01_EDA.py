@@ -49,50 +49,34 @@
 # *R1.2, R1.3.* Versions are pinned in `requirements.txt`, and printed. Imports stand in one cell, sorted by ruff. Without the challenge's files it runs on simulated wells; [section 10](#10-Are-the-simulated-wells-like-real-ones?) shows how like the real ones they are.
 
 # %%
-# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
+# Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
 import os
-import subprocess
 import sys
-from pathlib import Path
+from glob import glob
 
-# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
-DATA = ""
-
-address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/notebook.py"
-places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
-found = [place for place in places if os.path.isfile(place / inside)]
-project = found[0] if found else here / "corrosion-segmentation"
-if "google.colab" in sys.modules and (project / ".git").exists():
-    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
-        print("Warning: the project could not be updated, so it is used as it is.")
-elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
-if not os.path.isfile(project / inside):
-    raise FileNotFoundError(
-        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
-        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
-    )
-os.chdir(project)
-sys.path.insert(0, str(project))
-
+DATA = ""  # the folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; see the README
+files = (f for d in "./ ../ */ ../../ */*/ ../../../ */*/*/".split() for f in glob(d + "py*.toml"))
+found = next((f for f in files if '\nname = "corrosion-segmentation"\n' in open(f).read()), None)
+git = "git clone --quiet --depth 1 https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+assert found or "google.colab" in sys.modules and not os.system(git), "No project: unpack its zip."
+sys.path.insert(0, os.path.abspath(os.path.dirname(found or "corrosion-segmentation/")))
 from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from helpers import plots, preprocess
+from helpers import plots, preprocess, split
 from helpers.config import Config
 from helpers.data import get_patches_per_well, load_data, read_labels
 from helpers.eda import enhancement, outliers, plots as eda_plots, refinement, split_choice, tables
 from helpers.notebook import print_versions, show_code
-from helpers.split import split_by_wells
 from helpers.studies import folds, plots as study_plots
-from helpers.wells import ALL_WELLS, assemble_well, cut_well, patch_name, well_from_frame, wells_of
+from helpers.wells import ALL_WELLS, cut_well, patch_name, well_from_frame, wells_of
 
 print_versions()
 
@@ -103,11 +87,9 @@ config = Config()
 # ## Words
 #
 # The casing of a well, the image that the tool takes of it, and the patches that the challenge cuts it into:
-
-# %%
-eda_plots.show_domain()
-
-# %% [markdown]
+#
+# ![The casing of a well with the tool in it; its wall unrolled; cut into patches; the columns of a 72-column well dealt out to two patches](pictures/domain.svg)
+#
 # | word | meaning |
 # |---|---|
 # | thickness | here always the variation of the wall's thickness around its mean, negative where metal is lost |
@@ -177,7 +159,9 @@ ratios = tables.corroded_ratios_per_well(y_train)
 ratios.round(2)
 
 # %%
-eda_plots.show_bars_per_well(ratios)
+ratios.plot.bar(subplots=True, layout=(1, 2), figsize=(10, 3.2), legend=False, rot=0)
+plt.suptitle("A groove crosses most patches of most wells, but covers few of their pixels")
+plt.show()
 
 # %% [markdown]
 # Wells 9 and 10 have no groove at all. In most others a groove runs through most patches, yet covers at most a
@@ -200,7 +184,12 @@ for share, value in zip(config.quantiles, np.quantile(pixels, config.quantiles),
 # 0.01 of zero: the value is the *deviation* of the wall thickness from its mean, negative where metal is lost.
 
 # %%
-eda_plots.show_histogram(pixels[preprocess.usable_pixels(pixels, config)])
+plt.figure(figsize=(7, 3.2))
+plt.hist(pixels[preprocess.usable_pixels(pixels, config)], bins=120, log=True)
+plt.xlabel("thickness deviation (units of the files)")
+plt.ylabel("pixels")
+plt.title("Most of the wall is near its mean; both tails are long")
+plt.show()
 
 # %% [markdown]
 # To the left are grooves and collars, to the right collars and false echoes. Per well:
@@ -258,7 +247,15 @@ tables.published_and_here(
 )
 
 # %%
-eda_plots.show_unusable_pixels(below.to_numpy(), config)
+plt.figure(figsize=(7, 3.2))
+plt.step(np.sort(below), np.arange(len(below), 0, -1))
+plt.axvline(config.ruined_pixels, color=plots.ORANGE, linestyle="--", label="dropped from here on")
+plt.xscale("log")
+plt.xlabel("telemetry codes in a patch of 1,296 pixels")
+plt.ylabel("patches with at least so many")
+plt.title(f"Of the patches with telemetry codes, few have {config.ruined_pixels} or more")
+plt.legend()
+plt.show()
 
 # %% [markdown]
 # Patches with 200 unusable pixels or more are dropped. (Any limit between 51 and 576 drops the same patches here.) In the
@@ -314,17 +311,18 @@ plots.show_patches(
 # The ellipse spans three standard deviations by default:
 
 # %%
-outliers.spe_counts(repaired).T
+spans = {n: preprocess.spe_outliers(repaired, Config(spe_std=n)).sum() for n in (2, 2.5, 3, 3.5, 4)}
+pd.DataFrame(spans, index=["patches flagged"]).rename_axis(columns="standard deviations")
 
 # %% [markdown]
 # ### Other detectors
 #
 # Hotelling's T² says how far out a patch is *within* the plane of the components, the Q residual how far *from* it. Isolation forest and
-# local outlier factor know no plane. Each is made to flag as many patches as SPE/DmodX; "random" flags any.
+# local outlier factor know no plane. Each is made to flag as many patches as SPE/DmodX; "random" flags any. How many each two flag both:
 
 # %%
-flags = outliers.compare_detectors(repaired, config)
-eda_plots.show_overlap(outliers.overlap(flags))
+flags = outliers.compare_detectors(repaired, config).astype(int)
+flags.T @ flags
 
 # %% [markdown]
 # Of different methods only Hotelling's T² and the local outlier factor flag mostly the same patches. These are the six patches of the largest Q residual
@@ -386,13 +384,19 @@ print(
 
 # %% [markdown]
 # They are the even and the odd columns of the same 36 rows of wells logged at 72 azimuths;
-# interleaved they give a smooth block of 36 x 72, whose last column meets its first:
+# interleaved they give a smooth block of 36 x 72. Its last column meets its first: rolled by half a turn, that seam is in the middle of the last panel.
 
 # %%
 usable = images_train.where(preprocess.usable_pixels(images_train, config))
 pair = [patch_name(7, 40), patch_name(7, 41)]
 even, odd = usable.loc[pair].to_numpy().reshape(2, 36, 36)
-eda_plots.show_twins(even, odd, pair)
+block = np.stack([even, odd], axis=-1).reshape(36, 72)
+plots.show_patches(
+    [even, odd, block, np.roll(block, 36, axis=1)],
+    [*pair, "interleaved", "rolled by half a turn"],
+    columns=4,
+    heading="Two patches of the same rows are the even and the odd columns of one smooth block",
+)
 
 # %% [markdown]
 # In the other wells patch p+1 continues patch p downwards. `helpers.wells` puts them together, and cuts them again to the
@@ -400,8 +404,8 @@ eda_plots.show_twins(even, odd, pair)
 
 # %%
 for well in ALL_WELLS:
-    patches = images_train[wells_of(images_train) == well].to_numpy().reshape(-1, 36, 36)
-    assert cut_well(assemble_well(patches, well), well).tobytes() == patches.tobytes()
+    patches = images_train[wells_of(images_train) == well].to_numpy()
+    assert cut_well(well_from_frame(images_train, well)).tobytes() == patches.tobytes()
 
 # %% [markdown]
 # All fifteen wells, the upper 360 rows that have values, with the labels' outline (white: no usable value):
@@ -444,7 +448,7 @@ eda_plots.show_clusters(
 # The reviewer's split has about 70, 20 and 10 % of the patches; the corroded share is largest in validation:
 
 # %%
-split_choice.split_balance(*split_by_wells(y_repaired, config)).round(2)
+split_choice.split_balance(*split.split_by_wells(y_repaired, config)).round(2)
 
 # %% [markdown]
 # [Notebook 05](05_Leak_and_split.ipynb) measures how far its validation score can be trusted. In short: two wells are too few,
@@ -452,8 +456,8 @@ split_choice.split_balance(*split_by_wells(y_repaired, config)).round(2)
 #
 # ## 9 Label refinement and image enhancement
 #
-# *R1.18.* The junior's notebook filled the holes of all masks, of validation too; it showed a dilation by a kernel of 2 x 2, but never used it. The
-# reviewer's training transform does. Such a kernel has no middle pixel, and OpenCV takes its lower right one: every training mask grows to the
+# *R1.18.* The junior's notebook filled the holes of all masks, of validation too. Its cell that should show a dilation by a kernel of 2 x 2 ends in an error
+# (OpenCV takes no boolean mask), which the reviewer repaired; the reviewer's training transform dilates. Such a kernel has no middle pixel, and OpenCV takes its lower right one: every training mask grows to the
 # right and down, while the masks of validation stay.
 #
 # ### 9.1 Masks
@@ -475,7 +479,7 @@ refinement.agreement_with_truth(drawn, drawn, refinements).round(4)
 # dilation moves all of the right and lower border, and none of the others. A network that learned such masks without error would have the
 # dilation's Dice by the masks as drawn.
 #
-# The three patches that filling and closing change most:
+# The three patches that filling and closing change most, each way:
 
 # %%
 added = [
@@ -494,7 +498,7 @@ plots.show_patches(
     [f"{y_repaired.index[patch]}\n{name}" for patch in most_changed for name in shown],
     np.concatenate([[masks[patch] for masks in shown.values()] for patch in most_changed]),
     columns=len(shown),
-    heading="The 2 x 2 dilation moves a mask to the right and down",
+    heading="The three masks that filling and closing change most",
 )
 
 # %% [markdown]
@@ -574,7 +578,7 @@ eda_plots.show_grey_patches(
 enhancement.compare_enhancements(pixels, pictures, grooves).round(2)
 
 # %% [markdown]
-# Scaling alone hardly changes the contrast, but with a scale for each patch the depth of the groove is mostly lost (0.43). The naive cast makes grooves brighter than the
+# Scaling alone hardly changes the contrast, but with a scale for each patch the depth of the groove is mostly lost (0.41). The naive cast makes grooves brighter than the
 # wall. CLAHE lowers the contrast in most patches; our guess is that it amplifies the pipe's pattern too. A weak bilateral filter raises it a little, a strong one
 # lowers it. No network was trained on these images; ours get thickness as measured, on one fixed scale.
 #
