@@ -4,9 +4,9 @@ A trial trains a U-Net a fold, all folds in step, an epoch at a time. What the p
 and what counts in the end, is the mean of the folds' Dice on the wells left out, judged by the labels.
 """
 
-import dataclasses
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,6 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from torch.utils.tensorboard import SummaryWriter
 
-from helpers.config import Config
 from helpers.files import DataError, disk_errors
 from helpers.metrics import count_pixels, summarise
 from helpers.preprocess import PreprocessData
@@ -50,30 +49,20 @@ NO_STUDY = (OSError, ValueError, KeyError, TypeError)  # what Optuna raises on a
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each trial
 
 
-def default_params(config: Config = STUDY_CONFIG) -> Params:
+def default_params() -> Params:
     """The baseline of notebook 04 in the names of `SPACE`."""
     others = {"width": 32, "loss": "bce", "augmentation": 0.0}
-    return {name: others[name] if name in others else getattr(config, name) for name in SPACE}
+    return {name: others[name] if name in others else getattr(STUDY_CONFIG, name) for name in SPACE}
 
 
 def train_with(
-    params: Params,
-    y: pd.DataFrame,
-    images: pd.DataFrame,
-    epochs: int,
-    seed: int,
-    config: Config = STUDY_CONFIG,
+    params: Params, y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int
 ) -> Iterator[Run]:
-    """Clean these wells, train a new U-Net on them by the recipe of `helpers.training`; yield the run after
-    each epoch.
-
-    Parameters
-    ----------
-    params : values of `SPACE`; what `Config` has no field for is of the network, the loss and the transform.
-    y, images : of the training wells, before cleaning, whose detectors see nothing else.
-    """
-    own = {name: value for name, value in params.items() if hasattr(config, name)}
-    config = dataclasses.replace(config, seed=seed, **own)
+    """Clean these wells, whose detectors see nothing else, and train a new U-Net on them by the recipe of
+    `helpers.training`; yield the run after each epoch. What `Config` has no field for of `params` is of the
+    network, the loss and the transform."""
+    own = {name: value for name, value in params.items() if hasattr(STUDY_CONFIG, name)}
+    config = replace(STUDY_CONFIG, seed=seed, **own)
     cleaned = PreprocessData(config).fit_transform(y, images)
     run = unsaved_run("unet", config, params["loss"], dropout=config.dropout, width=params["width"])
     share = params["augmentation"]
@@ -82,18 +71,11 @@ def train_with(
         yield run
 
 
-def score_folds(
-    params: Params, folds: list[Fold], epochs: int, repeat: int = 0, config: Config = STUDY_CONFIG
-) -> Iterator[list[float]]:
-    """Train a U-Net a fold; after each epoch yield each fold's Dice on the wells left out.
-
-    Parameters
-    ----------
-    repeat : 0 trains fold k with seed k, each other repeat with seeds of its own.
-    """
+def score_folds(params: Params, folds: list[Fold], epochs: int, repeat: int = 0) -> Iterator[list[float]]:
+    """Train a U-Net a fold; after each epoch yield each fold's Dice on the wells left out. Repeat 0 trains
+    fold k with seed k, each other repeat with seeds of its own."""
     trainings = [
-        train_with(params, fold.y, fold.images, epochs, len(folds) * repeat + fold.number, config)
-        for fold in folds
+        train_with(params, fold.y, fold.images, epochs, len(folds) * repeat + fold.number) for fold in folds
     ]
     for runs in zip(*trainings, strict=True):
         pairs = [(run.model, fold.unseen) for run, fold in zip(runs, folds, strict=True)]
@@ -101,7 +83,7 @@ def score_folds(
         yield [summarise(of_fold)["dice"] for of_fold in counts]
 
 
-def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUDY_CONFIG) -> Study:
+def open_study(path: Path, folds: list[Fold], epochs: int) -> Study:
     """Begin a study in a file, Optuna's journal, or take it up where it was left or killed.
 
     The first trial has the defaults, so that every other is measured against them. A trial that was cut off
@@ -118,7 +100,7 @@ def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUD
         path.parent.mkdir(parents=True, exist_ok=True)
     setting = {
         "epochs": epochs,
-        "seed": config.seed,
+        "seed": STUDY_CONFIG.seed,
         "folds": [list(fold.wells) for fold in folds],
         "data": [fingerprint(fold.unseen) for fold in folds],
         "space": {name: str(distribution) for name, distribution in SPACE.items()},
@@ -146,7 +128,7 @@ def open_study(path: Path, folds: list[Fold], epochs: int, config: Config = STUD
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
         study.tell(trial.number, state=TrialState.FAIL)
     if not study.get_trials(deepcopy=False, states=[TrialState.WAITING, *FINISHED]):
-        study.enqueue_trial(default_params(config))
+        study.enqueue_trial(default_params())
     return study
 
 
@@ -172,9 +154,7 @@ def _end_with_a_whole_line(path: Path) -> None:
         os.truncate(path, text.rfind(b"\n") + 1)
 
 
-def run_trials(
-    study: Study, folds: list[Fold], trials: int, config: Config = STUDY_CONFIG
-) -> Iterator[FrozenTrial]:
+def run_trials(study: Study, folds: list[Fold], trials: int) -> Iterator[FrozenTrial]:
     """Go on until `trials` trials of the study are finished, and yield each.
 
     Parameters are drawn by TPE (Bergstra et al. 2011, https://papers.nips.cc/paper/4443). Its seed follows
@@ -184,11 +164,11 @@ def run_trials(
     """
     epochs = study.user_attrs["setting"]["epochs"]
     while (done := len(study.get_trials(deepcopy=False, states=FINISHED))) < trials:
-        study.sampler = TPESampler(seed=1_000 * config.seed + done)
+        study.sampler = TPESampler(seed=done)
         trial = study.ask(SPACE)
         state, value = TrialState.COMPLETE, None
         try:
-            for epoch, dices in enumerate(score_folds(trial.params, folds, epochs, config=config), 1):
+            for epoch, dices in enumerate(score_folds(trial.params, folds, epochs), 1):
                 value = float(np.mean(dices))
                 trial.report(value, epoch)
                 trial.set_user_attr("folds", dices)

@@ -11,7 +11,7 @@ import torch
 from optuna.trial import TrialState
 from small_wells import small_wells
 
-from helpers.config import PROJECT_ROOT, Config
+from helpers.config import PROJECT_ROOT
 from helpers.files import DataError
 from helpers.models import build_model
 from helpers.studies.folds import Fold, make_folds
@@ -40,7 +40,7 @@ def folds(wells) -> list[Fold]:
     return make_folds(*wells, 2)
 
 
-def scores(params, folds, epochs, repeat=0, config=None):
+def scores(params, folds, epochs, repeat=0):
     """Scores that follow from the parameters at once, without training: a higher dropout is worse."""
     for epoch in range(1, epochs + 1):
         yield [(1 - params["dropout"]) * epoch / 10 for _ in folds]
@@ -135,7 +135,7 @@ import os, signal, sys
 sys.path[:0] = {[str(PROJECT_ROOT / folder) for folder in ("", "tests", "tests/studies")]!r}
 import helpers.studies.tuning
 import test_tuning as t
-def scores(params, folds, epochs, repeat=0, config=None):
+def scores(params, folds, epochs, repeat=0):
     for epoch, dices in enumerate(t.scores(params, folds, epochs), 1):
         yield dices
         if len(t.finished(study)) == 11 and epoch == 2:
@@ -282,8 +282,6 @@ def test_a_study_of_another_setting_is_refused(folds, wells, tmp_path):
     open_study(path, folds, 2)
     with pytest.raises(DataError, match="other epochs"):
         open_study(path, folds, 3)
-    with pytest.raises(DataError, match="other seed"):
-        open_study(path, folds, 2, Config(seed=1))
     with pytest.raises(DataError, match="other folds, data"):
         open_study(path, make_folds(*wells, 3), 2)
     with pytest.raises(DataError, match="other data"):
