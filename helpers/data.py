@@ -77,11 +77,7 @@ class DataSource:
 def find_data(config: Config = Config()) -> DataSource:
     """Return the data to run on: $CORROSEG_DATA, else `config.raw_dir`, else the simulated wells.
 
-    $CORROSEG_DATA is a folder, see `resolve`, or the word "simulated". The simulated wells are made on first
-    use.
-
-    Raises
-    ------
+    $CORROSEG_DATA is a folder, see `resolve`, or "simulated". Simulated wells are made on first use.
     DataError : there is no such folder, or not one table of labels in it.
     """
     wanted, folder = os.environ.get("CORROSEG_DATA", ""), config.raw_dir
@@ -105,14 +101,10 @@ def resolve(wanted: str) -> Path:
 
     Neither the shell's $PWD, which Jupyter hands on to its kernels, nor the working folder need be that:
     `make -C` changes both, so the Makefile says it in $CORROSEG_FROM.
-
-    Raises
-    ------
-    DataError : there is no such folder.
     """
-    path = os.path.expanduser(wanted)
     starts = (os.environ.get("CORROSEG_FROM"), os.environ.get("PWD"), os.getcwd(), PROJECT_ROOT)
-    tried = list(dict.fromkeys(Path(start, path) for start in starts if start))  # an absolute path stays one
+    wanted_path = os.path.expanduser(wanted)  # an absolute path stays one
+    tried = list(dict.fromkeys(Path(start, wanted_path) for start in starts if start))
     for folder in tried:
         with disk_errors(folder, "read", folder):
             if folder.exists():
@@ -136,18 +128,11 @@ def load_data(folder: Path | None = None, _: Path | None = None) -> tuple[pd.Dat
     (y_train, images_train), both (patches, 1296), indexed by patch name, with columns "0" ... "1295",
     the pixels row by row: uint8, 1 is a groove; float32, thickness variation, not cleaned yet.
 
-    Raises
-    ------
-    DataError : files are missing, damaged, or images and labels do not belong together.
-
-    Warns
-    -----
-    UserWarning : the images seem to be in other units, see `warn_of_other_units`.
+    Raises DataError : files are missing, damaged, or images and labels do not belong together.
+    Warns : the images seem to be in other units, see `warn_of_other_units`.
     """
-    if folder is None:
-        folder = find_data().folder
-    y_train = read_labels(find_labels(folder))
-    images_train = read_images(find_images(folder))
+    folder = find_data().folder if folder is None else folder
+    y_train, images_train = read_labels(find_labels(folder)), read_images(find_images(folder))
     check_same_patches(y_train, images_train)
     warn_of_other_units(images_train, y_train)
     return y_train, images_train
@@ -166,8 +151,7 @@ def get_patches_per_well(patches_list: Iterable[str]) -> Counter:
     counts = Counter(parse_name(str(name).removesuffix(".npy"))[0] for name in patches_list)
     for well, count in sorted(counts.items()):
         print(f"Well {well}: {count} patch{'es' if count != 1 else ''}")
-    print(f"Wells in total: {len(counts)}")
-    print(f"Patches in total: {counts.total()}")
+    print(f"Wells in total: {len(counts)}\nPatches in total: {counts.total()}")
     return counts
 
 
@@ -375,16 +359,9 @@ def _read_row(line: str, path: Path) -> tuple[str, np.ndarray]:
 
 
 def write_csv(masks: pd.DataFrame, path: Path) -> None:
-    """Write masks in the challenge's format: names first, under an empty header. All of it or nothing.
+    """Write masks, (patches, 1296) of 0 and 1 indexed by patch name, in the challenge's format.
 
-    Parameters
-    ----------
-    masks : (patches, 1296) of 0 and 1, indexed by patch name, as `read_labels` returns them.
-    path : a name that ends in .gz is compressed.
-
-    Raises
-    ------
-    ValueError : a value is neither 0 nor 1.
+    All of it or nothing; compressed if the name ends in .gz. ValueError : a value is neither 0 nor 1.
     """
     values = masks.to_numpy()
     wrong = (values != 0) & (values != 1)
@@ -392,9 +369,9 @@ def write_csv(masks: pd.DataFrame, path: Path) -> None:
         found = f"{values[wrong][0]} in {masks.index[wrong.any(axis=1).argmax()]}"
         raise ValueError(f"{path}: expected masks of 0 and 1, found {found}. Apply a threshold first.")
     digits = values.astype(np.uint8) + ord("0")
+    rows = zip(masks.index, digits, strict=True)  # written by hand, since `to_csv` takes far longer
     with replace_atomically(path) as temporary:
         with (gzip.open if temporary.suffix == ".gz" else open)(temporary, "wt", newline="") as file:
-            rows = zip(masks.index, digits, strict=True)  # written by hand, since `to_csv` takes far longer
             file.write(",".join(["", *masks.columns]) + "\n")
             file.writelines(",".join([name, *row.tobytes().decode()]) + "\n" for name, row in rows)
 

@@ -32,11 +32,8 @@ def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a path to write to, a file or a new folder, and put it in the place of `path` at the end.
 
     When the block fails or is interrupted, `path` stays as it was and what is half-written is removed. If
-    `path` is a symbolic link, the file that it names is replaced and the link stays.
-
-    Raises
-    ------
-    DataError : there is something at `path` that is no regular file, or it could not be written.
+    `path` is a symbolic link, the file that it names is replaced and the link stays. DataError : there is
+    something at `path` that is no regular file, or it could not be written.
 
     >>> with replace_atomically(Path("model.pt")) as temporary:  # doctest: +SKIP
     ...     torch.save(state, temporary)
@@ -53,11 +50,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
 def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """Return a folder; where it is not there, `make` fills a hidden one, which gets its name at the end.
 
-    Processes may make it at once: the first one gives the name.
-
-    Raises
-    ------
-    DataError : it could not be made.
+    Processes may make it at once: the first one gives the name. DataError : it could not be made.
     """
     if not folder.is_dir():
         try:
@@ -71,14 +64,9 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
 
 def check_output(path: Path) -> None:
-    """Make sure, before long work, that its result can be put at `path`; an old file there stays as it is.
-
-    Raises
-    ------
-    DataError : it cannot.
-    """
-    target, temporary = _where_to_write(path)
-    with disk_errors(path, "written", target.parent):
+    """Raise DataError, before long work, if its result cannot be put at `path`; an old file there stays."""
+    _, temporary = _where_to_write(path)
+    with disk_errors(path, "written", temporary.parent):
         temporary.touch()
         temporary.unlink()
 

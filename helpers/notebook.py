@@ -8,7 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +19,18 @@ from helpers.data import DataSource, find_data
 from helpers.files import DRIVE, DataError
 
 _data_of_notebook = None  # the folder that a notebook has put into $CORROSEG_DATA
-_PACKAGES = ("numpy", "pandas", "scikit-learn", "torch", "torchvision")
 
 
 def open_notebook(data_folder: str | Path = "", config: Config = Config()) -> DataSource:
     """Work in the project's folder, seed the generators, style figures, find the data; print which they are.
 
-    In Colab, first install what its runtime lacks, and mount Google Drive if the data or the runs lie there.
-    No restart of the runtime is needed: nothing that is loaded changes. Where the project is not the one
-    around the notebook, its place is printed too.
+    In Colab, first install what its runtime lacks (no restart is needed: nothing that is loaded changes), and
+    mount Google Drive if the data or the runs lie there. Where the notebook does not lie in the project, its
+    place is printed too. Where nobody looks, `%tensorboard` prints a line instead of starting a server.
 
     Parameters
     ----------
-    data_folder : of the challenge's files, zipped as they were downloaded; without it, see `find_data`.
+    data_folder : of the challenge's files, as they were downloaded; without it, see `find_data`.
 
     Raises
     ------
@@ -47,8 +46,10 @@ def open_notebook(data_folder: str | Path = "", config: Config = Config()) -> Da
     if in_colab():
         _install_what_colab_lacks()
         _mount_drive_for(os.environ.get("CORROSEG_DATA", ""), config.runs_dir)
-    elif _nobody_looks():
-        _start_no_tensorboard()
+    if os.environ.get("TQDM_DISABLE"):  # as make and pytest set it
+        import tensorboard.notebook
+
+        tensorboard.notebook.start = lambda options: print(f"To see TensorBoard, run: tensorboard {options}")
     from helpers.plots import set_style  # here, so that finding the data does not need matplotlib
 
     set_style()
@@ -62,8 +63,8 @@ def open_notebook(data_folder: str | Path = "", config: Config = Config()) -> Da
 
 
 def _install_what_colab_lacks() -> None:
-    requirements = PROJECT_ROOT / "requirements-colab.txt"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--requirement", str(requirements)]
+    requirements = str(PROJECT_ROOT / "requirements-colab.txt")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--requirement", requirements]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
@@ -79,25 +80,6 @@ def _mount_drive_for(*folders: str | Path) -> None:
         from google.colab import drive
 
         drive.mount(str(DRIVE))
-
-
-def _nobody_looks() -> bool:
-    """Tell whether a program that shows it to nobody (nbval, nbclient, papermill) executes this notebook.
-
-    With each cell Jupyter's messages say whether somebody could answer `input()`.
-    """
-    from IPython import get_ipython  # here, since scripts need no IPython
-
-    shell = get_ipython()
-    request = shell.get_parent() if hasattr(shell, "get_parent") else {}  # only a notebook's shell has it
-    return not request.get("content", {}).get("allow_stdin", True)
-
-
-def _start_no_tensorboard() -> None:
-    """Let `%tensorboard` print a line instead of starting a server, which would outlive the notebook."""
-    import tensorboard.notebook
-
-    tensorboard.notebook.start = lambda arguments: print(f"To see TensorBoard, run: tensorboard {arguments}")
 
 
 def in_colab() -> bool:
@@ -120,9 +102,6 @@ def show_code(*parts: Callable) -> None:
 def print_versions() -> None:
     """Print the versions of Python and of the libraries that results depend on, and the device."""
     print(f"python {platform.python_version()}")
-    for package in _PACKAGES:
-        try:
-            print(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            print(f"{package} is not installed")
+    for package in ("numpy", "pandas", "scikit-learn", "torch", "torchvision"):
+        print(f"{package} {version(package)}")
     print(f"device {f'cuda, {torch.cuda.get_device_name()}' if torch.cuda.is_available() else 'cpu'}")

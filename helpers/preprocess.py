@@ -56,8 +56,7 @@ def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.nda
     -------
     repaired : copy of `pixels`, all usable. A patch without any usable pixel becomes 0 everywhere,
         which is "no variation", since the data are deviations from a mean.
-    counts : a row a patch, in its order: pixels that were missing, below and above the range, see
-        `unusable_by_kind`. The caller decides which patch is ruined.
+    counts : a row a patch: pixels by kind, see `unusable_by_kind`. The caller decides which patch is ruined.
     """
     flat = pixels.reshape(len(pixels), np.prod(pixels.shape[1:], dtype=int)).copy()
     by_kind = unusable_by_kind(flat, config)
@@ -115,15 +114,10 @@ class PreprocessData:
     The detectors choose what to learn from, not what to be judged on: a score without the odd patches
     would flatter the model. They leave nothing behind that other patches need, so there is no `fit`.
 
-    Parameters of both, and what they return
-    ----------
-    y : (n, 1296), one row per patch, indexed by patch name.
-    images : the same, with the same index; or n arrays of 36 x 36, in the order of `y`. Arrays have no
-        names, so another order cannot be noticed.
-
-    They return new frames of the patches that are left, masks as they came and float32 thickness; the input
-    is not modified. DataError : frames that do not fit together or have another number of columns, names
-    twice, fewer than 3 patches for the detectors, or nothing left.
+    Both take y, (n, 1296) indexed by patch name, and images: the same with the same index, or n arrays of
+    36 x 36 in the order of `y`, whose order nobody can check. They return new frames of the patches that
+    are left, masks as they came and float32 thickness. DataError : frames do not fit together, the
+    detectors get fewer than 3 patches, or nothing is left.
 
     >>> cleaner = PreprocessData()
     >>> y_train, images_train = cleaner.fit_transform(y_train, images_train)  # doctest: +SKIP
@@ -212,8 +206,6 @@ def _checked(y: pd.DataFrame, images: pd.DataFrame | Sequence[np.ndarray]) -> pd
     if not y.index.equals(images.index):
         check_same_patches(y, images)
         first = np.flatnonzero(y.index != images.index)[0]
-        raise DataError(
-            "Masks and images must be in the same order. "
-            f"Row {first} is {y.index[first]} in the masks, {images.index[first]} in the images."
-        )
+        found = f"Row {first} is {y.index[first]} in the masks, {images.index[first]} in the images"
+        raise DataError(f"Masks and images must be in the same order. {found}.")
     return images if images.to_numpy().dtype.kind == "f" else images.astype(np.float64)
