@@ -81,22 +81,11 @@ def main() -> None:
             notes.append(f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}.")
         table = engineers_report(report, log.depth, arguments.inner_diameter, curve and curve[0].pod)
         table.round(5).to_csv(folder / FILES[2])
-        facts, card = (
-            facts_of(arguments, name, thickness.shape, log, config),
-            arguments.model.parent / "README.md",
-        )
+        facts, title = facts_of(arguments, name, thickness.shape, log, config), f"Grooves of {name}"
+        card = arguments.model.parent / "README.md"
+        card = card.read_text(encoding="utf-8") if card.is_file() else f"{arguments.model} has no model card."
         write_page(
-            folder / FILES[3],
-            f"Grooves of {name}",
-            facts,
-            table,
-            report,
-            thickness,
-            log.depth,
-            notes,
-            curve,
-            card.read_text(encoding="utf-8") if card.is_file() else f"{arguments.model} has no model card.",
-            config,
+            folder / FILES[3], title, facts, table, report, thickness, log.depth, notes, curve, card, config
         )
         del thickness, probability  # Windows moves no file that is mapped
     print(f"{len(table)} grooves: {arguments.output / FILES[3]}, {arguments.output / FILES[2]}")

@@ -1,7 +1,6 @@
 """What an inspection engineer wants of a well: a list of its grooves, in rows or in metres."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from helpers.wells import column_azimuths, label_grooves
 from helpers.whole_wells.geometry import check_well
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
+ROWS = 20_000  # of a piece, about, of a well on disk
 NEAR_ROWS, NEAR_DEGREES = 2, 65  # to each side of a pixel: the sound wall there is its background
 INTEGERS = ["start_row", "end_row", "length_rows"]
 COLUMNS = [*INTEGERS, "azimuth_deg", "drift_deg", "width_columns", "width_deg"]
@@ -70,8 +70,7 @@ def groove_report(
     Parameters
     ----------
     mask : (H, W) of 0 and 1, whose grooves are numbered with `gap`, see `number_grooves`.
-    thickness : (H, W), variation of the wall thickness around its mean, as the tool gives it. What
-        `helpers.preprocess.usable_pixels` does not let pass was not measured.
+    thickness : (H, W) as the tool gives it; what `preprocess.usable_pixels` bars was not measured.
     probability : (H, W) of each pixel to be groove.
 
     Returns
@@ -146,47 +145,33 @@ def report_by_pieces(
     probability: np.ndarray,
     config: Config = Config(),
     breaks: Sequence[int] = (),
-    rows: int = 20_000,
 ) -> pd.DataFrame:
     """The `groove_report` of a well's `calls`, piece by piece, for wells that are on disk.
 
-    A well is cut at its breaks, and where nothing is found for a dozen rows, which changes no groove. Memory
-    depends on the longest groove, not on the well.
+    Finds that are a dozen rows apart are of different grooves, so memory depends on the longest groove only.
 
     Parameters
     ----------
     thickness, probability : (H, W), arrays or memory-mapped files. Pixels from `config.threshold` on are
         called a groove.
     breaks : rows before which others are missing, so that no groove goes across.
-    rows : of a piece at least, but at a break.
     """
-    found = np.zeros(len(probability), bool)
-    for start in range(0, len(found), rows):
-        found[start : start + rows] = (probability[start : start + rows] >= config.threshold).any(axis=1)
-    parts = pairwise([0, *breaks, len(found)])
-    cuts = sorted({top + cut for top, bottom in parts for cut in _cuts(found[top:bottom], rows)})
-    reports, count = [], 0
-    for start, stop in pairwise(cuts):
+    edges, starts = [0, *breaks, len(probability)], range(0, len(probability), ROWS)
+    pieces = (probability[start : start + ROWS] for start in starts)
+    found = np.flatnonzero(np.concatenate([(piece >= config.threshold).any(axis=1) for piece in pieces]))
+    part = np.searchsorted(breaks, found, side="right")
+    apart = np.flatnonzero(np.diff(found) > 12) + 1
+    apart = apart[np.unique(found[apart] // ROWS, return_index=True)[1]]
+    apart = np.union1d(apart, np.flatnonzero(np.diff(part)) + 1)
+    reports = [groove_report(np.zeros((1, 2)), np.zeros((1, 2)))]  # of no groove
+    for rows, number in zip(np.split(found, apart), part[np.r_[0, apart]], strict=True) if len(found) else ():
+        start, stop = max(edges[number], rows[0] - 6), min(edges[number + 1], rows[-1] + 7)
         piece = np.asarray(probability[start:stop])
         mask = calls(piece >= config.threshold) > 0
-        report = groove_report(mask, np.asarray(thickness[start:stop]), piece, config=config)
-        report[["start_row", "end_row"]] += start
-        report.index += count
-        count += len(report)
-        if len(report):
-            reports.append(report)
-    return pd.concat(reports) if reports else report
-
-
-def _cuts(found: np.ndarray, rows: int, empty: int = 12) -> list[int]:
-    """Where to cut a well: in the middle of at least so many empty rows, pieces of at least `rows`."""
-    edges = np.flatnonzero(np.diff(np.r_[True, found, True].astype(int)))
-    cuts = [0]
-    for start, stop in zip(edges[0::2], edges[1::2], strict=False):  # of runs without a find
-        middle = int(start + stop) // 2
-        if stop - start >= empty and middle - cuts[-1] >= rows and len(found) - middle >= empty:
-            cuts.append(middle)
-    return [*cuts, len(found)]
+        reports.append(groove_report(mask, np.asarray(thickness[start:stop]), piece, config=config))
+        reports[-1][["start_row", "end_row"]] += start
+    report = pd.concat(reports, ignore_index=True)
+    return report.set_index(pd.RangeIndex(1, len(report) + 1, name="groove"))
 
 
 def engineers_report(

@@ -12,13 +12,8 @@ from helpers.report.grooves import calls, groove_report
 def match_grooves(found: np.ndarray, true: np.ndarray) -> pd.DataFrame:
     """Which found grooves and which true ones overlap, and in how many pixels.
 
-    Parameters
-    ----------
-    found, true : (H, W) int, grooves by number, 0 where there is none, as `grooves.calls` gives them.
-
-    Returns
-    -------
-    A row a pair: "true", "found", "pixels", the largest overlap of each true groove first.
+    `found` and `true` are (H, W) int, grooves by number, 0 where there is none, from `grooves.calls`. A row
+    that comes back is a pair: "true", "found", "pixels"; the largest overlap of each true groove is first.
     """
     both = (found > 0) & (true > 0)
     pairs = pd.DataFrame({"true": true[both], "found": found[both]})

@@ -84,7 +84,7 @@ def read_log(
         if columns != width:
             notes.append(f"{columns} azimuths were resampled to {width} around the pipe.")
         around, (low, high) = around_the_pipe(columns, width), WALL if is_wall else DEVIATION
-        offsets, depths, numbers = [], [], []
+        kept = []
         bar = tqdm(total=len(places), unit="row", desc="read", mininterval=1)
         with bar, replace_atomically(target) as temporary, open(temporary, "wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(places), width)}
@@ -94,18 +94,17 @@ def read_log(
                 known = np.isfinite(values).sum(axis=1, keepdims=True)
                 means = np.nansum(values, axis=1, keepdims=True) / np.maximum(known, 1)
                 file.write(resample(values - means, around).astype("<f4").tobytes())
-                offsets.append(means[:, 0])
-                depths.append(depth)
-                numbers.append(number)
+                kept.append((means[:, 0], depth, number))
                 bar.update(len(values))
-        depth = _tidy_depth(np.concatenate(depths), notes)
+        offsets, depth, numbers = map(np.concatenate, zip(*kept, strict=True))
+        if np.median(np.abs(offsets)) > 0.001:
+            kind = "the wall's thickness" if is_wall else "a deviation of its thickness"
+            notes.append(f"The channel is {kind}; each row's mean was taken off.")
+        depth, index = _tidy_depth(depth, notes), chosen.channels[0]
         if depth is None:
-            index = f"{chosen.channels[0].name} ({chosen.index_type}, unit {chosen.channels[0].units})"
+            index = f"{index.name} ({chosen.index_type}, unit {index.units})"
             notes.append(f"The index {index} gives no depth, so places are given in rows.")
-    if np.median(np.abs(np.concatenate(offsets))) > 0.001:
-        kind = "the wall's thickness" if is_wall else "a deviation of its thickness"
-        notes.append(f"The channel is {kind}; each row's mean was taken off.")
-    breaks = _breaks(depth, np.concatenate(numbers), notes)
+    breaks = _breaks(depth, numbers, notes)
     return Log(Path(target), depth, tuple(notes), breaks)
 
 
@@ -157,11 +156,12 @@ def _choose(source: Path, files, channel: str, frame: str | None, number: int | 
     def label(thing) -> str:
         return f"{thing.name}.{thing.origin}.{thing.copynumber}"
 
-    images, others, fitting = set(), set(), {}
+    images, fitting = set(), {}
     for place, logical in enumerate(files):
         for candidate in logical.frames:
             for curve in filter(None, candidate.channels):
-                (images if max(curve.dimension, default=0) >= AZIMUTHS[0] else others).add(curve.name)
+                if max(curve.dimension, default=0) >= AZIMUTHS[0]:
+                    images.add(curve.name)
                 wanted = channel in (curve.name, label(curve)) and number in (None, place)
                 if wanted and frame in (None, candidate.name, label(candidate)):
                     name = f"{label(curve)} in frame {label(candidate)} of logical file {place}"
@@ -169,10 +169,9 @@ def _choose(source: Path, files, channel: str, frame: str | None, number: int | 
     if not fitting:
         where = "" if frame is None else f" in frame {frame}"
         where += "" if number is None else f" of logical file {number}"
-        found = f"with azimuths {listed(sorted(images), 20)}" if images else listed(sorted(others))
         raise DataError(
-            f"{source}: expected a channel {channel}{where}, found {found}. The channel of wall thickness is "
-            "named with --channel, and must have a turn of the tool in each row."
+            f"{source}: expected a channel {channel}{where}. Channels with azimuths: "
+            f"{listed(sorted(images), 20)}. The one of wall thickness is named with --channel."
         )
     if len(fitting) > 1:
         raise DataError(

@@ -60,24 +60,19 @@ def hit_or_miss(
     """Plant single grooves in a wall without any, and see which are found.
 
     The wall is divided into stretches, one groove in each, with sound wall between them, and is rolled and
-    mirrored anew for each round. Depths are drawn evenly on a logarithmic scale, azimuths evenly. A groove is
-    a hit if a call touches its half-depth area.
+    mirrored anew for each round. Depths, from the smallest to the largest of `depths`, are drawn evenly on a
+    logarithmic scale, azimuths evenly. A groove is a hit if a call touches its half-depth area.
 
     Parameters
     ----------
     find : takes (H, W) thickness, returns a mask of 0 and 1.
-    background : (H, W) thickness without grooves; NaN where there is none.
-    depths : smallest and largest, in the files' units.
+    background : (H, W) thickness without grooves; ValueError if it is too short for one.
     shape : of all grooves; every second one drifts the other way.
 
     Returns
     -------
     One row a planted groove: depth, row and azimuth (its first row and its middle in degrees, in `background`
     before it was rolled and mirrored), stretch (of the wall, from 0 at the top; once a round), hit (0 or 1).
-
-    Raises
-    ------
-    ValueError : `background` cannot be a well, or is too short for one groove.
     """
     check_well(background.shape)
     height, columns = background.shape
@@ -179,19 +174,12 @@ class DetectionCurve:
 def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
     """Fit the probability of detection by maximum likelihood, with the confidence of the fit (Wald).
 
-    Standard errors are clustered by stretch of wall, and bounds take the t distribution with one degree of
-    freedom less than there are stretches; fewer than three tell nothing of two coefficients. Where few
-    stretches differ much, bounds are still too bold: of 600 simulations each, with 160 trials, a90/95 lay
-    above the true a90 in 0.90 with 5 or 8 stretches, 0.92 with 12 or 18 and 0.95 with 30; without clustering
-    in 0.79, 0.82, 0.87, 0.89 and 0.93.
-
-    Parameters
-    ----------
-    trials : depth, stretch and hit of each, from `hit_or_miss`.
-
-    Raises
-    ------
-    ValueError : hits and misses do not overlap in depth, so no finite curve fits.
+    `trials` are those of `hit_or_miss`; ValueError if hits and misses do not overlap in depth, so that no
+    finite curve fits. Standard errors are clustered by stretch of wall, and bounds take the t distribution
+    with one degree of freedom less than there are stretches; fewer than three tell nothing of two
+    coefficients. Where few stretches differ much, bounds are still too bold: of 600 simulations each, with
+    160 trials, a90/95 lay above the true a90 in 0.90 with 5 or 8 stretches, 0.92 with 12 or 18 and 0.95 with
+    30; without clustering in 0.79, 0.82, 0.87, 0.89 and 0.93.
     """
     hits, misses = (trials.loc[trials["hit"] == value, "depth"] for value in (1, 0))
     if len(hits) == 0 or len(misses) == 0 or hits.min() > misses.max() or misses.min() > hits.max():

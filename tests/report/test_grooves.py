@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.report import grooves
 from helpers.report.grooves import (
     calls,
     engineers_report,
@@ -158,7 +159,8 @@ def test_the_drift_of_a_groove_is_measured_around_the_wrap(drift):
 
 @pytest.mark.parametrize("rows", [20, 100, 1000])
 @pytest.mark.parametrize("seed", range(5))
-def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed):
+def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed, monkeypatch):
+    monkeypatch.setattr(grooves, "ROWS", rows)
     rng = np.random.default_rng(seed)
     probability = np.zeros((600, 36), np.float32)
     for _ in range(12):
@@ -167,7 +169,7 @@ def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed):
     thickness = rng.normal(0, 0.02, probability.shape).astype(np.float32)
     thickness[rng.random(thickness.shape) < 0.01] = np.nan
     whole = groove_report(calls(probability >= 0.5) > 0, thickness, probability)
-    pieces = report_by_pieces(thickness, probability, rows=rows)
+    pieces = report_by_pieces(thickness, probability)
     pd.testing.assert_frame_equal(pieces, whole)
 
 
