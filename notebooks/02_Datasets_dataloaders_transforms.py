@@ -21,8 +21,8 @@
 # From files on disk to batches for the network: split by wells, cleaned once and augmented on the way, with no copy of
 # the images and no file read twice.
 #
-# **The finding:** image and mask can be changed together, a whole batch at once: that gives 15 times as many augmented patches a second as
-# torchvision's transforms on one sample at a time (real images; [section 5](#5-The-whole-pipeline)).
+# **The finding:** two of torchvision's transforms harm such images: `adjust_brightness` erases every groove, and `RandomResizedCrop` moves the mask against
+# its image ([section 4](#4-Transforms)).
 #
 # **You will learn** what cleaning does to each part, why masks must move with their images, and what a batch looks
 # like.
@@ -40,33 +40,17 @@
 # 6. [Appendix: calls of the review](#Appendix:-calls-of-the-review)
 
 # %%
-# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
+# Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
 import os
-import subprocess
 import sys
-from pathlib import Path
+from glob import glob
 
-# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
-DATA = ""
-
-address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/notebook.py"
-places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
-found = [place for place in places if os.path.isfile(place / inside)]
-project = found[0] if found else here / "corrosion-segmentation"
-if "google.colab" in sys.modules and (project / ".git").exists():
-    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
-        print("Warning: the project could not be updated, so it is used as it is.")
-elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
-if not os.path.isfile(project / inside):
-    raise FileNotFoundError(
-        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
-        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
-    )
-os.chdir(project)
-sys.path.insert(0, str(project))
-
+DATA = ""  # the folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; see the README
+files = (f for d in "./ ../ */ ../../ */*/ ../../../ */*/*/".split() for f in glob(d + "py*.toml"))
+found = next((f for f in files if '\nname = "corrosion-segmentation"\n' in open(f).read()), None)
+git = "git clone --quiet --depth 1 https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+assert found or "google.colab" in sys.modules and not os.system(git), "No project: unpack its zip."
+sys.path.insert(0, os.path.abspath(os.path.dirname(found or "corrosion-segmentation/")))
 from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
@@ -75,12 +59,13 @@ data = open_notebook(DATA)
 import numpy as np
 import pandas as pd
 import torch
+from torchvision import tv_tensors
 
 from helpers import inference, metrics, plots, transforms
 from helpers.config import Config
 from helpers.data import find_images, get_patches_per_well, load_data
-from helpers.dataset import BatchLoader, SegmentationDataset, data_preparation_pipeline
-from helpers.notebook import print_versions, seed_everything, show_code
+from helpers.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.notebook import print_versions, show_code
 from helpers.preprocess import PreprocessData
 from helpers.split import split_by_wells, split_y_to_train_val_test
 from helpers.wells import parse_name
@@ -91,23 +76,25 @@ print_versions()
 config = Config()
 
 # %% [markdown]
-# The finding in one picture: a patch from the training wells, and eleven ways in which training may see it. The outline is its mask, and
-# moves with the groove ([section 4](#4-Transforms) shows each step, [section 5](#5-The-whole-pipeline) how fast this is):
+# A patch from the training wells, and eleven ways in which training may see it. The outline is its mask, and
+# moves with the groove ([section 4](#4-Transforms) shows each step):
 
 # %%
 y, images = load_data(data.folder)
 in_training = np.isin([parse_name(name)[0] for name in y.index], config.train_wells)
 masks_repaired, repaired = PreprocessData(config).transform(y[in_training], images[in_training])
 name = masks_repaired.sum(axis=1).idxmax()  # the largest groove
-pixels = np.float32([repaired.loc[name], masks_repaired.loc[name]]).reshape(2, 1, 1, 36, 36)
-original = transforms.to_tensors(*torch.from_numpy(pixels))
-seed_everything(config.seed)
-copies = transforms.to_tensors(*(part.repeat(11, 1, 1, 1) for part in original))
-augmented = transforms.augment_transform(config)(*copies)
+pixels = np.float32([repaired.loc[name], masks_repaired.loc[name]]).reshape(2, 1, 36, 36)
+original = tv_tensors.Image(pixels[0]), tv_tensors.Mask(pixels[1])  # (1, 36, 36) each
+torch.manual_seed(config.seed)
+augmented = [transforms.augment_transform()(*original) for _ in range(11)]
+shown_images, shown_masks = (
+    np.concatenate(part) for part in zip(original, *augmented, strict=True)
+)
 plots.show_patches(
-    inference.as_patches(torch.cat([original[0], augmented[0] * config.value_std])),
+    shown_images,
     ["as it is", *["augmented"] * 11],
-    inference.as_patches(torch.cat([original[1], augmented[1]])),
+    shown_masks,
     heading="Where the groove moves, its mask moves with it",
 )
 
@@ -193,21 +180,21 @@ assert not wells["y_val.csv"] & wells["y_test.csv"]
 # ## 3 A dataset that is read once
 #
 # *R2.4.* The dataset is told its patches (`csv_file`), where the images are (`root_dir`), and what to do with each
-# (`transform`). The junior's read each image twice: at the start to look for missing values, and again for
+# (`transform`). The junior's read each image once at the start, to look for missing values, and again for
 # each sample. All real images together are 50 MB, with their masks 63, so they are read once, at construction, and kept as one tensor.
 
 # %%
 root_dir = find_images(data.folder, config.unpacked_dir)
-dataset = SegmentationDataset(csv_val, root_dir, transform=transforms.eval_transform(config))
+dataset = SegmentationDataset(csv_val, root_dir, transform=transforms.normalize(config))
 image, mask = dataset[10]
 print(f"{len(dataset)} patches, for example {dataset.names[10]}")
 print(f"image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask.dtype}")
 
 # %% [markdown]
-# This is how it gives out a batch, and one of the transforms:
+# This is how it gives out a sample, and one of the transforms:
 
 # %%
-show_code(SegmentationDataset.__getitems__, transforms.Brightness)
+show_code(SegmentationDataset.__getitem__, transforms.Brightness)
 
 # %% [markdown]
 # ## 4 Transforms
@@ -217,33 +204,32 @@ show_code(SegmentationDataset.__getitems__, transforms.Brightness)
 # (value − 0) / 0.02. Mean and spread are two constants, not fitted to any well.
 #
 # `torchvision.transforms.v2` moves image and mask alike, as long as each has its type: a
-# `tv_tensors.Image` is interpolated, a `tv_tensors.Mask` takes the nearest neighbour and stays 0 or 1. v2's own
-# transforms draw their parameters once for a whole batch. Those of `helpers.transforms` are v2 transforms that
-# draw them for each sample, and then change the whole batch at once. Here each gets a batch of five copies of
-# one patch:
+# `tv_tensors.Image` is interpolated, a `tv_tensors.Mask` takes the nearest neighbour and stays 0 or 1. Flips, rotation and blur are v2's own; what a
+# pipe needs beside them is in `helpers.transforms`. Each draws from torch's global generator, here five times on one patch:
 
 # %%
 plain = SegmentationDataset(csv_train, root_dir)
-metal_loss = (plain.images * plain.masks).sum(dim=(1, 2, 3))
-example = int(metal_loss.argmin())
-pair = transforms.to_tensors(*plain[example])
-rotate_crop = (config.rotation_degrees, config.crop_scale)
+example = int((plain.images * plain.masks).sum(dim=(1, 2, 3)).argmin())  # most metal lost
+pair = tv_tensors.Image(plain[example][0]), tv_tensors.Mask(plain[example][1])
+v2 = transforms.v2
+linear = v2.InterpolationMode.BILINEAR
 steps = {
-    "flips": transforms.FlipRoll(left_right=0.5, up_down=0.5),
-    "roll": transforms.FlipRoll(roll=1),
-    "rotation": transforms.RotateCrop(*rotate_crop, p_crop=0),
-    "resized crop": transforms.RotateCrop(*rotate_crop, p_rotation=0),
-    "blur": transforms.Blur(config.blur_sigma),
-    "noise": transforms.PixelNoise(config.noisy_share),
-    "brightness": transforms.Brightness(config.brightness),
+    "flips": transforms.flip_transform(),
+    "roll": transforms.RandomRoll(),
+    "rotation, crop": v2.RandomAffine(15, (0.1, 0.1), (1.0, 1.2), interpolation=linear),
+    "blur": v2.GaussianBlur(9, sigma=(0.1, 1.75)),
+    "noise": transforms.PixelNoise(0.10),
+    "brightness": transforms.Brightness(0.5),
 }
-seed_everything(config.seed)
-five = transforms.to_tensors(*(part.repeat(5, 1, 1, 1) for part in plain[example]))
-changed = [step(*five) for step in steps.values()]
+torch.manual_seed(config.seed)
+rows = [[pair, *(step(*pair) for _ in range(5))] for step in steps.values()]
+shown_images, shown_masks = (
+    np.concatenate(part) for part in zip(*(drawn for row in rows for drawn in row), strict=True)
+)
 plots.show_patches(
-    inference.as_patches(torch.cat([torch.cat([pair[0][None], image]) for image, _ in changed])),
+    shown_images,
     [title for name in steps for title in ["as it is", *[name] * 5]],
-    inference.as_patches(torch.cat([torch.cat([pair[1][None], mask]) for _, mask in changed])),
+    shown_masks,
     heading="The mask follows the groove, and stays under blur, noise and brightness",
 )
 
@@ -255,20 +241,23 @@ plots.show_patches(
 # - **Roll** by 0 to 35 columns: the tool's zero azimuth is arbitrary. A patch goes round the whole pipe, with every column of a
 #   36-column well and every second one of a 72-column well; in both column 35 meets column 0. What leaves on one
 #   side enters on the other, so every pixel is a measured one.
-# - **Rotation** by up to ±15°. The corners get 0, the mean thickness, and no groove.
-# - **Resized crop**: a random part of at least 70 % of the area, stretched to the patch's size.
+# - **Rotation** by up to ±15° **and crop**, moved by up to a tenth and enlarged by up to 1.2, in one interpolation. What comes from outside gets 0, the mean
+#   thickness, and no groove.
 # - **Blur** with a standard deviation of up to 1.75 pixels.
 # - **Noise** on up to 10 % of the pixels, which take values from elsewhere in the patch.
 # - **Brightness** ±50 %: all values times 0.5 to 1.5.
 #
-# The outline follows the groove through the first four, and stays where it is under the others. In training a patch
-# meets each with the probability that `helpers.config` gives it (`p_flip`, `p_roll`, …).
-#
+# The outline follows the groove through the first three, and stays where it is under the others. `augment_transform` puts them together:
+
+# %%
+show_code(transforms.augment_transform)
+
+# %% [markdown]
 # Two of torchvision's own transforms cannot be used here. `adjust_brightness` clips a float image to 0 … 1, which removes
 # every groove, since metal loss is negative:
 
 # %%
-darkened = transforms.v2.functional.adjust_brightness(pair[0], 0.8)
+darkened = v2.functional.adjust_brightness(pair[0], 0.8)
 print(f"before           : {pair[0].min():.3f} … {pair[0].max():.3f}")
 print(f"adjust_brightness: {darkened.min():.3f} … {darkened.max():.3f}")
 
@@ -280,103 +269,87 @@ print(f"adjust_brightness: {darkened.min():.3f} … {darkened.max():.3f}")
 # %%
 groove = torch.zeros(1, 36, 36)
 groove[:, :, 16:20] = 1
-theirs = transforms.v2.RandomResizedCrop(36, scale=config.crop_scale, ratio=(0.8, 1.25))
-for name, step in (("torchvision's crop", theirs), ("ours", steps["resized crop"])):
-    seed_everything(config.seed)
-    drawn = [step(*transforms.to_tensors(groove, groove)) for _ in range(200)]
-    centres = [
-        [(part.sum(dim=1) * torch.arange(36)).sum() / part.sum() for part in drawn_pair]
-        for drawn_pair in drawn
-    ]
-    print(f"{name:18s}: {torch.tensor(centres).diff(dim=1).mean():+.2f} pixel")
+both = tv_tensors.Image(groove), tv_tensors.Mask(groove)
+theirs = v2.RandomResizedCrop(36, scale=(0.7, 1.0), ratio=(0.8, 1.25))
+for name, step in (("RandomResizedCrop", theirs), ("RandomAffine", steps["rotation, crop"])):
+    torch.manual_seed(config.seed)
+    drawn = np.stack([np.stack(step(*both)) for _ in range(200)])  # (200, 2, 1, 36, 36)
+    centres = (drawn.sum(axis=(2, 3)) * np.arange(36)).sum(axis=2) / drawn.sum(axis=(2, 3, 4))
+    print(f"{name:17s}: {np.diff(centres, axis=1).mean():+.2f} pixel")
 
 # %% [markdown]
-# So `helpers.transforms` has a `Brightness` that does not clip, and a `RotateCrop` that samples image and mask at the
-# same points, both moves in one interpolation.
+# So `helpers.transforms` has a `Brightness` that does not clip, and rotates and crops by `RandomAffine`, which samples image and mask at the
+# same points.
 #
 # ## 5 The whole pipeline
 #
-# *R2.6.* All of the above is one call. It returns the three loaders and the cleaning report of each part.
+# *R2.6.* All of the above is one call. It returns the datasets of the three parts, with the cleaning report of each, and their loaders, plain `DataLoader`s. The scale
+# is put after the training transform, and is all that validation and test get.
 
 # %%
-prepared = data_preparation_pipeline(data.folder, config, transforms.augment_transform(config))
-for part in ("train", "val", "test"):
-    loader = getattr(prepared, part)
-    print(f"{part:5s}: {len(loader.dataset):5d} patches in {len(loader):4d} batches")
+datasets, loaders = data_preparation_pipeline(data.folder, config, transforms.augment_transform())
+for part, loader in loaders.items():
+    print(f"{part:5s}: {len(datasets[part]):5d} patches in {len(loader):4d} batches")
 
 # %%
-seed_everything(config.seed)
-images_batch, masks_batch = next(iter(prepared.train))
+torch.manual_seed(config.seed)
+images_batch, masks_batch = next(iter(loaders["train"]))
 print(f"images {tuple(images_batch.shape)}, masks {tuple(masks_batch.shape)}")
 plots.show_patches(
-    inference.as_patches(images_batch[:12] * config.value_std),
-    ["augmented"] * 12,
-    inference.as_patches(masks_batch[:12]),
+    inference.as_patches(images_batch * config.value_std),
+    ["augmented"] * len(images_batch),
+    inference.as_patches(masks_batch),
+    columns=4,
     heading="In training each patch is augmented in its own way",
 )
 
 # %% [markdown]
-# In a training batch each patch is augmented in its own way. In a validation batch nothing is random:
+# In a training batch each patch is augmented in its own way, anew in each epoch. The same seed gives the same batch:
 
 # %%
-images_batch, masks_batch = next(iter(prepared.val))
-names = prepared.val.dataset.names
+torch.manual_seed(config.seed)
+assert torch.equal(next(iter(loaders["train"]))[0], images_batch)
+
+# %% [markdown]
+# In a validation batch nothing is random:
+
+# %%
+images_batch, masks_batch = next(iter(loaders["val"]))
 plots.show_patches(
-    inference.as_patches(images_batch[:12] * config.value_std),
-    names[:12],
-    inference.as_patches(masks_batch[:12]),
+    inference.as_patches(images_batch * config.value_std),
+    datasets["val"].names[: len(images_batch)],
+    inference.as_patches(masks_batch),
+    columns=4,
     heading="In validation nothing is random",
 )
 
 # %% [markdown]
-# The patches of one well follow each other, top to bottom.
+# The patches of one well follow each other, top to bottom. (The groove of `well_3_patch_6` has no outline: the simulated annotator has overlooked it.)
 #
-# The loader fetches eight batches at once, since for small batches the calls cost more than the work. Random numbers
-# follow from the seed and from the patches in the batch. So two runs give the same batches, with any number of workers,
-# and every epoch shuffles the patches into new batches, with new draws:
-
-# %%
-runs = []
-for workers in (0, 2):
-    dataset = prepared.train.dataset
-    loader = BatchLoader(dataset, config.batch_size, shuffle=True, num_workers=workers)
-    runs.append([[images for images, _ in loader] for epoch in range(2)])
-first, second = ([torch.cat(epoch) for epoch in run] for run in runs)
-print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal, first, second))}")
-
-# %% [markdown]
-# How fast is this? `python benchmarks/data_pipeline.py path/to/folder` measures it. With flips it is compared with the reviewer's data set, which for each
-# sample reads a file, takes two medians and a row of a DataFrame; with everything of R2.5, with torchvision's transforms on one sample at a time, from memory. On the 9,674 real patches, batch
-# size 8, two CPU cores, medians of five rounds, the better of 0 and 2 workers on each side:
-#
-# | patches a second | against | reference | ours | ratio |
-# |---|---|---|---|---|
-# | flips only | the reviewer's data set | 1,313 | 129,980 | 99 |
-# | everything of R2.5 | torchvision, a sample at a time | 1,985 | 29,719 | 15 |
-#
-# (The ratios vary: a second call gave 84 and 16.) On these two cores the U-Net trains on some 200 patches a second, so even the slower loaders
-# keep up. (Our guess why the reviewer's data set is slow: its table has names and
-# pixels in one frame, so each row becomes 1,297 Python objects.)
+# Is the loader fast enough? On a CPU core it gives with flips about 50 times, with all of R2.5 about 13 times as many patches a second as the U-Net's training step takes; the
+# reviewer's data set, which for each sample reads a file, takes two medians and a row of a DataFrame, about 7 times (`python benchmarks/training.py`). So it is never the
+# bottleneck.
 
 # %% [markdown]
 # ## What we now know
 #
 # - What is fitted sees training wells only. Validation and test wells are repaired, and lose only their ruined patches.
-# - Image and mask are transformed together, a batch at a time, by one seed: two runs give the same batches.
-# - Everything is read once and kept in memory, and a batch is changed at once: 15 times as many augmented patches a second as a sample at a time.
+# - Image and mask are transformed together; the same seed gives the same batches.
+# - `adjust_brightness` erases every groove, and `RandomResizedCrop` moves the mask against its image.
+# - Everything is read once and kept in memory; the loader is never the bottleneck.
 #
 # ## Exercises
 #
 # 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.transforms`). Which tests
 #    of tests/test_transforms.py should it pass?
 # 2. Which augmentation would *not* leave a groove a groove? Show twelve patches of it.
-# 3. Read the images with a `Dataset` of your own, one file a sample, and time it against `BatchLoader`.
+# 3. Read the images with a `Dataset` of your own, one file a sample, and time its `DataLoader` against `loaders["train"]`.
 
 # %% [markdown]
 # ## Appendix: calls of the review
 #
-# The review shows what it proposes as calls. They work here as they are written there; where ours do more, or differ, the
-# table says why. The two cells below make each call.
+# The review shows what it proposes as calls. Most work here as they are written there; where ours differ, the
+# table says why. The two cells below make each call of ours.
 #
 # | the review's call | ours | why |
 # |---|---|---|
@@ -384,11 +357,13 @@ print(f"two epochs with 0 and with 2 workers are the same: {all(map(torch.equal,
 # | `get_patches_per_well(file_names)` | the same, for file names and patch names | one count for both |
 # | `PreprocessData().fit_transform(y_train, images_train)` | the same, with a list of arrays or a frame | a frame has names, so a wrong order is noticed; a list has none |
 # | clean, then `split_y_to_train_val_test(y_train)` | `split_by_wells(y)`, clean each part, then the same | detectors that see all wells leak: [section 1](#1-Clean) |
-# | `SegmentationDataset(csv_file, root_dir, transform=apply_numpy_transform)` | the same | ours in `helpers.transforms` take tensors: a whole batch in one call, on any device |
-# | `data_preparation_pipeline()` | the same, or with a folder | as `load_data` |
-# | `dice(prediction, target)` of probabilities | the same, a score for each image | an average over batches depends on the batches: [notebook 03](03_Models_losses_&_evaluation_score.ipynb#5-The-right-Dice) |
+# | `images_train[0]`, the first image | `images_train.iloc[0].to_numpy().reshape(36, 36)` | the images are a frame, whose rows have the patches' names |
+# | `SegmentationDataset(csv_file, root_dir, transform=apply_numpy_transform)` | the same | ours in `helpers.transforms` take tensors, as torchvision's do |
+# | `segmentation_datasets, dataset_loader = data_preparation_pipeline()` | the same, or with a folder | as `load_data` |
+# | `dice(prediction, target)` of probabilities | the same, a score for each image; of flattened, one-dimensional masks one score | an average over batches depends on the batches: [notebook 03](03_Models_losses_&_evaluation_score.ipynb#5-The-right-Dice) |
 # | one ratio over all pixels | `summarise(count_pixels(prediction >= 0.5, target))["dice"]` | counts of many batches can be added up |
 # | `dice` of one-hot targets | `dice(prediction[:, 1], target[:, 1])`, the groove's channel | the wall's channel, nine tenths of all pixels, would raise the score |
+# | `dice(preds, target, False)` | not accepted | it turns class numbers of a target of several classes into one-hot; our masks are 0 or 1 |
 
 
 # %%
@@ -414,7 +389,8 @@ mirrored = SegmentationDataset(csv_train, root_dir, transform=apply_numpy_transf
 for before, after in zip(plain[example], mirrored[example], strict=True):
     assert torch.equal(after, before.flip(2))
 
-assert len(data_preparation_pipeline().train.dataset) == len(y_train)
+segmentation_datasets, dataset_loader = data_preparation_pipeline()
+assert len(dataset_loader["train"].dataset) == len(segmentation_datasets["train"]) == len(y_train)
 
 # %%
 # No model: the more metal is lost, the more probable is a groove
@@ -428,6 +404,7 @@ print(
 one_hot = torch.cat([1 - target, target], dim=1)  # (N, 2, 36, 36): wall, groove
 probabilities = torch.cat([1 - prediction, prediction], dim=1)
 assert torch.equal(metrics.dice(probabilities[:, 1], one_hot[:, 1]), scores)
+assert torch.equal(metrics.dice(prediction[0].flatten(), target[0].flatten()), scores[:1])
 print(f"with the wall's channel: mean {metrics.dice(probabilities, one_hot).mean():.3f}")
 
 # %% [markdown]
