@@ -17,12 +17,11 @@ import pytest
 import tensorboard.manager
 import tensorboard.notebook
 import torch
-from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
 from helpers import data, files, notebook
 from helpers.config import PROJECT_ROOT, Config
-from helpers.data import DataSource, check_data, find_data
+from helpers.data import find_data
 from helpers.files import DataError
 from helpers.notebook import in_colab, open_notebook, print_versions
 
@@ -66,48 +65,40 @@ def set_style(monkeypatch) -> mock.Mock:
 # --- find_data ---------------------------------------------------------------------------------------
 
 
-def test_without_files_the_simulated_wells_are_made(config, ensure_simulated):
+@pytest.mark.parametrize(
+    ("variable", "raw", "found"),
+    [
+        ("", "", "simulated_wells"),
+        ("", "nowhere", "simulated_wells"),
+        ("", "full", "raw"),
+        (" ", "full", "raw"),
+        ("simulated", "full", "simulated_wells"),
+        ("mine", "full", "mine"),
+        ("{tmp}/mine", "full", "mine"),
+        ("~/mine", "", "mine"),
+    ],
+)
+def test_the_environment_goes_before_the_raw_folder_and_that_before_the_simulated_wells(
+    config, tmp_path, monkeypatch, ensure_simulated, variable, raw, found
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    fill(tmp_path / "mine")
+    if raw == "full":
+        fill(config.raw_dir)
+    if raw == "nowhere":
+        config = replace(config, raw_dir=tmp_path / "nowhere")
+    monkeypatch.setenv("CORROSEG_DATA", variable.format(tmp=tmp_path))
     source = find_data(config)
-    ensure_simulated.assert_called_once_with(config.simulated_dir, 7)
-    assert source.folder == config.simulated_dir
-    assert source.simulated
-
-
-def test_missing_raw_folder_counts_as_empty(config, ensure_simulated):
-    assert find_data(replace(config, raw_dir=config.raw_dir / "nowhere")).simulated
-
-
-def test_files_in_the_raw_folder_go_before_the_simulated_wells(config, ensure_simulated):
-    fill(config.raw_dir)
-    source = find_data(config)
-    assert source.folder == config.raw_dir
-    assert not source.simulated
-    ensure_simulated.assert_not_called()
+    assert source.folder == tmp_path / found
+    assert source.simulated == ensure_simulated.called == (found == "simulated_wells")
+    if source.simulated:
+        ensure_simulated.assert_called_once_with(config.simulated_dir, 7)
 
 
 def test_incomplete_raw_folder_is_refused_rather_than_simulated(config, ensure_simulated):
     (config.raw_dir / "X_train.zip").touch()
     with pytest.raises(DataError, match=r"raw: expected one y_train\*\.csv"):
         find_data(config)
-
-
-def test_environment_goes_before_the_raw_folder(config, tmp_path, monkeypatch):
-    fill(config.raw_dir)
-    monkeypatch.setenv("CORROSEG_DATA", str(fill(tmp_path / "mine")))
-    assert find_data(config).folder == tmp_path / "mine"
-
-
-def test_environment_can_ask_for_the_simulated_wells(config, monkeypatch, ensure_simulated):
-    fill(config.raw_dir)
-    monkeypatch.setenv("CORROSEG_DATA", "simulated")
-    assert find_data(config).folder == config.simulated_dir
-
-
-@pytest.mark.parametrize("value", ["", " "])
-def test_empty_environment_counts_as_unset(config, monkeypatch, value):
-    fill(config.raw_dir)
-    monkeypatch.setenv("CORROSEG_DATA", value)
-    assert find_data(config).folder == config.raw_dir
 
 
 @pytest.mark.parametrize("first", range(4))
@@ -127,20 +118,6 @@ def test_relative_folder_counts_from_what_make_says_then_pwd_then_the_working_di
     assert find_data(config).folder == tmp_path / places[first] / "my data"
 
 
-def test_relative_folder_is_found_without_pwd(config, tmp_path, monkeypatch):
-    monkeypatch.delenv("PWD")
-    fill(tmp_path / "mine")
-    monkeypatch.setenv("CORROSEG_DATA", "mine")
-    assert find_data(config).folder == tmp_path / "mine"
-
-
-def test_home_folder_may_be_written_short(config, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    fill(tmp_path / "mine")
-    monkeypatch.setenv("CORROSEG_DATA", "~/mine")
-    assert find_data(config).folder == tmp_path / "mine"
-
-
 def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_path, monkeypatch):
     monkeypatch.setenv("PWD", str(tmp_path / "typed"))
     monkeypatch.setattr(data, "PROJECT_ROOT", tmp_path / "root")
@@ -149,62 +126,33 @@ def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_p
         find_data(config)
     for place in ("typed", "", "root"):
         assert str(tmp_path / place / "mine") in str(caught.value)
-
-
-def test_absolute_folder_is_tried_once(config, tmp_path, monkeypatch):
     monkeypatch.setenv("CORROSEG_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=f"Tried: {tmp_path / 'nowhere'}. "):  # once
         find_data(config)
-    assert f"Tried: {tmp_path / 'nowhere'}. " in str(caught.value)
-
-
-def test_file_in_place_of_the_folder_is_refused(config, tmp_path, monkeypatch):
-    (tmp_path / "mine").touch()
-    monkeypatch.setenv("CORROSEG_DATA", "mine")
-    with pytest.raises(DataError, match="mine: expected a folder .*found a file"):
-        find_data(config)
-
-
-def test_kernels_inherit_the_folder_of_the_shell(tmp_path, monkeypatch):
-    monkeypatch.setenv("PWD", "/where/it/was/typed")
-    manager, client = start_new_kernel(cwd=str(tmp_path))
-    try:
-        expressions = {"found": "__import__('os').environ['PWD']"}
-        reply = client.execute_interactive("pass", user_expressions=expressions, timeout=30)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    assert reply["content"]["user_expressions"]["found"]["data"]["text/plain"] == "'/where/it/was/typed'"
 
 
 # --- what is said of the data ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("files", "said"),
     [
-        ("y_train_silver.csv.gz", "real challenge images with silver labels"),
-        ("Y_train_SILVER.csv", "real challenge images with silver labels"),
-        ("y_train_9oPq.csv", "real challenge images with the challenge's labels"),
+        (["y_train_silver.csv.gz"], "real challenge images with silver labels"),
+        (["Y_train_SILVER.csv"], "real challenge images with silver labels"),
+        (["y_train_9oPq.csv"], "real challenge images with the challenge's labels"),
+        (["y_train.csv", "y_clean.csv"], "15 simulated wells (helpers.synthetic) with simulated labels; the"),
+        (
+            [],
+            "15 simulated wells (helpers.synthetic, seed 7) with simulated labels; the clean truth",
+        ),
     ],
 )
-def test_description_of_real_data_tells_the_labels(config, file, said):
-    fill(config.raw_dir, labels=file)
-    assert find_data(config).description == said
-
-
-def test_description_of_simulated_data_tells_the_seed(config, ensure_simulated):
-    assert find_data(config).description == (
-        "15 simulated wells (helpers.synthetic, seed 7) with simulated labels; the clean truth is known"
-    )
-
-
-def test_simulated_wells_in_another_folder_do_not_pass_for_real(config):
-    fill(config.raw_dir)
-    (config.raw_dir / "y_clean.csv").touch()
+def test_description_tells_the_labels_and_the_seed(config, ensure_simulated, files, said):
+    for file in files:
+        (config.raw_dir / file).touch()
     source = find_data(config)
-    assert source.simulated
-    assert source.description.startswith("15 simulated wells (helpers.synthetic) with simulated labels")
+    assert source.description.startswith(said)
+    assert source.simulated == said.startswith("15")
 
 
 # --- open_notebook and its parts ---------------------------------------------------------------------
@@ -468,23 +416,6 @@ def test_versions_are_printed_one_a_line(capsys):
     ]  # fmt: skip
     assert lines[1][1] == np.__version__
     assert lines[-1][1] == "cuda, Tesla T4"
-
-
-def test_source_cannot_be_changed_by_a_notebook():
-    with pytest.raises(AttributeError):
-        DataSource(Path("x"), True, "simulated").simulated = False
-
-
-def test_check_data_ends_with_the_message_alone(config, monkeypatch):
-    monkeypatch.setenv("CORROSEG_DATA", "/no/such/folder")
-    with pytest.raises(DataError, match="^CORROSEG_DATA is '/no/such/folder', but there is no such folder"):
-        check_data(config)
-
-
-def test_check_data_tells_what_it_found(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("CORROSEG_DATA", "simulated")
-    check_data(Config(simulated_dir=tmp_path / "simulated"))
-    assert "15 simulated wells" in capsys.readouterr().out
 
 
 def test_a_notebook_shows_a_data_error_without_traceback():

@@ -77,26 +77,11 @@ def test_last_pixel_counts_which_the_notebook_skips():
     assert repaired[0, -1] > -0.25
 
 
-def test_median_is_taken_of_usable_pixels_even_if_most_are_not():
-    pixels = noise(1)
-    pixels[0, :1000] = SENTINEL
-    repaired, _ = repair_pixels(pixels)
-    assert repaired[0, 0] == np.median(pixels[0, 1000:])
-
-
 def test_thresholds_themselves_are_usable_and_come_from_the_config():
     pixels = np.array([[-0.25, -0.2, 0.0, 0.1, 0.5]], np.float32)
     np.testing.assert_array_equal(repair_pixels(pixels)[0], pixels)
     _, counts = repair_pixels(pixels, Config(outlier_threshold=-0.1, upper_outlier_threshold=0.2))
     assert counts.iloc[0].to_dict() == {"missing": 0, "below": 2, "above": 1}
-
-
-def test_missing_pixels_and_outliers_on_either_side_are_counted_apart():
-    pixels = noise(2)
-    pixels[1, :8] = [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.3, 0.6, 1e38]
-    _, counts = repair_pixels(pixels)
-    assert counts.iloc[0].to_dict() == {"missing": 0, "below": 0, "above": 0}
-    assert counts.iloc[1].to_dict() == {"missing": 3, "below": 3, "above": 2}
 
 
 @pytest.mark.filterwarnings("error")  # of an overflow
@@ -171,14 +156,6 @@ def test_patch_is_ruined_from_the_configs_number_of_unusable_pixels(clean):
     assert cleaner.report_["reason"].tolist() == ["outliers below the range"] * 2 + ["missing values"]
 
 
-def test_thresholds_of_ruin_come_from_the_config():
-    pixels = noise(4)
-    pixels[2, :3], pixels[2, 3:5] = np.nan, -0.2
-    cleaner = PreprocessData(Config(ruined_pixels=5, outlier_threshold=-0.1))
-    cleaner.transform(*make_frames(pixels))
-    assert cleaner.dropped_ == ["well_1_patch_2"]
-
-
 @pytest.mark.parametrize("ruined_pixels", [200, 5000])
 def test_empty_patch_is_dropped_and_reported_without_a_warning(ruined_pixels):
     pixels = noise(4)
@@ -194,12 +171,21 @@ def test_empty_patch_is_dropped_and_reported_without_a_warning(ruined_pixels):
 # Detectors
 
 
+def test_settings_come_from_the_config():
+    pixels = noise(12)
+    pixels[:2] += 0.1
+    assert spe_outliers(with_odd_patch()).any()
+    assert not spe_outliers(with_odd_patch(), Config(spe_std=20)).any()
+    assert not dbscan_outliers(pixels, Config(dbscan_eps=5.0)).any()
+    assert dbscan_outliers(pixels, Config(dbscan_min_samples=13)).all()
+    pixels[7, :3], pixels[7, 3:5] = np.nan, -0.2
+    cleaner = PreprocessData(Config(ruined_pixels=5, outlier_threshold=-0.1))
+    cleaner.transform(*make_frames(pixels))
+    assert cleaner.dropped_ == ["well_1_patch_7"]
+
+
 def test_spe_flags_the_odd_patch_only():
     assert np.flatnonzero(spe_outliers(with_odd_patch())).tolist() == [5]
-
-
-def test_spe_width_comes_from_the_config():
-    assert not spe_outliers(with_odd_patch(), Config(spe_std=20)).any()
 
 
 def test_spe_is_the_same_on_every_run_whatever_the_global_generator():
@@ -228,13 +214,6 @@ def test_dbscan_keeps_the_largest_cluster_even_if_it_is_not_the_first():
     pixels[:2] += 0.1  # the first cluster, of two patches, 3.6 from the rest
     pixels[7] -= 0.1  # noise
     assert np.flatnonzero(dbscan_outliers(pixels)).tolist() == [0, 1, 7]
-
-
-def test_dbscan_settings_come_from_the_config():
-    pixels = noise(12)
-    pixels[:2] += 0.1
-    assert not dbscan_outliers(pixels, Config(dbscan_eps=5.0)).any()
-    assert dbscan_outliers(pixels, Config(dbscan_min_samples=13)).all()
 
 
 def test_dbscan_judges_what_spe_left():
@@ -353,15 +332,6 @@ def test_a_few_impossible_pixels_neither_stretch_the_ellipse_nor_hide_the_odd_pa
     assert images.loc["well_1_patch_20"].abs().max() < 0.1
 
 
-def test_clean_data_pass_untouched():
-    frames = make_frames(noise(10))
-    cleaner = PreprocessData()
-    for before, after in zip(frames, cleaner.fit_transform(*frames), strict=True):
-        pd.testing.assert_frame_equal(before, after)
-    assert cleaner.report_.empty
-    assert cleaner.dropped_ == []
-
-
 def test_cleaning_is_silent(capfd, caplog):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -379,39 +349,43 @@ def test_nothing_left_is_an_error_that_says_at_which_step():
         PreprocessData().fit_transform(*make_frames(noise(0)))
 
 
-def test_masks_and_images_of_other_patches_are_refused_by_name():
-    y, images = make_frames(noise(5))
-    with pytest.raises(DataError, match="(?i)images without label: well_1_patch_3"):
-        PreprocessData().transform(y.drop(index="well_1_patch_3"), images)
-    with pytest.raises(DataError, match="(?i)labels without image: well_1_patch_0"):
-        PreprocessData().transform(y, images.drop(index="well_1_patch_0"))
+def rows(frame, *numbers):
+    return frame.iloc[list(numbers)]
 
 
-def test_masks_in_another_order_are_refused_by_name():
-    y, images = make_frames(noise(5))
-    with pytest.raises(DataError, match="Row 1 is well_1_patch_2 in the masks, well_1_patch_1 in the images"):
-        PreprocessData().transform(y.iloc[[0, 2, 1, 3, 4]], images)
+SQUARE = np.zeros((36, 36))
 
 
-def test_patch_twice_is_refused_by_name():
-    y, images = make_frames(noise(5))
-    rows = [0, 1, 2, 2, 3]
-    with pytest.raises(DataError, match="1 patches appear twice among the masks, first well_1_patch_2"):
-        PreprocessData().transform(y.iloc[rows], images.iloc[rows])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda y, x: (rows(y, 0, 1, 2, 4), x), "(?i)images without label: well_1_patch_3"),
+        (lambda y, x: (y, rows(x, 1, 2, 3, 4)), "(?i)labels without image: well_1_patch_0"),
+        (lambda y, x: (rows(y, 0, 2, 1, 3, 4), x), "Row 1 is well_1_patch_2 in the masks, well_1_patch_1 in"),
+        (lambda y, x: (rows(y, 0, 1, 1), rows(x, 0, 1, 1)), "1 patches appear twice .* first well_1_patch_1"),
+        (lambda y, x: (y.iloc[:, :-1], x), "Expected 1296 columns of masks, one per pixel, found 1295"),
+        (lambda y, x: (y, x.iloc[:, :-1]), "Expected 1296 columns of images, one per pixel, found 1295"),
+        (lambda y, x: (y, [SQUARE] * 4), "one image for each of 5 masks, found 4"),
+        (lambda y, x: (y, [SQUARE] * 3 + [SQUARE[1:]] * 2), r"36 x 36.*found \(35, 36\) for well_1_patch_3"),
+        (
+            lambda y, x: (f.rename(index={"well_1_patch_2": "total"}) for f in (y, x)),
+            "'total' is not a patch",
+        ),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_name(change, said):
+    with pytest.raises(ValueError, match=said):  # which a DataError is
+        PreprocessData().transform(*change(*make_frames(noise(5))))
 
 
-@pytest.mark.parametrize("kind", ["masks", "images"])
-def test_another_number_of_pixels_is_refused(kind):
-    y, images = make_frames(noise(5))
-    frames = (y.iloc[:, :-1], images) if kind == "masks" else (y, images.iloc[:, :-1])
-    with pytest.raises(DataError, match=f"Expected 1296 columns of {kind}, one per pixel, found 1295"):
-        PreprocessData().transform(*frames)
-
-
-def test_name_that_is_no_patch_is_refused():
-    y, images = (frame.rename(index={"well_1_patch_2": "total"}) for frame in make_frames(noise(5)))
-    with pytest.raises(ValueError, match="'total' is not a patch name"):
-        PreprocessData().transform(y, images)
+def test_a_list_of_arrays_in_the_order_of_the_masks_is_as_good_as_a_frame():
+    pixels = with_odd_patch()
+    pixels[2, 40:50] = np.nan
+    y, images = make_frames(pixels)
+    from_frame = PreprocessData().fit_transform(y, images)
+    from_list = PreprocessData().fit_transform(y, [row.reshape(36, 36) for row in pixels])
+    for a, b in zip(from_frame, from_list, strict=True):
+        pd.testing.assert_frame_equal(a, b)
 
 
 # Whole wells have the same range
@@ -446,24 +420,3 @@ def test_impossible_values_tell_nothing_of_a_whole_well(impossible):
     groove = np.zeros(well.shape)
     groove[1, 3:6] = 1
     assert groove_report(groove, well)["max_loss"].item() < 0.1
-
-
-# The calls of the review
-
-
-def test_a_list_of_arrays_in_the_order_of_the_masks_is_as_good_as_a_frame():
-    pixels = with_odd_patch()
-    pixels[2, 40:50] = np.nan
-    y, images = make_frames(pixels)
-    from_frame = PreprocessData().fit_transform(y, images)
-    from_list = PreprocessData().fit_transform(y, [row.reshape(36, 36) for row in pixels])
-    for a, b in zip(from_frame, from_list, strict=True):
-        pd.testing.assert_frame_equal(a, b)
-
-
-def test_a_list_of_another_length_or_of_other_arrays_is_refused():
-    y, _ = make_frames(noise(5))
-    with pytest.raises(DataError, match="one image for each of 5 masks, found 4"):
-        PreprocessData().transform(y, [np.zeros((36, 36))] * 4)
-    with pytest.raises(DataError, match=r"36 x 36.*found \(35, 36\) for well_1_patch_3"):
-        PreprocessData().transform(y, [np.zeros((36, 36))] * 3 + [np.zeros((35, 36))] * 2)
