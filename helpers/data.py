@@ -46,8 +46,8 @@ UNITS = {  # what is wrong with a well whose number lies outside a range
     "the sign turned over, or do the labels belong to other images?": (-np.inf, 0.003),  # real: below -0.007
 }
 # Patches of wells 1 to 15 in the corrected download; then the images and rows of labels of the first one
-PATCHES = (166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203)
-PATCHES = dict(enumerate(PATCHES, start=1))
+_COUNTS = (166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203)
+PATCHES = dict(enumerate(_COUNTS, start=1))
 FIRST_DOWNLOAD = (PATCHES | {11: 1508}, PATCHES | {0: 166, 1: 616})
 
 
@@ -273,7 +273,7 @@ def _images_in(place: Path) -> Iterator[tuple[list[str], Callable[[Path], Binary
         yield [name.removesuffix(".npy") for name in files], _open_file
         return
     check_input(place)
-    with _one_error(f"{place}: damaged zip ({{}}). Download it again."), zipfile.ZipFile(place) as archive:
+    with _one_error(f"{place}: damaged zip, download it again"), zipfile.ZipFile(place) as archive:
         entries = {}
         for entry in archive.infolist():
             name = re.split(r"[/\\]", entry.filename)[-1]
@@ -293,7 +293,7 @@ def _open_file(path: Path) -> BinaryIO:
 def read_patch(path: Path, open_image: Callable[[Path], BinaryIO] = _open_file) -> np.ndarray:
     """Read one .npy file: (36, 36) float32, NaN and sentinels included."""
     expected, shape = f"{path}: expected one 36 x 36 array of float32, found", (PATCH_SIZE, PATCH_SIZE)
-    with _one_error(f"{expected} a file numpy cannot read ({{}})."), open_image(Path(path)) as file:
+    with _one_error(f"{expected} a file numpy cannot read"), open_image(Path(path)) as file:
         patch = np.lib.format.read_array(file, allow_pickle=False)
         rest = ", and bytes after it" if file.read(1) else ""
     if patch.shape != shape or patch.dtype != np.float32 or rest:
@@ -313,7 +313,7 @@ def read_labels(path: Path) -> pd.DataFrame:
     check_input(path)
     open_text = gzip.open if str(path).lower().endswith(".gz") else open
     masks = {}
-    with _one_error(f"{path}: not a readable CSV file of labels ({{}})."):
+    with _one_error(f"{path}: not a readable CSV file of labels"):
         with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
             _check_columns(next(csv.reader([file.readline()]), [])[1:], path)
             for line in filter(str.strip, file):
@@ -418,7 +418,7 @@ def _one_error(text: str) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:
-        raise DataError(text.format(reason_of(error))) from error
+        raise DataError(f"{text} ({reason_of(error)}).") from error
 
 
 def check_data(config: Config = Config()) -> None:

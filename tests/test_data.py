@@ -82,7 +82,7 @@ def files_under(folder: Path) -> set[str]:
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """A data folder with images/ and y_train.csv of four patches."""
-    folder = tmp_path / "challenge"
+    folder = tmp_path / "{my} {0} %s wells" / "challenge"
     (folder / "images").mkdir(parents=True)
     for name, content in patch_entries().items():
         (folder / name).write_bytes(content)
@@ -246,7 +246,7 @@ A_PATCH = as_npy(some_patch())
     ("entries", "change", "said"),
     [
         (patch_entries(), encrypted, r"well_10_patch_1\.npy: .*encrypted"),
-        (patch_entries(), lambda content: content[:-100], r"damaged zip .*Download it again"),
+        (patch_entries(), lambda content: content[:-100], r"damaged zip, download it again \(.*\)\."),
         (patch_entries(), with_a_wrong_byte, r"well_10_patch_1\.npy: .*cannot read"),
         ({"well_1_patch_0.npy": A_PATCH + bytes(2**20 - 5312)}, lying_of_its_size, r"CRC|bytes after"),
         ({"well_1_patch_0.npy": bytes(2**20 + 1)}, bytes, "well_1_patch_0.npy with 1,048,577 bytes"),
