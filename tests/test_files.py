@@ -13,7 +13,14 @@ from unittest.mock import Mock, patch
 import pytest
 
 from helpers.config import PROJECT_ROOT, Config
-from helpers.files import DataError, check_input, remove_leftovers, replace_atomically
+from helpers.files import (
+    DataError,
+    check_input,
+    check_output,
+    make_once,
+    remove_leftovers,
+    replace_atomically,
+)
 from helpers.runs import start_run
 
 
@@ -68,25 +75,18 @@ def test_a_device_is_refused_and_stays():
 
 
 @pytest.mark.parametrize("there", [True, False])
-@pytest.mark.parametrize("relative", [True, False])
-def test_a_link_stays_and_the_file_that_it_names_is_written(tmp_path, there, relative):
-    target = tmp_path / "results" / "scores.csv"
-    target.parent.mkdir()
+@pytest.mark.parametrize("target", ["results/scores.csv", "{tmp}/results/scores.csv", "link to a link"])
+def test_a_link_stays_and_the_file_that_it_names_is_written(tmp_path, there, target):
+    (tmp_path / "results").mkdir()
     if there:
-        target.write_text("old")
+        (tmp_path / "results" / "scores.csv").write_text("old")
+    (tmp_path / "link to a link").symlink_to("results/scores.csv")
     link = tmp_path / "scores.csv"
-    link.symlink_to("results/scores.csv" if relative else target)
+    link.symlink_to(target.format(tmp=tmp_path))
     write(link, "new")
-    assert link.is_symlink() and target.read_text() == "new" and not target.is_symlink()
-    assert [path.name for path in target.parent.iterdir()] == ["scores.csv"]
-
-
-def test_a_link_to_a_link_stays_too(tmp_path):
-    (tmp_path / "first").symlink_to("second")
-    (tmp_path / "second").symlink_to("file")
-    write(tmp_path / "first", "new")
-    assert (tmp_path / "first").is_symlink() and (tmp_path / "second").is_symlink()
-    assert (tmp_path / "file").read_text() == "new"
+    assert link.is_symlink() and (tmp_path / "link to a link").is_symlink()
+    (written,) = (tmp_path / "results").iterdir()
+    assert written.read_text() == "new" and not written.is_symlink()
 
 
 def test_an_output_of_a_process_that_was_killed_is_removed_a_day_later(tmp_path):
@@ -157,10 +157,6 @@ def test_a_device_is_not_read():
         check_input(Path("/dev/zero"))
 
 
-def test_a_folder_that_is_not_there_has_no_leftovers(tmp_path):
-    remove_leftovers(tmp_path / "nowhere")
-
-
 def test_git_ignores_leftovers(tmp_path):
     ignored = (PROJECT_ROOT / ".gitignore").read_text().splitlines()
     with replace_atomically(tmp_path / "grooves.csv") as temporary:
@@ -179,14 +175,52 @@ def test_the_free_space_is_told_before_the_unfinished_file_is_removed(tmp_path):
 
     def look(folder):
         unfinished.extend(path.stat().st_size for path in folder.glob(".part-*"))
-        return Mock(free=0)
+        return Mock(free=200_000)
 
     with (
         patch("helpers.files.shutil.disk_usage", side_effect=look),
-        pytest.raises(DataError, match=r"model\.pt: .*disk is full, with 0\.0 MB free"),
+        pytest.raises(DataError, match=r"model\.pt: could not be written: .*disk is full, with 0\.2 MB free"),
         replace_atomically(tmp_path / "model.pt") as temporary,
     ):
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert unfinished == [4]
     assert not list(tmp_path.iterdir())
+
+
+def test_written_files_appear_whole_under_hidden_names_that_keep_their_ending(tmp_path):
+    path = tmp_path / "new" / "scores.csv"
+    with replace_atomically(path) as temporary:
+        assert (
+            temporary.parent == path.parent and temporary.name.startswith(".") and temporary.suffix == ".csv"
+        )
+        temporary.write_text("new")
+        assert not path.exists()
+    assert [file.name for file in path.parent.iterdir()] == ["scores.csv"]
+    check_output(path)
+    assert path.read_text() == "new" and len(list(path.parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, OSError(errno.EIO, "Input/output error")])
+def test_interrupted_writing_keeps_the_old_file(tmp_path, error):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises((KeyboardInterrupt, RuntimeError, DataError)), replace_atomically(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_is_made_once_and_whole(tmp_path):
+    def make(part):
+        (part / "a").write_text("a")
+        assert not (tmp_path / "made").exists()
+        (tmp_path / "made").mkdir()  # another process is first
+        (tmp_path / "made" / "a").write_text("first")
+
+    for _ in range(2):
+        assert make_once(tmp_path / "made", make) == tmp_path / "made"
+    assert (tmp_path / "made" / "a").read_text() == "first"
+    with pytest.raises(ZeroDivisionError):
+        make_once(tmp_path / "not", lambda part: 1 / 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
