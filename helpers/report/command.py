@@ -1,0 +1,236 @@
+"""From a log to a groove report: one HTML file to read and sign, and one CSV. Notebook 08.
+
+    python -m helpers.report well.dlis --output report --inner-diameter 220
+    python -m helpers.report well.npy --output report
+    python -m helpers.report --well 3 --output report
+
+The log is a DLIS file with a channel of wall thickness around the pipe, or a well as `.npy`, rows by columns,
+of thickness deviation in inches, or, with `--well`, a well of the challenge's patches. The network is the one
+that ships with the project, if no other is named. In the output folder stand report.html, grooves.csv and, as
+`.npy`, the well and its groove probabilities: all four of one log, and only when all are made. Stopped
+half-way, it leaves the folder as it was; start again.
+"""
+
+import argparse
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from helpers.checkpoint import load_model
+from helpers.config import Config
+from helpers.data import USUAL_MEDIAN, USUAL_SPREAD, find_data, load_data
+from helpers.files import UNFINISHED, DataError, check_input, check_output, disk_errors, listed
+from helpers.models.well_resunet import WellResUNet
+from helpers.preprocess import usable_pixels
+from helpers.report.grooves import engineers_report, report_by_pieces
+from helpers.report.logs import CHANNEL, Log, read_log
+from helpers.report.page import write_page
+from helpers.report.pod import DetectionCurve, fit_detection_curve
+from helpers.runs import best_device
+from helpers.wells import columns_of, well_from_frame
+from helpers.whole_wells.prediction import VIEWS, WEIGHTS, predict_well_file
+from helpers.whole_wells.well_files import open_well, save_well
+
+TRIALS = WEIGHTS.with_name("detection.csv")  # of the shipped network, made by experiments/detection.py
+FILES = "thickness.npy", "probability.npy", "grooves.csv", "report.html"
+
+
+def main() -> None:
+    arguments = read_arguments()
+    matplotlib.use("agg")
+    check_paths(arguments)
+    model, config = load_model(arguments.model, best_device())
+    if not isinstance(model, WellResUNet):
+        raise ValueError(
+            f"{arguments.model}: expected a network for whole wells, found {type(model).__name__}."
+        )
+    config = replace(config, threshold=arguments.threshold or config.threshold)
+    curve = detection_curve(arguments)
+    with made_together(arguments.output) as folder:
+        log, name = open_log(arguments, folder / FILES[0])
+        thickness = open_well(log.path)
+        notes = [*check_deviation(thickness, name, config), *log.notes]
+        print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths.", *notes, flush=True)
+        with tqdm(total=len(thickness), unit="row", desc="search", mininterval=1) as bar:
+            options = {"progress": bar.update, "views": arguments.views, "config": config}
+            predict_well_file(model, log.path, folder / FILES[1], **options)
+        probability = open_well(folder / FILES[1])
+        report = report_by_pieces(thickness, probability, config, log.breaks)
+        cut = report["start_row"].isin(log.breaks) | (report["end_row"] + 1).isin(log.breaks)
+        if cut.any():
+            notes.append(f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}.")
+        table = engineers_report(report, log.depth, arguments.inner_diameter, curve and curve[0].pod)
+        table.round(5).to_csv(folder / FILES[2])
+        facts, title = facts_of(arguments, name, thickness.shape, log, config), f"Grooves of {name}"
+        card = arguments.model.parent / "README.md"
+        card = card.read_text(encoding="utf-8") if card.is_file() else f"{arguments.model} has no model card."
+        write_page(
+            folder / FILES[3], title, facts, table, report, thickness, log.depth, notes, curve, card, config
+        )
+        del thickness, probability  # Windows moves no file that is mapped
+    print(f"{len(table)} grooves: {arguments.output / FILES[3]}, {arguments.output / FILES[2]}")
+
+
+def read_arguments() -> argparse.Namespace:
+    def between(low: float, high: float) -> Callable[[str], float]:
+        def number(text: str) -> float:
+            if not low <= (value := float(text)) <= high:
+                raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g}, found {text}")
+            return value
+
+        return number
+
+    parser = argparse.ArgumentParser("python -m helpers.report", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("log", type=Path, nargs="?", help="a .dlis file, or a well as .npy")
+    add("--well", type=int, help="instead of a log: a well of the challenge's patches")
+    add("--columns", type=int, choices=(36, 72), help="of that well, if its patches do not tell")
+    add("--output", type=Path, required=True, help="folder of the report")
+    add("--channel", default=CHANNEL, help=f"of wall thickness (default {CHANNEL})")
+    add("--frame", help="of a DLIS file, where several have the channel")
+    add("--logical-file", type=int, metavar="N", help="likewise, counted from 0")
+    add("--unit", help="of the channel, where the file names none or a wrong one: in, mm ...")
+    add("--inner-diameter", type=between(50, 1000), metavar="MM", help="of the casing, for widths in mm")
+    add("--threshold", type=between(0.001, 0.999), metavar="P", help="of probability, not the network's own")
+    most = {"default": 1, "type": int, "choices": range(1, len(VIEWS) + 1), "metavar": "N"}
+    add("--views", **most, help=f"mean of up to {len(VIEWS)} views of the well, slower")
+    add("--model", type=Path, default=WEIGHTS, help="another network for whole wells")
+    arguments = parser.parse_args()
+    if (arguments.log is None) == (arguments.well is None):
+        parser.error("name a log, or a well of the challenge with --well: one of both")
+    return arguments
+
+
+def check_paths(arguments: argparse.Namespace) -> None:
+    """Raise DataError, before any work, if a file cannot be read or written, or would be read and written."""
+    for path in filter(None, (arguments.model, arguments.log)):
+        check_input(path)
+    for path in (arguments.output / name for name in FILES):
+        check_output(path)
+        if arguments.log and path.exists() and path.samefile(arguments.log):
+            raise DataError(
+                f"{arguments.log}: the report would overwrite it, since a file of this name belongs to it. "
+                "Name another folder with --output."
+            )
+
+
+@contextmanager
+def made_together(folder: Path, seconds: float = 5.0) -> Iterator[Path]:
+    """Yield a hidden folder to make `FILES` in; at the end all move to `folder`, in place of older ones.
+
+    Reports into one folder at the same time are made apart, and move one after another; one that was killed
+    while it moved its files, which takes no time, is waited for so many seconds.
+    """
+    part = folder / f"{UNFINISHED}{uuid.uuid4().hex[:8]}-report"
+    lock = folder / f"{UNFINISHED}00000000-lock"
+    with disk_errors(folder, "written", folder):
+        part.mkdir()
+    alone = False
+    try:
+        yield part
+        end = time.monotonic() + seconds
+        with disk_errors(folder, "written", folder):
+            while not alone:
+                with suppress(FileExistsError):
+                    lock.mkdir()
+                    break
+                alone = time.monotonic() > end
+                time.sleep(0.05)
+            alone = True
+            (folder / FILES[3]).unlink(missing_ok=True)  # no page is ever beside another log's table
+            for name in FILES:
+                os.replace(part / name, folder / name)
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(part)
+            if alone:
+                lock.rmdir()
+
+
+def open_log(arguments: argparse.Namespace, target: Path) -> tuple[Log, str]:
+    """The well as an `.npy` file of our own, and what it is called."""
+    if arguments.well is not None:
+        source = find_data()
+        _, images = load_data(source.folder)
+        columns = arguments.columns or columns_of(images, arguments.well)
+        save_well(well_from_frame(images, arguments.well, columns), target)
+        return Log(target), f"well {arguments.well}, {source.name}"
+    if arguments.log.suffix.lower() == ".npy":
+        open_well(arguments.log)
+        with disk_errors(target, "written", target.parent):
+            shutil.copyfile(arguments.log, target)
+        return Log(target), arguments.log.name
+    options = arguments.channel, arguments.frame, arguments.logical_file, arguments.unit
+    return read_apart(arguments.log, target, *options), arguments.log.name
+
+
+def read_apart(source: Path, *options) -> Log:
+    """`read_log` in a process of its own, since some damaged files make dlisio crash, and not raise."""
+    with ProcessPoolExecutor(1) as process:
+        try:
+            return process.submit(read_log, source, *options).result()
+        except BrokenProcessPool as error:
+            raise DataError(
+                f"{source}: expected a DLIS file, reading it crashed, so it is damaged. Copy it again, or "
+                "have it exported again."
+            ) from error
+
+
+def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[str]:
+    """Return a note if thickness is unusual; raise DataError if it cannot be deviation in inches."""
+    rows = np.asarray(thickness[:: 1 + len(thickness) // 2000])
+    usable = usable_pixels(rows, config)
+    low, median, high = np.quantile(rows[usable], (0.25, 0.5, 0.75)) if usable.any() else (0.0, 0.0, 0.0)
+    spread, (least, most) = high - low, USUAL_SPREAD
+    said = (
+        f"half of the values lie within {spread:.5f} inch, where those of a wall take {least:g} to {most:g}."
+    )
+    wrong = None
+    if rows.shape[1] not in (36, 72):
+        wrong = f"found {rows.shape[1]} columns, expected 36 or 72, once around the pipe."
+    elif usable.mean() < 0.5:
+        wrong = f"{1 - usable.mean():.0%} of the pixels hold no measurement that a wall can have."
+    elif abs(median) > USUAL_MEDIAN:
+        wrong = f"the median is {median:.2f}, far from 0."
+    elif not least / 4 <= spread <= most * 4:  # millimetres are 25 times too many
+        wrong = said
+    if wrong:
+        raise DataError(
+            f"{name}: {wrong} Expected thickness in inches minus the mean of each row. Is the unit right? "
+            "That of a DLIS file's channel is named with --unit, that of an .npy file is always inch."
+        )
+    return [] if least <= spread <= most else [f"Is the unit right? {said.capitalize()}"]
+
+
+def detection_curve(arguments: argparse.Namespace) -> tuple[DetectionCurve, pd.DataFrame] | None:
+    """Of the shipped network at its own threshold; of others it was not measured."""
+    if arguments.model != WEIGHTS or arguments.threshold is not None or arguments.views != 1:
+        return None
+    trials = pd.read_csv(TRIALS)
+    return fit_detection_curve(trials), trials
+
+
+def facts_of(
+    arguments: argparse.Namespace, name: str, shape: tuple[int, int], log: Log, config: Config
+) -> dict[str, str]:
+    facts = {"Log": name, "Rows and azimuths": f"{shape[0]:,} x {shape[1]}"}
+    if log.depth is not None:
+        step = abs(np.median(np.diff(log.depth))) * 1000
+        facts["Depth"] = f"{log.depth.min():.2f} to {log.depth.max():.2f} m, a row every {step:.1f} mm"
+    facts["Unit"] = "inch is assumed for the data that the network learned from, whose unit is not published"
+    if arguments.inner_diameter:
+        facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"
+    facts["Called a groove"] = f"from a probability of {config.threshold:g} on, ten rows long at least"
+    return facts | {"Network": arguments.model.name}
