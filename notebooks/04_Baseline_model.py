@@ -43,33 +43,17 @@
 # 10. [Appendix: a run that was cut off](#Appendix:-a-run-that-was-cut-off)
 
 # %%
-# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
+# Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
 import os
-import subprocess
 import sys
-from pathlib import Path
+from glob import glob
 
-# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
-DATA = ""
-
-address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/notebook.py"
-places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
-found = [place for place in places if os.path.isfile(place / inside)]
-project = found[0] if found else here / "corrosion-segmentation"
-if "google.colab" in sys.modules and (project / ".git").exists():
-    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
-        print("Warning: the project could not be updated, so it is used as it is.")
-elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
-if not os.path.isfile(project / inside):
-    raise FileNotFoundError(
-        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
-        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
-    )
-os.chdir(project)
-sys.path.insert(0, str(project))
-
+DATA = ""  # the folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; see the README
+files = (f for d in "./ ../ */ ../../ */*/ ../../../ */*/*/".split() for f in glob(d + "py*.toml"))
+found = next((f for f in files if '\nname = "corrosion-segmentation"\n' in open(f).read()), None)
+git = "git clone --quiet --depth 1 https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+assert found or "google.colab" in sys.modules and not os.system(git), "No project: unpack its zip."
+sys.path.insert(0, os.path.abspath(os.path.dirname(found or "corrosion-segmentation/")))
 from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
@@ -107,7 +91,7 @@ study_plots.show_study(
     last_first,
     "rule",
     {"dice": "Dice of the wells left out", "mean_iou": "mean IoU of the wells left out"},
-    "No rule has a higher mean Dice than the last epoch",
+    "No rule has a higher mean Dice than the last of ten epochs",
 )
 
 # %% [markdown]
@@ -117,11 +101,9 @@ study_plots.show_study(
 # step). The training transform of the baseline is flips.
 
 # %%
-prepared = data_preparation_pipeline(data.folder, config)
-for part, cleaning in prepared.cleaning.items():
-    print(
-        f"{part:5s}: {len(getattr(prepared, part).dataset):5d} patches kept, {len(cleaning.dropped_)} dropped"
-    )
+datasets, loaders = data_preparation_pipeline(data.folder, config)
+for part, dataset in datasets.items():
+    print(f"{part:5s}: {len(dataset):5d} patches kept, {len(dataset.cleaning.dropped_)} dropped")
 
 # %% [markdown]
 # ## 2 Model
@@ -145,14 +127,15 @@ print(f"{sum(p.numel() for p in run.model.parameters()):,} parameters")
 show_code(training.train_one_epoch)
 
 # %% tags=["nbval-ignore-output"]
-history = training.fit(run, prepared.train, prepared.val, epochs)
+history = training.fit(run, loaders["train"], loaders["val"], epochs)
 print(f"The run's folder: {run.folder.name}")
 history.tail().round(4)
 
 # %% [markdown]
 # ## 4 TensorBoard
 #
-# *R3.8.* This cell shows TensorBoard in Colab and in Jupyter. Run elsewhere, it prints how to open it.
+# *R3.8.* This cell shows TensorBoard in Colab and in Jupyter. Run elsewhere, it prints how to open it. (With the folder of one run in place of `runs`, curves have short
+# names.)
 
 # %%
 # %load_ext tensorboard
@@ -172,14 +155,14 @@ plots.show_history(
 #
 # *R3.7.* A run continues where it stopped: same model, same optimizer, same curves, and a learning rate that starts again. To leave the
 # baseline as it is, this section and the appendix use another run. To be quick it trains *and* validates on the small validation part, which one
-# would never do in earnest; look only at the epochs. (After so few of them it predicts no groove yet: Dice 0.)
+# would never do in earnest; look only at the epochs.
 
 # %% tags=["nbval-ignore-output"]
 other = runs.start_run("unet", config, loss="bce", dropout=config.dropout)
-training.fit(other, prepared.val, prepared.val, epochs=1).round(4)
+training.fit(other, loaders["val"], loaders["val"], epochs=1).round(4)
 
 # %% tags=["nbval-ignore-output"]
-training.fit(other, prepared.val, prepared.val, epochs=1).round(4)
+training.fit(other, loaders["val"], loaders["val"], epochs=1).round(4)
 
 # %% [markdown]
 # ## 6 Which model to go on with
@@ -244,8 +227,8 @@ folds.paired_differences(
 
 # %% tags=["nbval-ignore-output"]
 model, trained_with = checkpoint.load_model(run.last_path, device)
-val = prepared.val.dataset
-probability = inference.predict_probabilities(model, prepared.val)
+val = datasets["val"]
+probability = inference.predict_probabilities(model, loaders["val"])
 found = probability >= trained_with.threshold
 judges = {data.labels: val.masks}
 if data.simulated:
@@ -346,8 +329,7 @@ class Interrupted:
     """A loader that is stopped in the middle of its second epoch."""
 
     def __init__(self, loader):
-        self.loader, self.epochs = loader, 0
-        self.dataset, self.generator = loader.dataset, loader.generator
+        self.loader, self.dataset, self.epochs = loader, loader.dataset, 0
 
     def __len__(self):
         return len(self.loader)
@@ -361,13 +343,13 @@ class Interrupted:
 
 
 try:
-    training.fit(other, Interrupted(prepared.val), prepared.val, epochs=2)
+    training.fit(other, Interrupted(loaders["val"]), loaders["val"], epochs=2)
 except KeyboardInterrupt:
     print(f"interrupted after {len(other.history)} whole epochs")
 
 # %% tags=["nbval-ignore-output"]
 other = runs.resume_run(other.folder)
-training.fit(other, prepared.val, prepared.val).round(4)
+training.fit(other, loaders["val"], loaders["val"]).round(4)
 
 # %% [markdown]
 # On a CPU it ends with the same weights, bit by bit, as a run that was never interrupted; a test kills a training process to check
