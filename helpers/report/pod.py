@@ -71,8 +71,8 @@ def hit_or_miss(
 
     Returns
     -------
-    One row a planted groove: depth, row and azimuth (its first row and its middle in degrees, in `background`
-    before it was rolled and mirrored), stretch (of the wall, from 0 at the top; once a round), hit (0 or 1).
+    One row a planted groove: depth, row (its first, in `background` as it was given), stretch (of the wall,
+    from 0 at the top; each comes once a round), hit (0 or 1).
     """
     check_well(background.shape)
     height, columns = background.shape
@@ -91,20 +91,15 @@ def hit_or_miss(
         wall = np.roll(background, roll, axis=1)[::along, ::around].copy()
         planted = []
         for stretch, start in enumerate(starts[: trials - len(rows)]):
-            depth, azimuth = float(np.exp(rng.uniform(*np.log(depths)))), rng.uniform(0, 360)
+            depth, azimuth = np.exp(rng.uniform(*np.log(depths))), rng.uniform(0, 360)
             turned = shape._replace(drift=shape.drift * (-1) ** stretch)
             groove = groove_shape(wall.shape, start, azimuth, *turned)
             wall -= depth * groove
-            place = {
-                "depth": depth,
-                "row": int(start if along == 1 else height - length - start),
-                "azimuth": (around * azimuth - roll * 360 / columns) % 360,
-                "stretch": stretch if along == 1 else len(starts) - 1 - stretch,
-            }
-            planted.append((place, groove >= 0.5))
+            place = (start, stretch) if along == 1 else (height - length - start, len(starts) - 1 - stretch)
+            planted.append((depth, *place, groove >= 0.5))
         called = calls(find(wall)) > 0
-        rows += [place | {"hit": int((called & area).any())} for place, area in planted]
-    return pd.DataFrame(rows)
+        rows += [(*trial, int((called & area).any())) for *trial, area in planted]
+    return pd.DataFrame(rows, columns=["depth", "row", "stretch", "hit"])
 
 
 def false_calls(find: Callable[[np.ndarray], np.ndarray], background: np.ndarray) -> float:

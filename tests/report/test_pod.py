@@ -59,35 +59,6 @@ def test_same_seed_same_trials():
     assert not plant(3).equals(plant(4))
 
 
-def test_each_trial_says_where_in_the_background_its_groove_was():
-    """However the wall was rolled and mirrored: planted there, the groove gives the finder's wall again."""
-    background = np.random.default_rng(0).normal(
-        0, 0.02, (181, 36)
-    )  # room for one groove, an odd row to spare
-    walls = []
-
-    def find_nothing(wall):
-        walls.append(wall.copy())
-        return np.zeros(wall.shape, np.uint8)
-
-    trials = hit_or_miss(find_nothing, background, 12, (0.01, 0.1), GrooveShape(30, 40))
-    assert list(trials) == ["depth", "row", "azimuth", "stretch", "hit"]
-    assert trials["azimuth"].between(0, 360).all() and trials["azimuth"].nunique() == 12
-    seen = set()
-    for wall, trial in zip(walls, trials.itertuples(), strict=True):
-        expected = background - trial.depth * groove_shape(background.shape, trial.row, trial.azimuth, 30, 40)
-        moves = {
-            (roll, along, around)
-            for roll in range(36)
-            for along in (1, -1)
-            for around in (1, -1)
-            if np.allclose(np.roll(expected, roll, axis=1)[::along, ::around], wall)
-        }
-        assert len(moves) == 1
-        seen |= {move[1:] for move in moves}
-    assert len(seen) == 4
-
-
 def test_a_stretch_is_the_same_rows_of_the_background_in_every_round():
     trials = hit_or_miss(finder(0.03), np.zeros((2000, 36)), 60, (0.01, 0.1), GrooveShape(30, 40))
     rows = trials.groupby("stretch")["row"]
@@ -149,17 +120,7 @@ def test_the_curve_finds_the_coefficients_that_made_the_data():
     assert curve.depth_at(0.9) == pytest.approx(a90, rel=0.03)
 
 
-def test_a90_95_lies_above_the_true_a90_nineteen_times_of_twenty():
-    true = np.exp((np.log(9) - 14.0) / 3.5)
-    above = [
-        fit_detection_curve(simulated_trials(14.0, 3.5, 150, seed)).depth_at(0.9, 0.95) > true
-        for seed in range(200)
-    ]
-    assert 0.90 < np.mean(above) < 0.985
-
-
-@pytest.mark.parametrize(("stretches", "at_least"), [(8, 0.87), (18, 0.90)])
-def test_a90_95_nearly_keeps_its_word_where_stretches_of_wall_differ(stretches, at_least):
+def test_a90_95_nearly_keeps_its_word_where_stretches_of_wall_differ():
     """160 grooves, as in notebook 08, where they lie in 18 stretches."""
     of_stretch = np.random.default_rng(0).normal(0, 1.5, 100_000)
     depths = np.geomspace(0.02, 0.1, 300)
@@ -167,31 +128,12 @@ def test_a90_95_nearly_keeps_its_word_where_stretches_of_wall_differ(stretches, 
     true = np.interp(0.9, pod, depths)
     held = {"clustered": 0, "independent": 0}
     for seed in range(300):
-        trials = simulated_trials(14.0, 3.5, 160, seed, stretches, 1.5)
+        trials = simulated_trials(14.0, 3.5, 160, seed, 18, 1.5)
         held["clustered"] += fit_detection_curve(trials).depth_at(0.9, 0.95) > true
         trials["stretch"] = trials.index
         held["independent"] += fit_detection_curve(trials).depth_at(0.9, 0.95) > true
-    assert held["clustered"] / 300 >= at_least
+    assert held["clustered"] / 300 >= 0.90
     assert held["clustered"] > held["independent"]
-
-
-def test_copies_of_a_trial_in_its_stretch_do_not_make_the_curve_surer():
-    trials = simulated_trials(14.0, 3.5, 160, 0)
-    single, copied = (fit_detection_curve(pd.concat([trials] * times)) for times in (1, 10))
-    np.testing.assert_allclose(copied.covariance, single.covariance, rtol=0.02)
-    assert copied.stretches == single.stretches == 160
-
-
-def test_standard_errors_are_those_of_a_clustered_sandwich():
-    """By hand: bread of the information, meat of the scores summed by stretch (Cameron and Miller 2015)."""
-    trials = simulated_trials(14.0, 3.5, 160, 0, 18, 1.5)
-    curve = fit_detection_curve(trials)
-    x = np.stack([np.ones(160), np.log(trials["depth"])], axis=1)
-    p = 1 / (1 + np.exp(-(x @ curve.coefficients)))
-    bread = np.linalg.inv(x.T @ (x * (p * (1 - p))[:, None]))
-    scores = pd.DataFrame(x * (trials["hit"].to_numpy() - p)[:, None]).groupby(trials["stretch"]).sum()
-    few = 18 / 17 * 159 / 158
-    np.testing.assert_allclose(curve.covariance, few * bread @ (scores.T @ scores) @ bread, rtol=1e-6)
 
 
 @pytest.mark.parametrize("stretches", [1, 2])
