@@ -259,7 +259,9 @@ def share_of_hardest(loss) -> float:
     return (gradient.abs().flatten()[hardest].sum() / gradient.abs().sum()).item()
 
 
-every_loss = {**losses.LOSSES, "junior's dice_bce": junior_dice_bce, "junior's focal": junior_focal}
+shown_losses = ("bce", "dice_bce", "focal", "tversky", "lovasz", "soft_iou")
+our_losses = {name: losses.LOSSES[name] for name in shown_losses}
+every_loss = our_losses | {"junior's dice_bce": junior_dice_bce, "junior's focal": junior_focal}
 pd.DataFrame(
     {
         "loss of a perfect prediction": {
@@ -284,7 +286,7 @@ def relative_costs(predictions: dict[float, torch.Tensor], index_name: str) -> p
     missed = torch.full_like(groove, -sure)
     costs = {
         name: [(loss(p, groove) / loss(missed, groove)).item() for p in predictions.values()]
-        for name, loss in losses.LOSSES.items()
+        for name, loss in our_losses.items()
         if name != "soft_iou"  # which runs like Tversky
     }
     return pd.DataFrame(costs, index=pd.Index(predictions, name=index_name))

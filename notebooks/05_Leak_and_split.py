@@ -36,47 +36,32 @@
 # 4. [Folds instead](#4-Folds-instead)
 
 # %%
-# Setup: find the project around this notebook (in Colab, update or fetch it), and work in its folder.
+# Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
 import os
-import subprocess
 import sys
-from pathlib import Path
+from glob import glob
 
-# The folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; empty: see the README.
-DATA = ""
-
-address = "https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
-here, inside = Path.cwd(), "helpers/notebook.py"
-places = [here, *here.parents, *here.glob("*"), *here.glob("*/*")]
-found = [place for place in places if os.path.isfile(place / inside)]
-project = found[0] if found else here / "corrosion-segmentation"
-if "google.colab" in sys.modules and (project / ".git").exists():
-    if subprocess.run(["git", "-C", project, "pull", "--quiet", "--ff-only"]).returncode:
-        print("Warning: the project could not be updated, so it is used as it is.")
-elif "google.colab" in sys.modules and not found and "YOUR_ACCOUNT" not in address:
-    subprocess.run(["git", "clone", "--quiet", "--depth", "1", address, project])
-if not os.path.isfile(project / inside):
-    raise FileNotFoundError(
-        f"The project is neither around {here} nor at {address}. Upload its zip, unpack it, and run "
-        "this cell again. (Who publishes it first runs `make address OWNER=<account>`.)"
-    )
-os.chdir(project)
-sys.path.insert(0, str(project))
-
+DATA = ""  # the folder of the challenge's files, e.g. "/content/drive/MyDrive/slb"; see the README
+files = (f for d in "./ ../ */ ../../ */*/ ../../../ */*/*/".split() for f in glob(d + "py*.toml"))
+found = next((f for f in files if '\nname = "corrosion-segmentation"\n' in open(f).read()), None)
+git = "git clone --quiet --depth 1 https://github.com/YOUR_ACCOUNT/corrosion-segmentation"
+assert found or "google.colab" in sys.modules and not os.system(git), "No project: unpack its zip."
+sys.path.insert(0, os.path.abspath(os.path.dirname(found or "corrosion-segmentation/")))
 from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from helpers import preprocess
+from helpers import plots, preprocess
 from helpers.config import Config
 from helpers.data import load_data
-from helpers.eda import plots as eda_plots, split_choice
+from helpers.eda import split_choice
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds
+from helpers.studies import folds, plots as study_plots
 from helpers.wells import wells_of
 
 print_versions()
@@ -92,14 +77,24 @@ print_versions()
 # it *promises*, the Dice on the wells left out is the *truth*, the gap is promise minus truth.
 
 # %%
-leak = pd.read_csv("experiments/leak_simulated.csv")
-eda_plots.show_leak(leak)
+leak = pd.read_csv("experiments/leak_simulated.csv").set_index(["by", "fold"])
+leak = leak[["validation_dice", "unseen_dice"]].set_axis(["promise", "truth"], axis=1)
+leak["gap"] = leak["promise"] - leak["truth"]
+means = leak[["promise", "truth"]].groupby("by", sort=False).mean()
+axis = means.plot.bar(rot=0, figsize=(7, 3.6), width=0.6, color=[plots.ORANGE, plots.BLUE])
+for bars, kind in zip(axis.containers, means, strict=True):
+    for bar, by in zip(bars, means.index, strict=True):
+        folds_of = leak.loc[by, kind]
+        axis.plot([bar.get_x() + 0.15] * len(folds_of), folds_of, "o", color="black", markersize=4)
+axis.set(xlabel="how validation patches were held out", ylabel="Dice, all pixels", ylim=(0, 1))
+axis.set_title("Split at random, a model promises more than one split by wells")
+plt.show()
 
 # %%
-eda_plots.leak_summary(leak).unstack("by").round(2)
+leak.unstack("by").round(2)
 
 # %%
-eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
+leak.groupby("by").agg(["mean", "std"]).round(3)
 
 # %% [markdown]
 # Bars are means of three folds, dots the folds; simulated wells, scored by the labels as they were drawn, as in validation. Split at random by patch the models promise a
@@ -118,7 +113,10 @@ eda_plots.leak_summary(leak).groupby("by").agg(["mean", "std"]).round(3)
 # %%
 difficulty = pd.read_csv("experiments/difficulty_simulated.csv")
 grooved = difficulty[~difficulty["well"].isin([9, 10])]
-eda_plots.show_difficulty(grooved)
+axis = grooved.plot.bar("well", "dice", rot=0, legend=False, figsize=(8, 3.2), color=plots.BLUE)
+axis.set(xlabel="well that was left out", ylabel="Dice, all pixels", ylim=(0, 1))
+axis.set_title("Wells differ widely for a model that has not seen them")
+plt.show()
 
 # %% [markdown]
 # From 0.36 to 0.85: more than networks differ ([notebook 03](03_Models_losses_&_evaluation_score.ipynb#8-The-comparison)). Well 3, which is nearly all of the reviewer's validation part, is the hardest.
@@ -134,8 +132,16 @@ config = Config()
 y, images = load_data(data.folder)
 y_repaired, _ = preprocess.PreprocessData(config).transform(y, images)
 ranking = split_choice.rank_splits(y_repaired, grooved.set_index("well")["dice"], config)
-eda_plots.show_split_ranking(ranking)
-ranking[ranking["chosen"]].round(3)
+chosen = ranking[ranking["chosen"]]
+plt.figure(figsize=(7, 4))
+plt.plot(ranking["imbalance"], ranking["gap"], "o", color=plots.BLUE, markersize=5)
+plt.plot(chosen["imbalance"], chosen["gap"], "D", color=plots.ORANGE, label="the reviewer's: 3, 9")
+plt.xlabel("imbalance (largest relative deviation in size or corroded share)")
+plt.ylabel("gap in Dice, validation and training wells")
+plt.title("Few choices of two validation wells are balanced and as hard as the rest")
+plt.legend()
+plt.show()
+chosen.round(3)
 
 # %%
 ranking.dropna().query("gap < 0.05").head(5).round(3)
