@@ -227,8 +227,9 @@ def facts_of(
 ) -> dict[str, str]:
     facts = {"Log": name, "Rows and azimuths": f"{shape[0]:,} x {shape[1]}"}
     if log.depth is not None:
-        step = abs(np.median(np.diff(log.depth))) * 1000
-        facts["Depth"] = f"{log.depth.min():.2f} to {log.depth.max():.2f} m, a row every {step:.1f} mm"
+        steps = np.abs(np.diff(log.depth)) * 1000
+        every = np.median(steps) or steps.mean()
+        facts["Depth"] = f"{log.depth.min():.2f} to {log.depth.max():.2f} m, a row every {every:.1f} mm"
     facts["Unit"] = "inch is assumed for the data that the network learned from, whose unit is not published"
     if arguments.inner_diameter:
         facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"

@@ -253,15 +253,16 @@ def _first_look(source: Path, read: Callable, places: list[int]) -> tuple[bool, 
     if not len(values):
         raise DataError(f"{source}: the channel holds no measured value in its {len(places):,} rows.")
     values = values[values != 0]  # a tool that is switched on too early writes zeros
-    upwards = len(depth) > 1 and np.median(np.diff(depth)) * np.sign(np.median(depth)) < 0
-    return bool(len(values) and np.median(values) > 0.1), bool(upwards)
+    downwards = np.sign(np.diff(depth)).sum() * (-1 if len(depth) and np.median(depth) < 0 else 1)
+    return bool(len(values) and np.median(values) > 0.1), bool(downwards < 0)
 
 
 def _tidy_depth(depth: np.ndarray, notes: list[str]) -> np.ndarray | None:
     """Fill absent and odd depths, turn elevations into depths; None where there is no depth that moves."""
     steps = np.diff(depth[np.isfinite(depth)])
-    if not len(steps) or (usual := np.median(steps)) == 0:
+    if not steps.any():
         return None
+    usual = np.median(steps[steps != 0])  # rows may come in groups of one depth
     # A null of whatever value lies far from the depths of the fifty rows above and below
     nearby = pd.Series(depth).rolling(101, center=True, min_periods=1).median()
     good = np.flatnonzero(np.abs(depth - nearby) <= 200 * abs(usual))
@@ -284,7 +285,7 @@ def _breaks(depth: np.ndarray | None, numbers: np.ndarray, notes: list[str]) -> 
     broken = lost >= BREAK
     if depth is not None:
         steps = np.diff(depth)
-        usual = np.median(steps)
+        usual = np.median(steps[steps != 0])
         if back := int((steps * usual < 0).sum()):
             furthest = -(steps * np.sign(usual)).min()
             notes.append(f"The tool went back at {back:,} rows, by {furthest:.2f} m at most.")

@@ -271,6 +271,17 @@ def test_the_direction_is_that_of_the_steps_and_nulls_of_any_value_are_filled(
     assert "1 absent or odd depths were filled" in " ".join(log.notes) and log.breaks == ()
 
 
+def test_rows_may_come_in_groups_of_one_depth(write, wall):
+    depth = 1000 + STEP * 3 * (np.arange(300) // 3)
+    _, log = read(write(frame(wall, depth=depth[::-1].copy())))
+    assert log.depth == pytest.approx(depth) and log.breaks == ()
+
+
+def test_a_depth_that_stands_still_is_none(write, wall):
+    _, log = read(write(frame(wall, depth=np.full(300, 1000.0))))
+    assert log.depth is None and log.breaks == () and "gives no depth" in log.notes[-1]
+
+
 def test_nulls_at_either_end_go_on_by_the_usual_step(write, wall):
     depth = 1000 + STEP * np.arange(300)
     spoiled = depth.copy()
