@@ -201,13 +201,6 @@ def test_other_azimuth_counts_are_resampled_around_the_pipe(write, azimuths, col
     assert f"{azimuths} azimuths were resampled to {columns}" in " ".join(log.notes)
 
 
-@pytest.mark.parametrize("azimuths, columns", [(36, 36), (24, 36), (100, 72)])
-def test_resampling_keeps_each_rows_mean(azimuths, columns):
-    values = np.random.default_rng(0).normal(size=(7, azimuths))
-    found = resample(values, around_the_pipe(azimuths, columns))
-    assert found.mean(axis=1) == pytest.approx(values.mean(axis=1))
-
-
 def test_a_sector_without_values_stays_without():
     values = np.ones((1, 72))
     values[0, :4] = np.nan
@@ -388,13 +381,6 @@ def test_rows_that_a_file_has_lost_are_told(write, wall, missing, breaks):
     well, log = read(path)
     assert well == close(np.delete(wall, range(100, 100 + missing), axis=0))
     assert f"{missing} rows are missing in the file" in " ".join(log.notes) and log.breaks == breaks
-
-
-def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe.dlis")
-    for path in (tmp_path / "pipe.dlis", tmp_path):
-        with pytest.raises(DataError, match="expected a DLIS file, found no file of this name"):
-            read_log(path, tmp_path / "well.npy")
 
 
 def test_without_dlisio_it_says_what_to_install(write, wall, monkeypatch):
