@@ -4,7 +4,6 @@ from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from common import run_from_command_line
@@ -16,12 +15,12 @@ from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
 from helpers.dataset import as_images
 from helpers.files import DataError
-from helpers.inference import predict_folder
 from helpers.metrics import count_pixels, summarise
 from helpers.runs import save_best, start_run
 from helpers.synthetic import RECIPES, simulate
 from helpers.wells import cut_well, well_from_frame, wells_of
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
+from helpers.whole_wells.submission import predict_folder
 
 
 class BelowMinusOne(nn.Module):
@@ -37,25 +36,24 @@ class BelowMinusOne(nn.Module):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Patches 0 to 3 of well 4: a groove in column p of patch p, then damage in two of them."""
-    folder = tmp_path / "images"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
+    """Patches 0 to 3 of well 4: a groove in column p of patch p, then damage in three of them."""
+    patches = np.random.default_rng(0).uniform(0, 0.02, (4, 36, 36))
     for number in range(4):
-        patch_ = rng.uniform(0, 0.02, (36, 36)).astype(np.float32)
-        patch_[:, number] = -0.05
-        if number == 1:
-            patch_[0, 10] = np.nan
-        if number == 2:
-            patch_[10:30], patch_[30:] = -999.25, 999.25
-        if number == 3:
-            patch_[:] = np.nan
-        np.save(folder / f"well_4_patch_{number}.npy", patch_)
+        patches[number, :, number] = -0.05
+    patches[1, 0, 10] = patches[3] = np.nan
+    patches[2, 10:30], patches[2, 30:] = -999.25, 999.25
+    return save_patches(tmp_path / "images", 4, patches)
+
+
+def save_patches(folder, well: int, patches):
+    folder.mkdir(exist_ok=True)
+    for number, pixels in enumerate(patches):
+        np.save(folder / f"well_{well}_patch_{number}.npy", pixels.astype(np.float32))
     return folder
 
 
-def test_every_patch_gets_a_mask(folder):
-    masks, _ = predict_folder(BelowMinusOne(), Config(), folder)
+def test_every_patch_gets_a_mask_and_what_was_repaired_is_reported(folder):
+    masks, report = predict_folder(BelowMinusOne(), Config(), folder)
     assert list(masks.index) == [f"well_4_patch_{number}" for number in range(4)]
     assert list(masks.columns) == COLUMNS and masks.dtypes.eq(np.uint8).all()
     columns = masks.to_numpy().reshape(-1, 36, 36)
@@ -63,10 +61,6 @@ def test_every_patch_gets_a_mask(folder):
     assert (columns[1, :, 1] == 1).all() and columns[1].sum() == 36
     assert (columns[2, :10, 2] == 1).all() and columns[2].sum() == 10
     assert columns[3].sum() == 0
-
-
-def test_what_was_repaired_is_reported(folder):
-    _, report = predict_folder(BelowMinusOne(), Config(), folder)
     assert report["done"].to_dict() == {
         "well_4_patch_1": "repaired",
         "well_4_patch_2": "judged by what is left",
@@ -77,52 +71,34 @@ def test_what_was_repaired_is_reported(folder):
     assert report["above"].tolist() == [0, 6 * 36, 0]
 
 
-def test_the_order_is_the_examples(folder, tmp_path):
-    example = tmp_path / "y_example.csv"
-    names = ["well_4_patch_2", "well_4_patch_0"]
-    pd.DataFrame(0, pd.Index(names), COLUMNS).to_csv(example)
-    masks, _ = predict_folder(BelowMinusOne(), Config(), folder, example)
-    assert list(masks.index) == names
+HEADERS = ["", ",0,1\n", "ID,a,b\n", '"","0","1"\n', "\ufeff,0,1\n", "\n"]
 
 
-def test_a_patch_of_the_example_that_is_not_there_is_named(folder, tmp_path):
-    example = tmp_path / "y_example.csv"
-    pd.DataFrame(0, pd.Index(["well_4_patch_9"]), COLUMNS).to_csv(example)
-    with pytest.raises(DataError, match=r"(?i)well_4_patch_9\.npy: .*no such file"):
-        predict_folder(BelowMinusOne(), Config(), folder, example)
-
-
-@pytest.mark.parametrize("header", ["", ",0,1\n", "ID,a,b\n", '"","0","1"\n', "\ufeff,0,1\n", "\n"])
-@pytest.mark.parametrize("row", ["{},0,1\n", '"{}","0","1"\r\n'])
-def test_an_example_loses_no_patch_with_or_without_a_header(folder, tmp_path, header, row):
-    example = tmp_path / "y_example.csv"
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("row", ["{},0,1\n", '"{}","0","1"\r\n', "{}\n"])
+def test_an_example_gives_the_order_and_loses_no_patch_with_or_without_a_header(folder, header, row):
+    example = folder / "y_example.csv"
     names = ["well_4_patch_2", "well_4_patch_0", "well_4_patch_1"]
-    example.write_text(header + "".join(row.format(name) for name in names), newline="")
+    example.write_text(header + "".join(row.format(name) for name in names), "utf-8", newline="")
     masks, _ = predict_folder(BelowMinusOne(), Config(), folder, example)
     assert list(masks.index) == names
-
-
-def test_an_example_may_be_a_list_of_names(folder, tmp_path):
-    example = tmp_path / "names.txt"
-    example.write_text("\ufeffwell_4_patch_2\nwell_4_patch_0\n", encoding="utf-8")
-    masks, _ = predict_folder(BelowMinusOne(), Config(), folder, example)
-    assert list(masks.index) == ["well_4_patch_2", "well_4_patch_0"]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "expected a CSV"),
-        (",0,1\n", "at least one patch, found none"),
-        ("n\nwell_4_patch_0\nwell_4_patch_0\n", "twice"),
-        ("n\nwell_4_patch_0\ntotal\n", "expected patch names, .*'total'"),
-        ("well_4_patch_x\nwell_4_patch_0\n", "expected patch names, .*'well_4_patch_x'"),
+        ("", r"y_example\.csv: expected a CSV"),
+        (",0,1\n", r"y_example\.csv: .*at least one patch, found none"),
+        ("n\nwell_4_patch_0\nwell_4_patch_0\n", r"y_example\.csv: .*twice"),
+        ("n\nwell_4_patch_0\ntotal\n", r"y_example\.csv: expected patch names, .*'total'"),
+        ("well_4_patch_x\nwell_4_patch_0\n", r"y_example\.csv: expected patch names, .*'well_4_patch_x'"),
+        (",0,1\nwell_4_patch_9,0,1\n", r"(?i)well_4_patch_9\.npy: .*no such file"),
     ],
 )
-def test_an_example_that_is_none_is_named(folder, tmp_path, text, said):
-    example = tmp_path / "y_example.csv"
+def test_an_example_that_is_none_is_named(folder, text, said):
+    example = folder / "y_example.csv"
     example.write_text(text)
-    with pytest.raises(DataError, match=rf"y_example\.csv: .*{said}"):
+    with pytest.raises(DataError, match=said):
         predict_folder(BelowMinusOne(), Config(), folder, example)
 
 
@@ -163,22 +139,21 @@ def by_hand(model, folder, threshold):
     return np.array(masks, np.uint8)
 
 
-def test_a_models_own_scale_and_thresholds_are_used(saved, folder, tmp_path):
+def test_a_models_own_scale_and_thresholds_are_used_in_the_challenges_format(saved, folder, tmp_path, capsys):
     model, config = load_model(saved)
     expected = by_hand(model, folder, 0.498)
     assert 0 < expected.sum() < expected.size
     np.testing.assert_array_equal(predict_folder(model, config, folder)[0], expected)
     assert (predict_folder(model, Config(), folder)[0].to_numpy() != expected).any()  # by the defaults
-    run_command(folder, tmp_path / "y_test.csv", "--model", saved)
-    np.testing.assert_array_equal(read_labels(tmp_path / "y_test.csv"), expected)
-
-
-def test_a_threshold_may_be_given(saved, folder, tmp_path):
-    model, _ = load_model(saved)
-    run_command(folder, tmp_path / "y_test.csv", "--model", saved, "--threshold", 0.503)
-    found = read_labels(tmp_path / "y_test.csv").to_numpy()
-    np.testing.assert_array_equal(found, by_hand(model, folder, 0.503))
-    assert (found != by_hand(model, folder, 0.498)).any()
+    out = tmp_path / "y_test.csv"
+    run_command(folder, out, "--model", saved)
+    np.testing.assert_array_equal(read_labels(out), expected)
+    assert list(read_labels(out).index) == [f"well_4_patch_{number}" for number in range(4)]
+    assert out.read_text().startswith(",0,1,2,")
+    assert "4 patches" in capsys.readouterr().out
+    run_command(folder, out, "--model", saved, "--threshold", 0.503)  # one may be given
+    np.testing.assert_array_equal(read_labels(out), by_hand(model, folder, 0.503))
+    assert (by_hand(model, folder, 0.503) != expected).any()
 
 
 @pytest.mark.parametrize("threshold", ["1.5", "-0.1", "nan"])
@@ -186,14 +161,6 @@ def test_an_impossible_threshold_is_refused(saved, folder, tmp_path, threshold, 
     with pytest.raises(SystemExit):
         run_command(folder, tmp_path / "y.csv", "--model", saved, f"--threshold={threshold}")
     assert "--threshold: expected a number from 0 to 1" in capsys.readouterr().err
-
-
-def test_the_command_writes_a_file_in_the_challenges_format(saved, folder, tmp_path, capsys):
-    out = tmp_path / "y_test.csv"
-    run_command(folder, out, "--model", saved)
-    assert list(read_labels(out).index) == [f"well_4_patch_{number}" for number in range(4)]
-    assert out.read_text().startswith(",0,1,2,")
-    assert "4 patches" in capsys.readouterr().out
 
 
 def closed(tmp_path):
@@ -223,6 +190,7 @@ def test_a_trial_leaves_an_old_result_alone(saved, tmp_path, capsys):
     out = tmp_path / "y.csv"
     out.write_text("old")
     assert "nowhere: expected a folder" in refusal_of(capsys, tmp_path / "nowhere", out, "--model", saved)
+    assert "no.pt: there is no such file" in refusal_of(capsys, tmp_path, out, "--model", tmp_path / "no.pt")
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
@@ -234,18 +202,7 @@ def test_images_in_other_units_are_told(folder):
         predict_folder(BelowMinusOne(), Config(), folder)
 
 
-def test_a_model_that_is_not_there_is_named(folder, tmp_path, capsys):
-    said = refusal_of(capsys, folder, tmp_path / "y.csv", "--model", tmp_path / "no.pt")
-    assert "no.pt: there is no such file" in said
-
-
 # --- whole wells, whose width does not follow from their number -------------------------------------------
-
-
-def save_patches(folder, well: int, patches) -> None:
-    folder.mkdir(exist_ok=True)
-    for number, pixels in enumerate(patches):
-        np.save(folder / f"well_{well}_patch_{number}.npy", pixels.astype(np.float32))
 
 
 @pytest.mark.parametrize("columns", [36, 72])
@@ -255,14 +212,12 @@ def test_masks_of_a_whole_well_do_not_depend_on_its_number(tmp_path, columns):
     well = simulate(recipe, 216, np.random.default_rng(3))
     masks = []
     for number in (3, 5, 105):
-        save_patches(tmp_path / str(number), number, cut_well(well.thickness))
-        run_command(tmp_path / str(number), tmp_path / "y.csv")
+        images = save_patches(tmp_path / str(number), number, cut_well(well.thickness))
+        run_command(images, tmp_path / "y.csv")
         masks.append(read_labels(tmp_path / "y.csv").to_numpy())
     assert (masks[0] == masks[1]).all() and (masks[0] == masks[2]).all()
-    counts = count_pixels(
-        as_images(masks[0]).bool(), as_images(cut_well(well.truth).reshape(-1, 1296)).bool()
-    )
-    assert summarise(counts)["dice"] > 0.75
+    truth = as_images(cut_well(well.truth).reshape(-1, 1296))
+    assert summarise(count_pixels(as_images(masks[0]), truth))["dice"] > 0.75
 
 
 def test_a_whole_well_is_searched_as_in_a_report(tmp_path, simulated):

@@ -36,36 +36,28 @@ def test_cutting_and_assembling_undo_each_other_byte_for_byte(columns, blocks, s
     assert image.shape == (36 * blocks, columns)
     again = cut_well(image)
     assert again.shape == patches.shape and again.tobytes() == patches.tobytes()
-    image = random_bits(seed, (36 * blocks, columns))
-    assert assemble_well(cut_well(image), columns).tobytes() == image.tobytes()
 
 
-def test_twins_are_interleaved_column_by_column():
+def test_narrow_wells_go_on_downwards_and_twins_are_interleaved_column_by_column():
     patches = np.arange(4 * 36 * 36).reshape(4, 36, 36)
-    image = assemble_well(patches, 72)
-    for column in range(36):  # a0 b0 a1 b1 ..., then the second pair below
-        np.testing.assert_array_equal(image[:36, 2 * column], patches[0, :, column])
-        np.testing.assert_array_equal(image[:36, 2 * column + 1], patches[1, :, column])
-        np.testing.assert_array_equal(image[36:, 2 * column], patches[2, :, column])
-        np.testing.assert_array_equal(image[36:, 2 * column + 1], patches[3, :, column])
-
-
-def test_narrow_wells_go_on_downwards():
-    patches = np.arange(3 * 36 * 36).reshape(3, 36, 36)
     np.testing.assert_array_equal(assemble_well(patches, 36), np.concatenate(patches))
+    image = assemble_well(patches, 72)  # a0 b0 a1 b1 ..., then the second pair below
+    np.testing.assert_array_equal(image[:, 0::2], np.concatenate(patches[0::2]))
+    np.testing.assert_array_equal(image[:, 1::2], np.concatenate(patches[1::2]))
 
 
-def test_what_cannot_be_assembled_or_cut_is_refused():
-    with pytest.raises(ValueError, match=r"72 columns come in pairs; found 3 patches"):
-        assemble_well(np.zeros((3, 36, 36)), 72)
-    with pytest.raises(ValueError, match=r"36 or 72 columns, found 3"):
-        assemble_well(np.zeros((3, 36, 36)), 3)
-    for shape in [(36, 36), (2, 36, 35), (2, 1296), (2, 1, 36, 36)]:
-        with pytest.raises(ValueError, match="Expected patches of shape"):
-            assemble_well(np.zeros(shape), 36)
-    for shape in [(36, 35), (35, 36), (37, 72), (1, 36, 36)]:
-        with pytest.raises(ValueError, match="Expected a well of shape"):
-            cut_well(np.zeros(shape))
+@pytest.mark.parametrize(
+    ("shape", "columns", "told"),
+    [
+        ((3, 36, 36), 72, "72 columns come in pairs; found 3 patches"),
+        ((3, 36, 36), 3, "36 or 72 columns, found 3"),
+    ]
+    + [(s, 36, "Expected patches of shape") for s in ((36, 36), (2, 36, 35), (2, 1296), (2, 1, 36, 36))]
+    + [(s, None, "Expected a well of shape") for s in ((36, 35), (35, 36), (37, 72), (1, 36, 36))],
+)
+def test_what_cannot_be_assembled_or_cut_is_refused(shape, columns, told):
+    with pytest.raises(ValueError, match=told):
+        assemble_well(np.zeros(shape), columns) if columns else cut_well(np.zeros(shape))
 
 
 # --- a well's width, told from its patches ----------------------------------------------------------------
@@ -142,17 +134,9 @@ def test_parse_name_undoes_patch_name(well, patch):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "",
-        "well_1",
-        "well_1" + "0" * 9 + "_patch_1",
-        "well_-1_patch_1",
-        "well_01_patch_1",
-        "well_1_patch_01",
-        "well_1_patch_-1",
-        17,
-    ]
-    + ["well_1_patch_1.npy", "well_1_patch_1\n", " well_1_patch_1", "Well_1_patch_1", "well_1١_patch_1"],
+    ["", "well_1", "well_1" + "0" * 9 + "_patch_1", "well_-1_patch_1", "well_01_patch_1", "well_1_patch_01"]
+    + ["well_1_patch_-1", 17, "well_1_patch_1.npy", "well_1_patch_1\n", " well_1_patch_1", "Well_1_patch_1"]
+    + ["well_1١_patch_1"],
 )
 def test_other_names_are_refused_and_told(name):
     with pytest.raises(ValueError, match="is not a patch name") as error:
@@ -169,14 +153,20 @@ def test_the_middle_of_a_column_is_its_azimuth():
     np.testing.assert_allclose(column_azimuths(72), np.arange(72) * 5 + 2.5)
 
 
-def test_a_patch_number_that_would_ask_for_gigabytes_is_named():
-    with pytest.raises(ValueError, match=f"below 100,000, found well_3_patch_{MOST_PATCHES}"):
-        well_from_frame(frame_of(["well_3_patch_0", f"well_3_patch_{MOST_PATCHES}"]), 3)
-
-
-def test_a_patch_that_is_there_twice_is_named():
-    with pytest.raises(ValueError, match="found well_3_patch_1 twice"):
-        well_from_frame(frame_of(["well_3_patch_1", "well_4_patch_0", "well_3_patch_1"]), 3)
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (
+            ["well_3_patch_0", f"well_3_patch_{MOST_PATCHES}"],
+            f"below 100,000, found well_3_patch_{MOST_PATCHES}",
+        ),
+        (["well_3_patch_1", "well_4_patch_0", "well_3_patch_1"], "found well_3_patch_1 twice"),
+        (["well_4_patch_0"], "no patch of well 3 among the 1 patches"),
+    ],
+)
+def test_patches_that_are_no_well_are_named(names, told):
+    with pytest.raises(ValueError, match=told):
+        well_from_frame(frame_of(names), 3)
 
 
 def test_patches_of_another_size_are_refused():
