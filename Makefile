@@ -72,7 +72,7 @@ address: ## write the published address everywhere: make address OWNER=<account>
 		-e 's#(colab\.research\.google\.com/github/[^/]+/[^/]+/blob)/[^/ )"]+/notebooks#\1/$(BRANCH)/notebooks#g'
 
 clean: ## remove the environment and everything made by running
-	rm -rf $(VENV) site data/simulated data/unpacked data/interim/*.csv runs/*
+	rm -rf $(VENV) site data/simulated data/interim/*.csv runs/*
 
 $(VENV)/installed: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -46,6 +46,5 @@ def config(tmp_path) -> Config:
         raw_dir=tmp_path / "raw",
         interim_dir=tmp_path / "interim",
         simulated_dir=tmp_path / "simulated",
-        unpacked_dir=tmp_path / "unpacked",
         runs_dir=tmp_path / "runs",
     )

@@ -24,7 +24,7 @@ from torch.utils.data import Dataset
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from helpers.config import Config
-from helpers.data import find_data, find_images, find_labels
+from helpers.data import find_data, find_images, find_labels, read_images
 from helpers.dataset import data_preparation_pipeline, make_loader
 from helpers.losses import bce
 from helpers.runs import best_device, start_run
@@ -63,9 +63,12 @@ def main() -> None:
         workers = {"num_workers": arguments.workers}
         datasets, loaders = data_preparation_pipeline(source.folder, config, **workers)
         _, augmented = data_preparation_pipeline(source.folder, config, augment_transform(), **workers)
+        images = read_images(find_images(source.folder))  # the reviewer's data set wants a file a patch
+        for name, pixels in images.iterrows():
+            np.save(f"{scratch}/{name}.npy", pixels.to_numpy().reshape(36, 36))
         labels = pd.read_csv(find_labels(source.folder))
         labels = labels[labels.iloc[:, 0].isin(datasets["train"].names)]
-        reviewed = FilePerSample(labels, find_images(source.folder))
+        reviewed = FilePerSample(labels, Path(scratch))
         their_loader = make_loader(reviewed, config.batch_size, shuffle=True, **workers)
         run, device = start_run("unet", config), best_device()
         ready = [(images.to(device), masks.to(device)) for images, masks in loaders["train"]]

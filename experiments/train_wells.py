@@ -27,7 +27,6 @@ from helpers.checkpoint import load_model, write_weights
 from helpers.config import Config
 from helpers.data import find_data, find_labels, load_data, write_csv
 from helpers.files import DataError, check_output, listed, replace_atomically
-from helpers.inference import predict_folder
 from helpers.metrics import summarise
 from helpers.models import mean_of_weights
 from helpers.runs import Run, describe, resume_run, start_run
@@ -36,6 +35,7 @@ from helpers.transforms import well_transform
 from helpers.wells import columns_of, wells_of
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, Wells, assemble_wells, section_loader
+from helpers.whole_wells.submission import predict_folder
 
 START = "started_from.safetensors"  # in the run's folder: the weights before
 

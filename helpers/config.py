@@ -23,7 +23,6 @@ class Config:
     raw_dir: Path = PROJECT_ROOT / "data" / "raw"  # the challenge's files, if you have them
     interim_dir: Path = PROJECT_ROOT / "data" / "interim"  # y_train.csv, y_val.csv, y_test.csv
     simulated_dir: Path = PROJECT_ROOT / "data" / "simulated"  # made when there are no real files
-    unpacked_dir: Path = PROJECT_ROOT / "data" / "unpacked"  # images taken out of the challenge's zip
     runs_dir: Path = PROJECT_ROOT / "runs"
 
     # Exploration (notebook 01)

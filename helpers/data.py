@@ -115,7 +115,7 @@ def resolve(wanted: str) -> Path:
     )
 
 
-def load_data(folder: Path | None = None, _: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+def load_data(folder: Path | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read all labels and images of a data folder, checked, in the order of wells and patch numbers.
 
     Parameters
@@ -231,7 +231,7 @@ def find_labels(folder: Path) -> Path:
     return _the_only_file(Path(folder), r"y_train.*\.csv(\.gz)?", "one y_train*.csv or y_train*.csv.gz")
 
 
-def find_images(folder: Path, _: Path | None = None) -> Path:
+def find_images(folder: Path) -> Path:
     """Return where the images of a data folder are: in `images/`, or else in the challenge's zip."""
     images = Path(folder) / "images"
     with disk_errors(images, "read", images):

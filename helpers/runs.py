@@ -27,7 +27,7 @@ from helpers.checkpoint import (
     write_checkpoint,
 )
 from helpers.config import Config
-from helpers.files import DataError, remove_leftovers
+from helpers.files import DataError, disk_errors, remove_leftovers
 from helpers.losses import LOSSES, Loss, over_outputs
 from helpers.models import build_model
 
@@ -197,16 +197,12 @@ def _make_folder(config: Config) -> Path:
     remove_leftovers(config.runs_dir, "*/.part-*")  # of runs that were killed while they were saved
     while True:
         folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:  # another run began in this second
-            time.sleep(0.2)
-        except OSError as error:
-            raise DataError(
-                f"{folder}: the run's folder could not be made ({error.strerror}). "
-                "Free the disk, or name another place in Config(runs_dir=...)."
-            ) from error
+        with disk_errors(folder, "made (Config(runs_dir=...) or --runs names another place)", config.runs_dir):
+            try:
+                folder.mkdir(parents=True)
+                return folder
+            except FileExistsError:  # another run began in this second
+                time.sleep(0.2)
 
 
 def _prepare(model: nn.Module, loss: str | Loss, config: Config, **names) -> Run:

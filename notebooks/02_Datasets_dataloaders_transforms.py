@@ -184,7 +184,7 @@ assert not wells["y_val.csv"] & wells["y_test.csv"]
 # each sample. All real images together are 50 MB, with their masks 63, so they are read once, at construction, and kept as one tensor.
 
 # %%
-root_dir = find_images(data.folder, config.unpacked_dir)
+root_dir = find_images(data.folder)
 dataset = SegmentationDataset(csv_val, root_dir, transform=transforms.normalize(config))
 image, mask = dataset[10]
 print(f"{len(dataset)} patches, for example {dataset.names[10]}")
