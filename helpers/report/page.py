@@ -131,12 +131,7 @@ def _detection(curve: DetectionCurve, trials: pd.DataFrame) -> str:
     walls = trials.drop_duplicates("columns")
     count, rows = int(walls["false_calls"].sum()), int(walls["wall_rows"].sum())
     low, high = rate_interval(count, rows)
-    figure, axis = plt.subplots(figsize=(8, 3.6), layout="constrained")
-    draw_detection(axis, "this network", curve, trials)
-    ticks = np.array([0.1, 0.2, 0.5, 1, 2])  # mm, where the curve is in inches
-    axis.set_xticks(ticks / 25.4, [f"{tick:g}" for tick in ticks])
-    axis.set_xlabel("depth of the planted groove, mm")
-    axis.legend(fontsize=9)
+    figure = draw_detection({"this network": curve}, {"this network": trials}, 25.4, "mm")
     return (
         f"<p>Nine in ten grooves of {a90:.2f} mm are found (a90), with 95 % confidence of {bound:.2f} mm "
         f"(a90/95): {len(trials)} grooves of several widths and lengths, straight, drifting and broken, "

@@ -3,9 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
 from helpers.report.pod import DetectionCurve
@@ -66,6 +64,17 @@ def draw_report(
 
 
 def show_detection(curves: dict[str, DetectionCurve], trials: dict[str, pd.DataFrame]) -> None:
+    """Show `draw_detection`, in the units of the files."""
+    draw_detection(curves, trials).suptitle("The fewer false calls, the deeper a groove must be to be found")
+    plt.show()
+
+
+def draw_detection(
+    curves: dict[str, DetectionCurve],
+    trials: dict[str, pd.DataFrame],
+    scale: float = 1.0,
+    unit: str = "units of the files",
+) -> Figure:
     """Probability of detection against depth, with the one-sided 95 % bound, a90 and a90/95 marked.
 
     Ticks along the top are hits, along the bottom misses.
@@ -73,39 +82,27 @@ def show_detection(curves: dict[str, DetectionCurve], trials: dict[str, pd.DataF
     Parameters
     ----------
     curves, trials : name -> curve, and the trials that it was fitted to.
+    scale : of the unit that is shown, in the depths' own.
     """
-    figure, axis = plt.subplots(figsize=(8, 4.4))
+    figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
     for order, ((name, curve), colour) in enumerate(zip(curves.items(), (ORANGE, BLUE), strict=False)):
-        draw_detection(axis, name, curve, trials[name], colour, 0.03 * order)
-    axis.set(title="The fewer false calls, the deeper a groove must be to be found")
-    handles, labels = axis.get_legend_handles_labels()
+        depths = np.geomspace(*curve.depths, 200)
+        axis.plot(depths * scale, curve.pod(depths), color=colour, linewidth=2.5, label=name)
+        bound = {"color": colour, "linewidth": 1.2, "linestyle": "dashed", "label": f"{name}: 95 % bound"}
+        axis.plot(depths * scale, curve.pod(depths, 0.95), **bound)
+        for confidence, marker in ((0.5, "o"), (0.95, "s")):
+            axis.plot(curve.depth_at(0.9, confidence) * scale, 0.9, marker, color=colour, markersize=7)
+        for hit, level in ((1, 1.03 + 0.03 * order), (0, -0.03 - 0.03 * order)):
+            at = trials[name].loc[trials[name]["hit"] == hit, "depth"] * scale
+            axis.plot(at, np.full(len(at), level), "|", color=colour, markersize=7, alpha=0.6)
     for marker, name in (("o", "a90"), ("s", "a90/95")):
-        handles.append(Line2D([], [], color="grey", marker=marker, linestyle="none"))
-        labels.append(name)
-    figure.legend(handles, labels, loc="outside right center", fontsize=9)
-    plt.show()
-
-
-def draw_detection(
-    axis: Axes,
-    name: str,
-    curve: DetectionCurve,
-    trials: pd.DataFrame,
-    colour: str = ORANGE,
-    shift: float = 0.0,
-) -> None:
-    """One network's curve, its bound, and its hits and misses; `shift` moves the marks of these outwards."""
-    depths = np.geomspace(*curve.depths, 200)
-    axis.plot(depths, curve.pod(depths), color=colour, linewidth=2.5, label=name)
-    axis.plot(depths, curve.pod(depths, 0.95), "--", color=colour, linewidth=1.2, label=f"{name}: 95 % bound")
-    for confidence, marker in ((0.5, "o"), (0.95, "s")):
-        axis.plot(curve.depth_at(0.9, confidence), 0.9, marker, color=colour, markersize=7)
-    for hit, level in ((1, 1.03 + shift), (0, -0.03 - shift)):
-        at = trials.loc[trials["hit"] == hit, "depth"]
-        axis.plot(at, np.full(len(at), level), "|", color=colour, markersize=7, alpha=0.6)
+        axis.plot([], [], marker, color="grey", label=name)
     axis.axhline(0.9, color="grey", linewidth=0.8, linestyle=":")
-    axis.set(xscale="log", xlabel="depth of the planted groove (units of the files)")
-    axis.set(ylabel="probability of detection", yticks=np.linspace(0, 1, 6))
-    ticks = [0.005, 0.01, 0.02, 0.05, 0.1]
+    axis.set(xscale="log", xlabel=f"depth of the planted groove ({unit})", ylabel="probability of detection")
+    low, high = axis.get_xlim()
+    ticks = [tick for tick in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if low < tick < high]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.set_yticks(np.linspace(0, 1, 6))
     axis.minorticks_off()
+    figure.legend(loc="outside right center", fontsize=9)
+    return figure
