@@ -38,47 +38,30 @@ def loss_of(model: torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("name", "count"),
-    [
-        ("unet", 419_777),
-        ("junior_unet", 419_777),
-        ("junior_attention_unet", 96_519),
-        ("junior_resunet", 1_987_905),
-    ],
+    ("name", "options", "count"),
+    [("unet", {}, 419_777), ("unet", {"width": 8}, 26_417), ("junior_unet", {}, 419_777)]
+    + [("junior_attention_unet", {}, 96_519), ("junior_resunet", {}, 1_987_905)],
 )
-def test_the_junior_s_networks_and_the_baseline_have_the_published_numbers_of_parameters(name, count):
-    assert sum(p.numel() for p in build_model(name).parameters()) == count
+def test_the_baseline_and_the_junior_s_networks_have_their_numbers_of_parameters(name, options, count):
+    assert sum(p.numel() for p in build_model(name, **options).parameters()) == count
 
 
 @every_model
 def test_logits_have_the_size_of_the_images(name):
     model = new(name).eval()
-    for size in [(36, 36), (40, 40), (36, 72), (72, 36), (37, 41)]:
+    for size in [(3, 36, 36), (1, 40, 40), (1, 36, 72), (1, 37, 41), (1, 360, 36)]:
         with torch.no_grad():
-            assert model(torch.zeros(1, 1, *size)).shape == (1, 1, *size)
-
-
-@every_model
-def test_a_long_section_of_a_pipe_and_a_batch(name):
-    model = new(name).eval()
-    with torch.no_grad():
-        assert model(torch.zeros(1, 1, 360, 36)).shape == (1, 1, 360, 36)
-        assert model(torch.zeros(3, 1, 36, 36)).shape == (3, 1, 36, 36)
-
-
-@every_model
-def test_training_mode_takes_a_batch_of_one(name):
-    model = new(name).train()
-    shapes = {logits.shape for logits in outputs_of(model, torch.zeros(1, 1, 36, 36))}
+            assert model(torch.zeros(size)[:, None]).shape == (size[0], 1, *size[1:])
+    shapes = {logits.shape for logits in outputs_of(model.train(), torch.zeros(1, 1, 36, 36))}
     assert shapes == {(1, 3, 72, 72) if name == "mask_rcnn" else (1, 1, 36, 36)}
 
 
 @every_model
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_autocast_gives_finite_logits(name, dtype):
+def test_autocast_gives_finite_logits(name):
     model = new(name).eval()
-    with torch.no_grad(), torch.autocast("cpu", dtype):
-        assert torch.isfinite(model(torch.randn(2, 1, 36, 36))).all()
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.no_grad(), torch.autocast("cpu", dtype):
+            assert torch.isfinite(model(torch.randn(2, 1, 36, 36))).all()
 
 
 @every_model
@@ -115,17 +98,17 @@ def test_every_parameter_gets_a_gradient_but_the_idle_layer_of_the_junior_s(name
 
 
 @every_model
-def test_each_architecture_can_learn_four_patches_by_heart(name, simulated):
+def test_each_architecture_can_learn_patches_by_heart(name, simulated):
     """From scratch, without dropout's help or hindrance: Dice over 0.9 on what it was shown."""
     _, y, images = simulated
-    chosen = y.index[np.flatnonzero(y.sum(axis=1) > 80)[::24][:4]]
+    chosen = y.index[np.flatnonzero(y.sum(axis=1) > 80)[::24][:2]]
     dataset = SegmentationDataset.from_frames(y.loc[chosen], images.loc[chosen], normalize())
-    batch = [next(iter(make_loader(dataset, 4)))]
+    batch = [next(iter(make_loader(dataset, 2)))]
     model = new(name, **({"dropout": 0.0} if name in OURS else {}))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for step in range(600):
         train_one_epoch(model, batch, loss_of(model), optimizer)
-        if step % 25 == 24:
+        if step % 10 == 9:
             with torch.no_grad():
                 score = dice_from_counts(count_pixels(model.eval()(batch[0][0]) >= 0, batch[0][1]).sum(0))
             if score > 0.9:
@@ -133,26 +116,13 @@ def test_each_architecture_can_learn_four_patches_by_heart(name, simulated):
     assert score > 0.9
 
 
-def test_poolings_halve_36_to_18_to_9():
-    model = build_model("unet")
-    sizes = {}
-    for name in ("encoder1", "encoder2", "bottleneck"):
-        getattr(model, name).register_forward_hook(
-            lambda _, __, out, name=name: sizes.update({name: out.shape[-1]})
-        )
-    model(torch.zeros(1, 1, 36, 36))
-    assert sizes == {"encoder1": 36, "encoder2": 18, "bottleneck": 9}
-
-
 @every_unet
 def test_dropout_is_the_one_asked_for(name):
-    model = build_model(name, dropout=0.3)
-    assert {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)} <= {0.0, 0.3}
-
-
-def test_outputs_are_logits_not_probabilities():
-    logits = new("unet")(100 * torch.randn(2, 1, 36, 36))
-    assert logits.min() < 0 or logits.max() > 1
+    images = torch.randn(1, 1, 36, 36)
+    for dropout, alike in ((0.0, True), (0.3, False)):
+        model = new(name, dropout=dropout).train()
+        first, second = (outputs_of(model, images)[0] for _ in range(2))
+        assert torch.equal(first, second) == alike
 
 
 @every_unet
@@ -165,18 +135,23 @@ def test_with_circular_padding_a_turned_pipe_gives_turned_logits(name):
         torch.testing.assert_close(circular(turned), circular(image).roll(8, -1), atol=1e-5, rtol=1e-4)
         zeros = new(name).eval()
         assert not torch.allclose(zeros(turned), zeros(image).roll(8, -1), atol=1e-3)
+    # padding has no weights, so a model of one padding can be read as one of another
+    new(name, azimuth="circular", depth="reflect").load_state_dict(zeros.state_dict())
 
 
-@every_unet
-def test_padding_has_no_weights(name):
-    """So a model of one padding can be read as one of another."""
-    plain, padded = new(name), new(name, azimuth="circular", depth="reflect")
-    padded.load_state_dict(plain.state_dict())
-
-
-def test_an_unknown_padding_is_refused():
-    with pytest.raises(ValueError, match="'round' and 'zeros'"):
-        build_model("unet", azimuth="round")
+@pytest.mark.parametrize(
+    ("name", "options", "told"),
+    [
+        ("unet3", {}, "'unet3'.*'unet'"),
+        ("unet", {"pretrained": True}, "unet has no option pretrained; its options are dropout"),
+        ("unet", {"azimuth": "round"}, "'round' and 'zeros'"),
+        ("unet", {"width": 0}, "width of at least 1 channel, found 0"),
+        ("well_resunet", {"norm": "layer"}, "norm"),
+    ],
+)
+def test_what_there_is_not_is_refused_with_what_there_is(name, options, told):
+    with pytest.raises(ValueError, match=told):
+        build_model(name, **options)
 
 
 @pytest.mark.parametrize("name", ["unet++", "ag_curesnest"])
@@ -247,20 +222,13 @@ def test_pretrained_weights_without_a_network_give_one_clear_error(name):
         build_model(name, pretrained=True)
 
 
+TRANSFORMER, RESNET = "blocks.0.attn.qkv.weight", "layer1.0.conv1.weight"
 STAND_INS = {  # name -> how its published encoder is built, and where a layer of it lies there and in ours
-    "vit": ("vit_tiny_patch16_224", "blocks.0.attn.qkv.weight", "encoder.blocks.0.attn.qkv.weight"),
-    "deit": (
-        "deit_tiny_distilled_patch16_224",
-        "blocks.0.attn.qkv.weight",
-        "encoder.blocks.0.attn.qkv.weight",
-    ),
+    "vit": ("vit_tiny_patch16_224", TRANSFORMER, f"encoder.{TRANSFORMER}"),
+    "deit": ("deit_tiny_distilled_patch16_224", TRANSFORMER, f"encoder.{TRANSFORMER}"),
     "ag_curesnest": ("resnest14d", "layer2.0.conv1.weight", "second.stages.2.0.conv1.weight"),
     "vgg16_unet": (torchvision.models.vgg16_bn, "features.7.weight", "encoder2.7.weight"),
-    "mask_rcnn": (
-        torchvision.models.resnet18,
-        "layer1.0.conv1.weight",
-        "detector.backbone.body.layer1.0.conv1.weight",
-    ),
+    "mask_rcnn": (torchvision.models.resnet18, RESNET, f"detector.backbone.body.{RESNET}"),
 }
 
 
@@ -284,29 +252,6 @@ def test_pretrained_weights_arrive_in_the_encoder(name):
     assert torch.isfinite(model.eval()(torch.randn(1, 1, 36, 36))).all()
 
 
-def test_an_unknown_architecture_is_refused_with_the_list():
-    with pytest.raises(ValueError, match=r"'unet3'.*'unet'"):
-        build_model("unet3")
-
-
-def test_an_unknown_option_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="unet has no option pretrained; its options are dropout"):
-        build_model("unet", pretrained=True)
-
-
-def test_a_narrower_unet_halves_its_channels_and_the_default_is_as_before():
-    narrow = build_model("unet", width=8)
-    widths = [narrow.encoder1[0][0], narrow.encoder2[0][0], narrow.bottleneck[0][0], narrow.decoder1[0]]
-    assert [convolution.out_channels for convolution in widths] == [8, 16, 32, 8]
-    default, same = new("unet"), new("unet", width=32)
-    assert all(torch.equal(a, b) for a, b in zip(default.parameters(), same.parameters(), strict=True))
-
-
-def test_a_unet_without_channels_is_refused():
-    with pytest.raises(ValueError, match="width of at least 1 channel, found 0"):
-        build_model("unet", width=0)
-
-
 def test_the_recurrent_unet_scales_each_section_by_itself():
     model = new("recurrent_unet").eval()
     images = torch.randn(2, 1, 40, 36)
@@ -321,5 +266,3 @@ def test_group_norm_does_not_depend_on_the_batch():
     torch.testing.assert_close(model(images)[:1], model(images[:1]), rtol=1e-4, atol=1e-5)
     model = new("well_resunet", norm="batch", dropout=0.0).train()
     assert (model(images)[:1] - model(images[:1])).abs().max() > 0.01
-    with pytest.raises(ValueError, match="norm"):
-        new("well_resunet", norm="layer")
