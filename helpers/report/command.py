@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
@@ -84,14 +84,6 @@ def main() -> None:
 
 
 def read_arguments() -> argparse.Namespace:
-    def between(low: float, high: float) -> Callable[[str], float]:
-        def number(text: str) -> float:
-            if not low <= (value := float(text)) <= high:
-                raise argparse.ArgumentTypeError(f"expected {low:g} to {high:g}, found {text}")
-            return value
-
-        return number
-
     parser = argparse.ArgumentParser("python -m helpers.report", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("log", type=Path, nargs="?", help="a .dlis file, or a well as .npy")
@@ -102,14 +94,17 @@ def read_arguments() -> argparse.Namespace:
     add("--frame", help="of a DLIS file, where several have the channel")
     add("--logical-file", type=int, metavar="N", help="likewise, counted from 0")
     add("--unit", help="of the channel, where the file names none or a wrong one: in, mm ...")
-    add("--inner-diameter", type=between(50, 1000), metavar="MM", help="of the casing, for widths in mm")
-    add("--threshold", type=between(0.001, 0.999), metavar="P", help="of probability, not the network's own")
+    add("--inner-diameter", type=float, metavar="MM", help="of the casing, for widths in mm")
+    add("--threshold", type=float, metavar="P", help="of probability, not the network's own")
     most = {"default": 1, "type": int, "choices": range(1, len(VIEWS) + 1), "metavar": "N"}
     add("--views", **most, help=f"mean of up to {len(VIEWS)} views of the well, slower")
     add("--model", type=Path, default=WEIGHTS, help="another network for whole wells")
     arguments = parser.parse_args()
     if (arguments.log is None) == (arguments.well is None):
         parser.error("name a log, or a well of the challenge with --well: one of both")
+    for name, low, high in (("inner_diameter", 50, 1000), ("threshold", 0.001, 0.999)):
+        if (value := getattr(arguments, name)) is not None and not low <= value <= high:
+            parser.error(f"argument --{name.replace('_', '-')}: expected {low} to {high}, found {value:g}")
     return arguments
 
 
@@ -194,21 +189,16 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[st
     usable = usable_pixels(rows, config)
     low, median, high = np.quantile(rows[usable], (0.25, 0.5, 0.75)) if usable.any() else (0.0, 0.0, 0.0)
     spread, (least, most) = high - low, USUAL_SPREAD
-    said = (
-        f"half of the values lie within {spread:.5f} inch, where those of a wall take {least:g} to {most:g}."
-    )
-    wrong = None
-    if rows.shape[1] not in (36, 72):
-        wrong = f"found {rows.shape[1]} columns, expected 36 or 72, once around the pipe."
-    elif usable.mean() < 0.5:
-        wrong = f"{1 - usable.mean():.0%} of the pixels hold no measurement that a wall can have."
-    elif abs(median) > USUAL_MEDIAN:
-        wrong = f"the median is {median:.2f}, far from 0."
-    elif not least / 4 <= spread <= most * 4:  # millimetres are 25 times too many
-        wrong = said
-    if wrong:
+    said = f"half of the values lie within {spread:.5f} inch, those of a wall within {least:g} to {most:g}."
+    problems = [
+        (rows.shape[1] not in (36, 72), f"{rows.shape[1]} columns, expected 36 or 72, once around the pipe."),
+        (usable.mean() < 0.5, f"{1 - usable.mean():.0%} of the pixels hold nothing that a wall can have."),
+        (abs(median) > USUAL_MEDIAN, f"the median is {median:.2f}, far from 0."),
+        (not least / 4 <= spread <= most * 4, said),  # millimetres are 25 times too many
+    ]
+    for problem in (text for is_there, text in problems if is_there):
         raise DataError(
-            f"{name}: {wrong} Expected thickness in inches minus the mean of each row. Is the unit right? "
+            f"{name}: {problem} Expected thickness in inches minus the mean of each row. Is the unit right? "
             "That of a DLIS file's channel is named with --unit, that of an .npy file is always inch."
         )
     return [] if least <= spread <= most else [f"Is the unit right? {said.capitalize()}"]
@@ -227,9 +217,8 @@ def facts_of(
 ) -> dict[str, str]:
     facts = {"Log": name, "Rows and azimuths": f"{shape[0]:,} x {shape[1]}"}
     if log.depth is not None:
-        steps = np.abs(np.diff(log.depth)) * 1000
-        every = np.median(steps) or steps.mean()
-        facts["Depth"] = f"{log.depth.min():.2f} to {log.depth.max():.2f} m, a row every {every:.1f} mm"
+        every = np.median(steps := np.abs(np.diff(log.depth))) or steps.mean()
+        facts["Depth"] = f"{min(log.depth):.2f} to {max(log.depth):.2f} m, a row every {every * 1000:.1f} mm"
     facts["Unit"] = "inch is assumed for the data that the network learned from, whose unit is not published"
     if arguments.inner_diameter:
         facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"

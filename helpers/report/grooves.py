@@ -148,13 +148,9 @@ def report_by_pieces(
 ) -> pd.DataFrame:
     """The `groove_report` of a well's `calls`, piece by piece, for wells that are on disk.
 
-    Finds that are a dozen rows apart are of different grooves, so memory depends on the longest groove only.
-
-    Parameters
-    ----------
-    thickness, probability : (H, W), arrays or memory-mapped files. Pixels from `config.threshold` on are
-        called a groove.
-    breaks : rows before which others are missing, so that no groove goes across.
+    Both are (H, W), arrays or memory-mapped; pixels from `config.threshold` on are a groove's. Finds a dozen
+    rows apart are of different grooves, so memory depends on the longest one only. `breaks` are rows before
+    which others are missing, so that no groove goes across.
     """
     edges, starts = [0, *breaks, len(probability)], range(0, len(probability), ROWS)
     pieces = (probability[start : start + ROWS] for start in starts)
@@ -185,16 +181,10 @@ def engineers_report(
     Parameters
     ----------
     report : from `groove_report`, of a log whose losses are in inches (`helpers.report.logs`).
-    depth : (H,) metres of each row; without it places stay rows.
+    depth : (H,) metres of each row; without it places stay rows, and drift is in 100 rows.
     inner_diameter : of the casing, millimetres; without it widths are in degrees only.
-    pod : gives the probability of detection of these losses in inches, for the network that found the
-        grooves: `helpers.report.pod.DetectionCurve.pod`.
-
-    Returns
-    -------
-    top_m, bottom_m, length_m (top_row, bottom_row, length_rows without depths), azimuth_deg, drift_deg_per_m
-    (drift_deg_per_100_rows), width_deg, width_mm with a diameter, mean_loss_mm, max_loss_mm, confidence, and,
-    with `pod`, detection_probability: of a groove as deep as the mean loss, so rather too low.
+    pod : `helpers.report.pod.DetectionCurve.pod` of the network that found the grooves. It gives
+        detection_probability: of a groove as deep as the mean loss, so rather too low.
     """
     if depth is None:
         names = {"start_row": "top_row", "end_row": "bottom_row", "drift_deg": "drift_deg_per_100_rows"}

@@ -26,9 +26,7 @@ def judge_report(
 ) -> tuple[dict[str, int], pd.DataFrame]:
     """Compare the grooves that a network calls with the true ones, which are called in the same way.
 
-    Parameters
-    ----------
-    mask, truth : (H, W) of 0 and 1. thickness : (H, W), for the losses of both.
+    `mask` and `truth` are (H, W) of 0 and 1, `thickness` (H, W), for the losses of both.
 
     Returns
     -------

@@ -69,8 +69,8 @@ def read_log(
 
     Raises
     ------
-    DataError : dlisio is not installed; the file is missing, damaged or no DLIS; the channel is missing, in
-        several places, of an unknown unit, or cannot be a well; the target cannot be written.
+    DataError : the file is missing, damaged or no DLIS; the channel is missing, in several places, of an
+        unknown unit, or cannot be a well; the target cannot be written; dlisio is not installed.
     """
     source, notes = Path(source), []
     with _opened(source) as files:
@@ -167,11 +167,10 @@ def _choose(source: Path, files, channel: str, frame: str | None, number: int | 
                     name = f"{label(curve)} in frame {label(candidate)} of logical file {place}"
                     fitting[name] = logical, candidate, curve
     if not fitting:
-        where = "" if frame is None else f" in frame {frame}"
-        where += "" if number is None else f" of logical file {number}"
         raise DataError(
-            f"{source}: expected a channel {channel}{where}. Channels with azimuths: "
-            f"{listed(sorted(images), 20)}. The one of wall thickness is named with --channel."
+            f"{source}: expected a channel {channel} in frame {frame or '(any)'} of logical file "
+            f"{'(any)' if number is None else number}. Channels with azimuths: {listed(sorted(images), 20)}. "
+            "The one of wall thickness is named with --channel."
         )
     if len(fitting) > 1:
         raise DataError(

@@ -59,17 +59,11 @@ def write_page(
 
     Parameters
     ----------
-    facts : what stands at the top, name -> text.
+    facts : what stands at the top, name -> text. notes : sentences on what was changed or is unusual.
     table, places : of the grooves: `engineers_report`, and the `groove_report` that it was made of.
     thickness : (H, W), an array or a memory-mapped file. depth : (H,) metres, or None.
-    notes : sentences on what was changed or is unusual.
-    curve : probability of detection of the network, and the trials that it was fitted to, with columns
-        of experiments/detection.py: false_calls in wall_rows of each wall.
-    card : the model card.
-
-    Raises
-    ------
-    DataError : the file cannot be written.
+    curve : probability of detection of the network, and the trials of experiments/detection.py that it was
+        fitted to. card : the network's model card.
     """
     title, notes = html.escape(title), [*notes, _unreadable(thickness, depth, config)]
     well = draw_report(thickness, places, depth, "thickness deviation, inch")

@@ -151,8 +151,7 @@ class DetectionCurve:
     def depth_at(self, pod: float, confidence: float = 0.5) -> float:
         """Depth that is found with probability `pod`: `depth_at(0.9)` is a90, `depth_at(0.9, 0.95)` a90/95.
 
-        NaN where the curve does not get there up to ten times the deepest trial, and, with a confidence above
-        0.5, where the trials lie in fewer than three stretches of wall.
+        NaN where the curve does not get there up to ten times the deepest trial, or there is no bound.
         """
 
         def gap(logarithm: np.ndarray | float) -> np.ndarray:
