@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from helpers.config import Config
-from helpers.data import resolve
-from helpers.synthetic import simulate_patches
+from helpers.data.load import resolve
+from helpers.data.synthetic import simulate_patches
 
 REAL_DATA = pytest.StashKey[str]()
 

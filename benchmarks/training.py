@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is insta
 
 from helpers.config import Config
 from helpers.data import find_data, find_images, find_labels, read_images
-from helpers.dataset import data_preparation_pipeline, make_loader
+from helpers.data.dataset import data_preparation_pipeline, make_loader
+from helpers.data.transforms import augment_transform
 from helpers.losses import bce
-from helpers.runs import best_device, start_run
 from helpers.training import fit
-from helpers.transforms import augment_transform
+from helpers.training.runs import best_device, start_run
 
 
 class FilePerSample(Dataset):

@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is insta
 
 from helpers import metrics
 from helpers.data import DataSource, find_data, load_data, read_labels
-from helpers.dataset import SegmentationDataset, as_images
+from helpers.data.dataset import SegmentationDataset, as_images
+from helpers.data.wells import parse_name, wells_of
 from helpers.files import (
     DataError,
     check_output,
@@ -34,7 +35,6 @@ from helpers.files import (
     run_from_command_line as run_from_command_line,  # for the scripts here
 )
 from helpers.studies.folds import Fold, make_folds, predict_masks
-from helpers.wells import parse_name, wells_of
 
 HERE = Path(__file__).parent
 

@@ -14,9 +14,9 @@ from common import Results, judge_of, load_folds, parse_arguments, run_from_comm
 
 from helpers import losses, models
 from helpers.data import DataSource
-from helpers.runs import unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, train_on, training_loader
 from helpers.training import train
+from helpers.training.runs import unsaved_run
 
 MENDED = "junior_attention_unet, mended"  # its idle convolution in use
 # Named here, so that the table stays as it is when the project gets another network or loss

@@ -20,8 +20,9 @@ from common import Results, load_folds, parse_arguments, run_from_command_line
 from recipes import train_on_wells
 from tqdm import tqdm
 
-from helpers.checkpoint import load_model
 from helpers.data import load_data
+from helpers.data.synthetic import simulate_sound_wall
+from helpers.data.wells import well_from_frame, wells_of
 from helpers.files import replace_atomically
 from helpers.report.pod import (
     GrooveShape,
@@ -31,11 +32,10 @@ from helpers.report.pod import (
     rate_interval,
     threshold_for,
 )
-from helpers.runs import unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
-from helpers.synthetic import simulate_sound_wall
 from helpers.training import train
-from helpers.wells import well_from_frame, wells_of
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import unsaved_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import assemble_wells
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from helpers.config import Config
 from helpers.data import COLUMNS, DataSource
-from helpers.dataset import SegmentationDataset, as_images
+from helpers.data.dataset import SegmentationDataset, as_images
+from helpers.data.preprocess import PreprocessData
+from helpers.data.synthetic import simulate
+from helpers.data.transforms import normalize
+from helpers.data.wells import cut_well, patch_name
 from helpers.metrics import count_pixels, summarise
-from helpers.preprocess import PreprocessData
 from helpers.studies.folds import predict_masks
-from helpers.synthetic import simulate
-from helpers.transforms import normalize
-from helpers.wells import cut_well, patch_name
 from helpers.whole_wells.simulation import draw_recipe
 
 CONFIG = Config(precision="float32")  # on every device, so that rows do not depend on it
@@ -46,7 +46,7 @@ class Draw:
         return replace(CONFIG, seed=self.number)
 
     def cleaned(self, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Labels and images to train on, cleaned as in `helpers.dataset.data_preparation_pipeline`."""
+        """Labels and images to train on, cleaned as in `helpers.data.dataset.data_preparation_pipeline`."""
         return PreprocessData(config).fit_transform(self.y, self.images)
 
     def score(self, model: nn.Module) -> dict[str, float]:

@@ -20,18 +20,18 @@ import torch
 from common import EPOCHS, HERE, Results, at_least, judge_of, run_from_command_line, score
 from torch import Tensor
 
-from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import find_data, load_data
-from helpers.dataset import SegmentationDataset
+from helpers.data.dataset import SegmentationDataset
+from helpers.data.preprocess import PreprocessData
+from helpers.data.transforms import normalize, well_transform
+from helpers.data.wells import well_from_frame, wells_of
 from helpers.files import DataError, replace_atomically
-from helpers.preprocess import PreprocessData
-from helpers.runs import unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, predict_masks, summary
 from helpers.studies.tuning import default_params, read_study, train_with
 from helpers.training import train
-from helpers.transforms import normalize, well_transform
-from helpers.wells import well_from_frame, wells_of
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import unsaved_run
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells, section_loader

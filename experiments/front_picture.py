@@ -14,12 +14,12 @@ import numpy as np
 from common import at_least, run_from_command_line
 
 from helpers import plots
-from helpers.checkpoint import load_model
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import find_data, load_data, read_labels
+from helpers.data.preprocess import usable_pixels
+from helpers.data.wells import well_from_frame
 from helpers.files import check_output, replace_atomically
-from helpers.preprocess import usable_pixels
-from helpers.wells import well_from_frame
+from helpers.training.checkpoint import load_model
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
 
 

@@ -7,8 +7,8 @@ drops nothing; the others drop about as many patches as SPE/DmodX, "random" any.
 
 from common import Results, judged, load_folds, parse_arguments, run_from_command_line
 
+from helpers.data.preprocess import PreprocessData
 from helpers.eda.outliers import compare_detectors
-from helpers.preprocess import PreprocessData
 from helpers.studies.folds import train_on
 
 DETECTORS = ("none", "SPE/DmodX", "Q residual", "isolation forest", "random")

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from common import run_from_command_line
 
-from helpers.checkpoint import load_model
 from helpers.data import write_csv
 from helpers.files import check_output
 from helpers.inference import predict_pixels
 from helpers.models.well_resunet import WellResUNet
-from helpers.runs import best_device
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import best_device
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 from helpers.whole_wells.submission import predict_folder
 

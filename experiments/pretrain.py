@@ -16,14 +16,14 @@ from common import at_least, judge_of, run_from_command_line, score
 from torch import nn
 from tqdm import tqdm
 
-from helpers.checkpoint import write_weights
 from helpers.config import Config
 from helpers.data import find_data, load_data
+from helpers.data.transforms import well_transform
 from helpers.files import check_output
-from helpers.runs import describe, unsaved_run
 from helpers.studies.folds import leave_out
 from helpers.training import train
-from helpers.transforms import well_transform
+from helpers.training.checkpoint import write_weights
+from helpers.training.runs import describe, unsaved_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, section_loader
 from helpers.whole_wells.simulation import simulate_wells

@@ -24,14 +24,14 @@ from torch import Tensor, nn
 
 from helpers.config import Config
 from helpers.data import load_data
+from helpers.data.transforms import well_transform
+from helpers.data.wells import well_from_frame, wells_of
 from helpers.losses import Loss, focal, soft_iou
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.models import mean_of_weights
-from helpers.runs import unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, Fold, train_on
 from helpers.training import train
-from helpers.transforms import well_transform
-from helpers.wells import well_from_frame, wells_of
+from helpers.training.runs import unsaved_run
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, Wells, assemble_wells, section_loader

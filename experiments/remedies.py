@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from helpers.data import COLUMNS, DataSource
+from helpers.data.transforms import Brightness, flip_transform
+from helpers.data.wells import well_from_frame
 from helpers.labels.errors import count_kinds, groove_cases
 from helpers.labels.places import score_zones, zones_of_well
 from helpers.studies.folds import Fold, predict_masks, train_on
-from helpers.transforms import Brightness, flip_transform
-from helpers.wells import well_from_frame
 
 
 class FadeGrooves(nn.Module):

@@ -15,12 +15,12 @@ from common import Results, hold_out, judged, load_folds, run_from_command_line
 from torch.optim.swa_utils import AveragedModel
 
 from helpers.data import DataSource
-from helpers.dataset import SegmentationDataset, make_loader
+from helpers.data.dataset import SegmentationDataset, make_loader
+from helpers.data.transforms import normalize
 from helpers.metrics import summarise
-from helpers.runs import unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import evaluate, train
-from helpers.transforms import normalize
+from helpers.training.runs import unsaved_run
 
 # epochs, batch size, learning rate: how long, at the config's settings; then other settings
 BUDGETS = [(epochs, 8, 2e-3) for epochs in (5, 10, 20)]

@@ -19,16 +19,16 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from helpers.checkpoint import load_model, plain_config
 from helpers.config import Config
 from helpers.data import find_data
-from helpers.dataset import data_preparation_pipeline
+from helpers.data.dataset import data_preparation_pipeline
+from helpers.data.transforms import augment_transform
 from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES
-from helpers.runs import Run, best_device, resume_run, start_run, unsaved_run
 from helpers.training import evaluate, fit, train
-from helpers.transforms import augment_transform
+from helpers.training.checkpoint import load_model, plain_config
+from helpers.training.runs import Run, best_device, resume_run, start_run, unsaved_run
 
 RANK, PROCESSES = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 

@@ -23,16 +23,16 @@ from common import at_least, run_from_command_line
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from helpers.checkpoint import load_model, write_weights
 from helpers.config import Config
 from helpers.data import find_data, find_labels, load_data, write_csv
+from helpers.data.transforms import well_transform
+from helpers.data.wells import columns_of, wells_of
 from helpers.files import DataError, check_output, listed, replace_atomically
 from helpers.metrics import summarise
 from helpers.models import mean_of_weights
-from helpers.runs import Run, describe, resume_run, start_run
 from helpers.training import evaluate, fit
-from helpers.transforms import well_transform
-from helpers.wells import columns_of, wells_of
+from helpers.training.checkpoint import load_model, write_weights
+from helpers.training.runs import Run, describe, resume_run, start_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, Wells, assemble_wells, section_loader
 from helpers.whole_wells.submission import predict_folder
@@ -193,7 +193,7 @@ weights that ship with the project. Its weights are the mean of those before and
 {score}
 
 Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A pixel is a
-groove from a probability of {run.config.threshold:g} on. Load it with `helpers.checkpoint.load_model`.
+groove from a probability of {run.config.threshold:g} on. Load it with `helpers.training.checkpoint.load_model`.
 """
     with replace_atomically(run.folder / "README.md") as temporary:
         temporary.write_text(card)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from common import Results, parse_arguments, run_from_command_line
 
-from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import DataSource
+from helpers.data.synthetic import RECIPES, simulate
 from helpers.metrics import count_pixels, summarise
-from helpers.synthetic import RECIPES, simulate
+from helpers.training.checkpoint import load_model
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
 
 HEIGHTS = (72, 144, 288, 720, 2880)

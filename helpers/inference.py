@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from helpers.config import Config
-from helpers.dataset import as_images
-from helpers.preprocess import repair_pixels
+from helpers.data.dataset import as_images
+from helpers.data.preprocess import repair_pixels
 
 
 def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
@@ -72,5 +72,5 @@ def check_probabilities(probabilities: Tensor) -> Tensor:
 
 
 def as_patches(tensor: Tensor) -> np.ndarray:
-    """(N, 1, H, W) tensor -> (N, H, W) array, as `helpers.wells.assemble_well` and the plots take it."""
+    """(N, 1, H, W) tensor -> (N, H, W) array, as `helpers.data.wells.assemble_well` and the plots take it."""
     return tensor[:, 0].cpu().numpy()

@@ -18,7 +18,7 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from helpers.wells import column_azimuths
+from helpers.data.wells import column_azimuths
 
 THICKNESS_LABEL = "thickness deviation\n(units of the files)"
 LABEL_LINE = {"colors": "black", "linewidths": 1.2, "linestyles": "solid"}

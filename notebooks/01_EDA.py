@@ -70,13 +70,13 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
-from helpers import plots, preprocess, split
+from helpers import plots
 from helpers.config import Config
-from helpers.data import get_patches_per_well, load_data, read_labels
+from helpers.data import get_patches_per_well, load_data, preprocess, read_labels, split
+from helpers.data.wells import ALL_WELLS, cut_well, patch_name, well_from_frame, wells_of
 from helpers.eda import enhancement, outliers, plots as eda_plots, refinement, split_choice, tables
 from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, plots as study_plots
-from helpers.wells import ALL_WELLS, cut_well, patch_name, well_from_frame, wells_of
 
 print_versions()
 
@@ -399,7 +399,7 @@ plots.show_patches(
 )
 
 # %% [markdown]
-# In the other wells patch p+1 continues patch p downwards. `helpers.wells` puts them together, and cuts them again to the
+# In the other wells patch p+1 continues patch p downwards. `helpers.data.wells` puts them together, and cuts them again to the
 # same bytes:
 
 # %%
@@ -584,7 +584,7 @@ enhancement.compare_enhancements(pixels, pictures, grooves).round(2)
 #
 # ## 10 Are the simulated wells like real ones?
 #
-# `helpers.synthetic` draws each well from a recipe that was measured on the real well of the same number: joints with a pattern of their own, collars, a groove
+# `helpers.data.synthetic` draws each well from a recipe that was measured on the real well of the same number: joints with a pattern of their own, collars, a groove
 # that drifts and fades, telemetry codes, and labels with slips. The table has the median well, the lowest and the highest; of those with a groove,
 # where it is about grooves. "Real" is the same function on the challenge's images and silver labels (`pytest -m real_data` checks it):
 
@@ -611,6 +611,6 @@ tables.compare_with_real_wells(y_repaired, images_repaired)
 # 2. Put well 1 together as if each patch continued the one before it (`wells.assemble_well` with another well's number). Where do you see
 #    that it is wrong?
 # 3. Make the pattern broader around the pipe: double the last range of `blotches` and `stripes` (`_manufacturing_pattern` in
-#    `helpers/synthetic.py`), and run the notebook again. How does the table of section 10 change?
+#    `helpers/data/synthetic.py`), and run the notebook again. How does the table of section 10 change?
 #
 # **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) · [the list of all review points](README.md)

@@ -61,14 +61,13 @@ import pandas as pd
 import torch
 from torchvision import tv_tensors
 
-from helpers import inference, metrics, plots, transforms
+from helpers import inference, metrics, plots
 from helpers.config import Config
-from helpers.data import find_images, get_patches_per_well, load_data
-from helpers.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.data import find_images, get_patches_per_well, load_data, split, transforms
+from helpers.data.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.data.preprocess import PreprocessData
+from helpers.data.wells import parse_name
 from helpers.notebook import print_versions, show_code
-from helpers.preprocess import PreprocessData
-from helpers.split import split_by_wells, split_y_to_train_val_test
-from helpers.wells import parse_name
 
 print_versions()
 
@@ -108,7 +107,7 @@ plots.show_patches(
 # and what they flag is dropped from training only. Validation and test wells are repaired, and lose only their ruined patches.
 
 # %%
-y_train, y_val, y_test = split_by_wells(y, config)
+y_train, y_val, y_test = split.split_by_wells(y, config)
 
 preprocess = PreprocessData(config)
 y_train, images_train = preprocess.fit_transform(y_train, images.loc[y_train.index])
@@ -161,7 +160,9 @@ preprocess_test.report_
 # the cleaning has left.
 
 # %%
-y_train, y_val, y_test = split_y_to_train_val_test(pd.concat([y_train, y_val, y_test]), config)
+y_train, y_val, y_test = split.split_y_to_train_val_test(
+    pd.concat([y_train, y_val, y_test]), config
+)
 csv_train, csv_val, csv_test = (
     config.interim_dir / f"y_{part}.csv" for part in ("train", "val", "test")
 )
@@ -205,7 +206,7 @@ show_code(SegmentationDataset.__getitem__, transforms.Brightness)
 #
 # `torchvision.transforms.v2` moves image and mask alike, as long as each has its type: a
 # `tv_tensors.Image` is interpolated, a `tv_tensors.Mask` takes the nearest neighbour and stays 0 or 1. Flips, rotation and blur are v2's own; what a
-# pipe needs beside them is in `helpers.transforms`. Each draws from torch's global generator, here five times on one patch:
+# pipe needs beside them is in `helpers.data.transforms`. Each draws from torch's global generator, here five times on one patch:
 
 # %%
 plain = SegmentationDataset(csv_train, root_dir)
@@ -278,7 +279,7 @@ for name, step in (("RandomResizedCrop", theirs), ("RandomAffine", steps["rotati
     print(f"{name:17s}: {np.diff(centres, axis=1).mean():+.2f} pixel")
 
 # %% [markdown]
-# So `helpers.transforms` has a `Brightness` that does not clip, and rotates and crops by `RandomAffine`, which samples image and mask at the
+# So `helpers.data.transforms` has a `Brightness` that does not clip, and rotates and crops by `RandomAffine`, which samples image and mask at the
 # same points.
 #
 # ## 5 The whole pipeline
@@ -340,7 +341,7 @@ plots.show_patches(
 #
 # ## Exercises
 #
-# 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.transforms`). Which tests
+# 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.data.transforms`). Which tests
 #    of tests/test_transforms.py should it pass?
 # 2. Which augmentation would *not* leave a groove a groove? Show twelve patches of it.
 # 3. Read the images with a `Dataset` of your own, one file a sample, and time its `DataLoader` against `loaders["train"]`.
@@ -358,7 +359,7 @@ plots.show_patches(
 # | `PreprocessData().fit_transform(y_train, images_train)` | the same, with a list of arrays or a frame | a frame has names, so a wrong order is noticed; a list has none |
 # | clean, then `split_y_to_train_val_test(y_train)` | `split_by_wells(y)`, clean each part, then the same | detectors that see all wells leak: [section 1](#1-Clean) |
 # | `images_train[0]`, the first image | `images_train.iloc[0].to_numpy().reshape(36, 36)` | the images are a frame, whose rows have the patches' names |
-# | `SegmentationDataset(csv_file, root_dir, transform=apply_numpy_transform)` | the same | ours in `helpers.transforms` take tensors, as torchvision's do |
+# | `SegmentationDataset(csv_file, root_dir, transform=apply_numpy_transform)` | the same | ours in `helpers.data.transforms` take tensors, as torchvision's do |
 # | `segmentation_datasets, dataset_loader = data_preparation_pipeline()` | the same, or with a folder | as `load_data` |
 # | `dice(prediction, target)` of probabilities | the same, a score for each image; of flattened, one-dimensional masks one score | an average over batches depends on the batches: [notebook 03](03_Models_losses_&_evaluation_score.ipynb#5-The-right-Dice) |
 # | one ratio over all pixels | `summarise(count_pixels(prediction >= 0.5, target))["dice"]` | counts of many batches can be added up |
@@ -382,7 +383,7 @@ arrays = [pixels.reshape(36, 36) for pixels in images_found[train].to_numpy()]
 y_of_arrays, _ = PreprocessData().fit_transform(y_found[train], arrays)
 assert y_of_arrays.equals(y_train)
 
-parts = split_y_to_train_val_test(pd.concat([y_of_arrays, y_val, y_test]))
+parts = split.split_y_to_train_val_test(pd.concat([y_of_arrays, y_val, y_test]))
 assert [len(part) for part in parts] == [len(y_train), len(y_val), len(y_test)]
 
 mirrored = SegmentationDataset(csv_train, root_dir, transform=apply_numpy_transform)

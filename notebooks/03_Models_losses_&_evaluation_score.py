@@ -67,7 +67,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import inference, losses, metrics, models, plots
 from helpers.config import Config
-from helpers.dataset import data_preparation_pipeline
+from helpers.data.dataset import data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, plots as study_plots
 

@@ -62,12 +62,13 @@ data = open_notebook(DATA)
 import pandas as pd
 import torch
 
-from helpers import board, checkpoint, inference, metrics, plots, runs, training, wells
+from helpers import inference, metrics, plots, training
 from helpers.config import Config
-from helpers.data import COLUMNS, read_labels
-from helpers.dataset import as_images, data_preparation_pipeline
+from helpers.data import COLUMNS, read_labels, wells
+from helpers.data.dataset import as_images, data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, plots as study_plots, uncertainty
+from helpers.training import board, checkpoint, runs
 
 print_versions()
 

@@ -56,13 +56,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from helpers import plots, preprocess
+from helpers import plots
 from helpers.config import Config
-from helpers.data import load_data
+from helpers.data import load_data, preprocess
+from helpers.data.wells import wells_of
 from helpers.eda import split_choice
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds, plots as study_plots
-from helpers.wells import wells_of
+from helpers.studies import folds
 
 print_versions()
 

@@ -63,9 +63,9 @@ import pandas as pd
 
 from helpers.config import Config
 from helpers.data import load_data
+from helpers.data.wells import wells_of
 from helpers.notebook import print_versions
 from helpers.studies import folds, plots as study_plots, tuning
-from helpers.wells import wells_of
 
 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of its figures
 print_versions()
@@ -119,7 +119,7 @@ pd.DataFrame({"values": values, "baseline": tuning.default_params()})
 # seen. Test wells are in no fold.
 
 # %%
-y, images = load_data(data.folder, config.unpacked_dir)
+y, images = load_data(data.folder)
 y, images = y.iloc[::every], images.iloc[::every]
 three = folds.make_folds(y, images, config=config)
 left_out = pd.DataFrame(

@@ -56,13 +56,14 @@ data = open_notebook(DATA)
 import numpy as np
 import pandas as pd
 
-from helpers import checkpoint, inference, metrics, models, plots, runs, training, transforms
+from helpers import inference, metrics, models, plots, training
 from helpers.config import Config
-from helpers.data import load_data, read_labels
-from helpers.dataset import as_images, data_preparation_pipeline
+from helpers.data import load_data, read_labels, transforms
+from helpers.data.dataset import as_images, data_preparation_pipeline
+from helpers.data.wells import cut_well, well_from_frame
 from helpers.notebook import print_versions, show_code
 from helpers.studies import folds, plots as study_plots
-from helpers.wells import cut_well, well_from_frame
+from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction, sections
 from helpers.whole_wells.simulation import draw_recipe, simulate_wells
 
@@ -347,7 +348,7 @@ plots.show_well_strips(
 #
 # ## Exercises
 #
-# 1. Let the simulation make two grooves a well (`helpers.synthetic.simulate`). What does the network find where they cross?
+# 1. Let the simulation make two grooves a well (`helpers.data.synthetic.simulate`). What does the network find where they cross?
 # 2. Average the weights with other shares than one half: give `helpers.models.mean_of_weights` an argument, and run
 #    `experiments/recipes.py --variants "simulated, then trained, averaged" --output runs/mine.csv`. Where is the best share, by folds?
 # 3. Train on your own wells: `experiments/train_wells.py`.

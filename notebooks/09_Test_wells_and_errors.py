@@ -62,17 +62,15 @@ data = open_notebook(DATA)
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 
 from helpers import metrics, plots
 from helpers.config import Config
-from helpers.data import load_data, read_labels
-from helpers.dataset import as_images
+from helpers.data import load_data, preprocess, read_labels
+from helpers.data.dataset import as_images
+from helpers.data.wells import well_from_frame, wells_of
 from helpers.labels import calibration, errors, places, plots as label_plots, quality
 from helpers.notebook import print_versions
-from helpers.preprocess import PreprocessData, usable_pixels
 from helpers.studies import folds, plots as study_plots
-from helpers.wells import well_from_frame, wells_of
 
 print_versions()
 
@@ -152,7 +150,7 @@ pd.concat(
 
 # %%
 y_loaded, images_loaded = load_data(data.folder)
-y, images = PreprocessData(config).transform(y_loaded, images_loaded)
+y, images = preprocess.PreprocessData(config).transform(y_loaded, images_loaded)
 wells = wells_of(y)
 part_of_well = {
     well: part for part in ("train", "val", "test") for well in getattr(config, f"{part}_wells")
@@ -163,7 +161,9 @@ part.value_counts()
 
 # %% tags=["nbval-ignore-output"]
 of_training = np.isin(wells_of(y_loaded), config.train_wells)
-cleaned = PreprocessData(config).fit_transform(y_loaded[of_training], images_loaded[of_training])
+cleaned = preprocess.PreprocessData(config).fit_transform(
+    y_loaded[of_training], images_loaded[of_training]
+)
 baseline = folds.train_on(*cleaned, baseline_epochs, config.seed)
 probability = pd.concat(
     [
@@ -296,7 +296,8 @@ joints[joints["groove pixels"] >= 200].nsmallest(6, "dice").round(3).set_index([
 # and beside pixels that were repaired. Each place is compared with the rest of the *same wells*.
 
 # %% tags=["nbval-ignore-output"]
-unusable = (~usable_pixels(images_loaded.loc[y.index], config)).astype(np.float32)
+usable = preprocess.usable_pixels(images_loaded.loc[y.index], config)
+unusable = (~usable).astype(np.float32)
 zones = {}
 for well in sorted(set(wells)):
     repaired = np.nan_to_num(well_from_frame(unusable, well)) > 0
@@ -358,21 +359,17 @@ curves = {
 chosen = curves["val"]["dice"].idxmax()
 grooved = truth[~np.isin(wells, (9, 10))]  # wells 9 and 10 have no groove, so no curve
 per_well_curves = calibration.thresholds_per_well(probability.loc[grooved.index], grooved)
-thresholds = list(per_well_curves.index)
-best = [thresholds.index(threshold) + 0.5 for threshold in per_well_curves.idxmax()]
 plt.figure(figsize=(8, 4.6))
-axis = sns.heatmap(
-    per_well_curves.T, cmap="Blues", vmin=0, vmax=1, cbar_kws={"label": "Dice, all pixels"}
+plt.pcolormesh(per_well_curves.index, range(13), per_well_curves.T, cmap="Blues", vmin=0, vmax=1)
+plt.colorbar(label="Dice, all pixels")
+plt.plot(per_well_curves.idxmax(), range(13), "o", color=plots.ORANGE, label="best of the well")
+plt.axvline(
+    chosen, color="black", linestyle="--", label=f"chosen on validation wells, {chosen:.2f}"
 )
-axis.plot(best, np.arange(len(best)) + 0.5, "o", color=plots.ORANGE, label="best of the well")
-axis.axvline(
-    thresholds.index(chosen) + 0.5,
-    color="black",
-    linestyle="--",
-    label=f"chosen on validation wells, {chosen:.2f}",
-)
-axis.set_title("The best threshold differs from well to well")
-axis.figure.legend(loc="outside lower center", ncols=2)
+plt.yticks(range(13), per_well_curves.columns)
+plt.gca().set(xlabel="threshold", ylabel="well", ylim=(12.5, -0.5))
+plt.title("The best threshold differs from well to well")
+plt.gcf().legend(loc="outside lower center", ncols=2)
 plt.show()
 
 # %% tags=["nbval-ignore-output"]

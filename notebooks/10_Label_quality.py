@@ -56,17 +56,17 @@ data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from helpers import checkpoint, plots, preprocess, runs
+from helpers import plots
 from helpers.config import Config
-from helpers.data import load_data, read_labels
+from helpers.data import load_data, preprocess, read_labels
+from helpers.data.wells import block_of, wells_of
 from helpers.labels import defects, quality
 from helpers.notebook import print_versions
 from helpers.studies import folds, plots as study_plots
-from helpers.wells import block_of, wells_of
+from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction
 
 print_versions()
@@ -98,8 +98,8 @@ study_plots.show_study(
 # %% tags=["nbval-ignore-output"]
 y_loaded, images_loaded = load_data(data.folder)
 y, images = preprocess.PreprocessData(config).transform(y_loaded, images_loaded)
-wells = wells_of(y)
-y_train = y[np.isin(wells, config.train_wells)]
+wells = pd.Series(wells_of(y), y.index)
+y_train = y[wells.isin(config.train_wells)]
 truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated else None
 probability = quality.unseen_probabilities(y_train, images, fold_epochs, config.seed)
 
@@ -131,7 +131,7 @@ if data.simulated:
     known = quality.known_defects(y_train, truth.loc[y_train.index])
     spoiled = known["iou"] < 0.7
     print(f"{spoiled.sum()} of {len(spoiled)} labels are spoiled ({spoiled.mean():.0%})")
-    checked = 100 * np.arange(1, len(spoiled) + 1) / len(spoiled)
+    checked = 100 * pd.RangeIndex(1, len(spoiled) + 1) / len(spoiled)
     in_order = {name: spoiled[quality.most_suspicious(suspicion[name], 1)] for name in suspicion}
     plots.show_curves(
         pd.DataFrame(
@@ -139,7 +139,7 @@ if data.simulated:
                 name: 100 * order.to_numpy().cumsum() / spoiled.sum()
                 for name, order in in_order.items()
             },
-            pd.Index(checked, name="labels checked, the most suspicious first, %"),
+            checked.rename("labels checked, the most suspicious first, %"),
         ),
         "spoiled labels found, %",
         "The first fifth of the suspects holds about a third of the spoiled labels",
@@ -359,7 +359,7 @@ folds.paired_differences(study, "case", "dice", than="labels as drawn").round(3)
 #
 # ## Exercises
 #
-# 1. Plant more slips (`helpers.synthetic`, `_annotate`): then run `experiments/labels.py --output runs/mine.csv`. From how many slips on does
+# 1. Plant more slips (`helpers.data.synthetic`, `_annotate`): then run `experiments/labels.py --output runs/mine.csv`. From how many slips on does
 #    "all redrawn" beat "labels as drawn"?
 # 2. Look at the twenty most suspicious patches of your own labels, and count how many you would change.
 #

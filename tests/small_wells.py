@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.data import COLUMNS
-from helpers.wells import ALL_WELLS, patch_name
+from helpers.data.wells import ALL_WELLS, patch_name
 
 
 def small_wells() -> tuple[pd.DataFrame, pd.DataFrame]:

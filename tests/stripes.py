@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.runs import start_run
+from helpers.training.runs import start_run
 
 
 def stripes(patches: int = 24) -> tuple[torch.Tensor, torch.Tensor]:

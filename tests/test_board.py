@@ -13,26 +13,18 @@ from stripes import loader, new_run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from helpers.board import Board, read_scalars
-from helpers.runs import resume_run, save_last
 from helpers.training import evaluate, fit
+from helpers.training.board import Board, read_scalars
+from helpers.training.runs import resume_run, save_last
 
 
 def test_tensorboard_answers_with_the_scalars_of_a_run(config):
     run = new_run(config)
-    history = fit(run, loader(), loader(), epochs=2)
+    history = fit(run, loader(8), loader(8), epochs=2)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "tensorboard.main",
-        "--logdir",
-        str(config.runs_dir),
-        "--port",
-        str(port),
-    ]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", config.runs_dir, "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     query = urlencode({"run": f"{run.folder.name}/Validation",
                        "tag": "Training vs. Validation Loss"})  # fmt: skip
@@ -65,14 +57,24 @@ def test_tensorboard_gets_pictures_graph_and_hyperparameters(config):
     assert events.Scalars("Validation, final/epoch")[-1].value == 4
 
 
-def test_tensorboard_gets_what_the_history_has(config):
-    run = new_run(config)
-    fit(run, loader(), loader(), epochs=2)
-    history = fit(run, loader(), loader(), epochs=1)
-    logged = read_scalars(run.folder)
-    assert list(logged.index) == [1, 2, 3]
-    for column in logged:
-        assert logged[column].tolist() == pytest.approx(history[column].tolist(), rel=1e-6)
+def test_tensorboard_gets_what_the_history_has_after_each_epoch(config):
+    run, logged = new_run(config), []
+
+    def look(*arguments):
+        if run.history:
+            scalars = read_scalars(run.folder)
+            assert scalars.notna().all(axis=None)
+            logged.append(len(scalars))
+        return evaluate(*arguments)
+
+    with patch("helpers.training.loop.evaluate", side_effect=look):
+        fit(run, loader(8), loader(8), epochs=2)
+        history = fit(run, loader(8), loader(8), epochs=1)
+    assert logged == [1, 2]
+    scalars = read_scalars(run.folder)
+    assert list(scalars.index) == [1, 2, 3]
+    for column in scalars:
+        assert scalars[column].tolist() == pytest.approx(history[column].tolist(), rel=1e-6)
 
 
 def test_after_a_kill_each_curve_has_each_step_once(config):
@@ -84,42 +86,18 @@ def test_after_a_kill_each_curve_has_each_step_once(config):
             raise KeyboardInterrupt
         save_last(run)
 
-    with patch("helpers.training.save_last", side_effect=killed), pytest.raises(KeyboardInterrupt):
+    with patch("helpers.training.loop.save_last", side_effect=killed), pytest.raises(KeyboardInterrupt):
         fit(run, loader(8), loader(8), epochs=4)
     fit(resume_run(run.folder), loader(8), loader(8))
+    shown = set()
     for folder in ("", "Training", "Validation"):
         events = EventAccumulator(str(run.folder / folder)).Reload()
-        tags = [tag for tag in events.Tags()["scalars"] if "final/" not in tag]
-        assert tags
-        for tag in tags:
-            assert [event.step for event in events.Scalars(tag)] == [1, 2, 3, 4], (folder, tag)
-
-
-def test_loss_and_scores_come_before_the_rest(config):
-    """TensorBoard shows tags by the alphabet."""
-    run = new_run(config)
-    fit(run, loader(8), loader(8), epochs=1)
-    tags = []
-    for folder in ("", "Training", "Validation"):
-        tags += EventAccumulator(str(run.folder / folder)).Reload().Tags()["scalars"]
-    assert sorted(set(tags), key=str.lower)[:3] == [
-        "Training vs. Validation Loss", "Validation Dice", "Validation mean IoU"
-    ]  # fmt: skip
-
-
-def test_events_are_written_after_each_epoch(config):
-    run = new_run(config)
-    train = loader()
-    logged = []
-
-    def look(*arguments):
-        if run.history:
-            logged.append(len(read_scalars(run.folder)))
-        return evaluate(*arguments)
-
-    with patch("helpers.training.evaluate", side_effect=look):
-        fit(run, train, loader(), epochs=3)
-    assert logged == [1, 2]
+        for tag in events.Tags()["scalars"]:
+            if "final/" not in tag:
+                assert [event.step for event in events.Scalars(tag)] == [1, 2, 3, 4], (folder, tag)
+            shown.add(tag)
+    first = ["Training vs. Validation Loss", "Validation Dice", "Validation mean IoU"]
+    assert sorted(shown, key=str.lower)[:3] == first  # loss and scores come before the rest
 
 
 def test_a_run_taken_up_within_the_second_is_read_in_the_order_of_its_making(config):

@@ -2,6 +2,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -13,12 +14,11 @@ import torch
 from stripes import loader, new_run, stripes
 from torch.utils.data import TensorDataset
 
-from helpers import runs
-from helpers.checkpoint import load_model, plain_config, write_weights
 from helpers.config import Config
 from helpers.files import DataError
-from helpers.runs import resume_run, start_run
-from helpers.training import fit
+from helpers.training import fit, runs
+from helpers.training.checkpoint import load_model, plain_config, write_weights
+from helpers.training.runs import resume_run, start_run
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def trained(tmp_path_factory):
     """A run of one epoch, with settings that are not the defaults; read only."""
     config = Config(runs_dir=tmp_path_factory.mktemp("runs"), value_std=0.05, threshold=0.3, seed=3)
     run = new_run(config)
-    fit(run, loader(), loader(), epochs=1)
+    fit(run, loader(8), loader(8), epochs=1)
     run.model.eval()
     return run
 
@@ -42,8 +42,15 @@ def last(folder: Path) -> Path:
     return path
 
 
-def test_a_saved_model_is_loaded_back_with_its_config(trained):
-    for path in (trained.best_path, trained.last_path):
+def changed(folder: Path, **change) -> Path:
+    """The folder's last state, some of whose fields are others now."""
+    torch.save(torch.load(last(folder), weights_only=True) | change, last(folder))
+    return last(folder)
+
+
+def test_a_saved_model_is_loaded_back_with_its_config(trained, tmp_path):
+    write_weights(tmp_path / "handed_on.safetensors", runs.describe(trained))
+    for path in (trained.best_path, trained.last_path, tmp_path / "handed_on.safetensors"):
         model, config = load_model(path)
         images, _ = stripes(4)
         torch.testing.assert_close(model(images), trained.model(images))
@@ -57,7 +64,7 @@ def test_a_checkpoint_holds_its_scores_and_versions_but_no_folder(trained):
     assert checkpoint["scores"] == trained.history[-1]
     assert checkpoint["config"] == plain_config(trained.config)
     assert checkpoint["versions"]["torch"] == torch.__version__.partition("+")[0]
-    assert checkpoint["data"]["train"] == runs.fingerprint(TensorDataset(*stripes()))
+    assert checkpoint["data"]["train"] == runs.fingerprint(TensorDataset(*stripes(8)))
     assert str(trained.folder.parent).encode() not in trained.last_path.read_bytes()
 
 
@@ -67,7 +74,7 @@ import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 from stripes import loader
 from helpers.files import DataError
-from helpers.runs import resume_run, save_best, save_last
+from helpers.training.runs import resume_run, save_best, save_last
 run = resume_run({folder!r})
 run.best_val_loss = float("inf")
 whole = run.last_path.stat().st_size
@@ -102,29 +109,37 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_what_was_there(folder
         assert message.startswith(str(folder)) and "could not be written" in message
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "text"])
-def test_a_file_that_is_no_checkpoint_is_named(trained, tmp_path, damage):
-    path = tmp_path / "model.pt"
-    if damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "truncated":
-        path.write_bytes(trained.best_path.read_bytes()[:-1000])
-    elif damage == "text":
-        path.write_text("a model")
-    with pytest.raises(DataError, match=r"model\.pt.*model_<timestamp>_<epoch>\.pt") as error:
+@pytest.mark.parametrize("name", ["model.pt", "model.safetensors"])
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[:-100], b"", b"a model", b"PK\x03\x04", b"\x08" + 7 * b"\0" + b"{}"]
+)
+def test_a_file_that_is_no_checkpoint_is_named(trained, tmp_path, name, damage):
+    path = tmp_path / name
+    with pytest.raises(DataError, match=f"{name}: there is no such file; expected"):
+        load_model(path)
+    write_weights(path, runs.describe(trained)) if "safe" in name else shutil.copy(trained.best_path, path)
+    path.write_bytes(damage(path.read_bytes()) if callable(damage) else damage)
+    with pytest.raises(
+        DataError, match=rf"{name}: expected a model_<timestamp>_<epoch>\.pt.* damaged"
+    ) as error:
         load_model(path)
     assert "weights_only" not in str(error.value)  # torch's advice to trust the file
 
 
-def test_a_flipped_bit_is_noticed_or_changes_nothing(trained, folder):
-    """Flips in the zip's own padding and times are of no consequence."""
-    path, draw, noticed = last(folder), random.Random(0), 0
-    whole = path.read_bytes()
-    right = torch.load(path, weights_only=True)["state_dict"]
-    for _ in range(60):
+def flipped(path: Path, first: int, times: int = 60) -> Iterator[Path]:
+    """The file, each time with another of its bits flipped, from this byte on."""
+    whole, draw = path.read_bytes(), random.Random(0)
+    for _ in range(times):
         damaged = bytearray(whole)
-        damaged[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        damaged[draw.randrange(first, len(whole))] ^= 1 << draw.randrange(8)
         path.write_bytes(damaged)
+        yield path
+
+
+def test_a_flipped_bit_is_noticed_or_changes_nothing(folder):
+    """Flips in the zip's own padding and times are of no consequence."""
+    right, noticed = torch.load(last(folder), weights_only=True)["state_dict"], 0
+    for path in flipped(last(folder), 0):
         try:
             found = load_model(path)[0].state_dict()
         except DataError as error:
@@ -133,6 +148,14 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(trained, folder):
         else:
             assert all(torch.equal(found[name], tensor) for name, tensor in right.items())
     assert noticed > 50
+
+
+def test_a_flipped_bit_in_weights_is_noticed(trained, tmp_path):
+    """Each of the header's and of the tensors' bits counts: one of these gave a report without a groove."""
+    write_weights(tmp_path / "model.safetensors", runs.describe(trained))
+    for path in flipped(tmp_path / "model.safetensors", 8):
+        with pytest.raises(DataError, match=r"model\.safetensors"):
+            load_model(path)
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):
@@ -162,6 +185,7 @@ def test_a_bare_tensor_is_no_checkpoint(tmp_path):
         ({"options": {"width": 10**6}}, "width is 1000000, above 1024"),
         ({"options": None}, "cannot be used"),
         ({"config": {"seed": "0"}}, "seed is '0', expected one like 0"),
+        ({"config": {"value_std": "0.02"}}, r"value_std is '0\.02', expected one like 0\.02"),
         ({"config": {"threshold": 2.0}}, "threshold between 0 and 1, found 2.0"),
         ({"config": {"value_std": 0.0}}, "value_std above 0, found 0.0"),
         ({"optimizer": {}}, "cannot be used"),
@@ -170,23 +194,23 @@ def test_a_bare_tensor_is_no_checkpoint(tmp_path):
     ],
 )
 def test_an_odd_field_is_told_with_the_file(folder, change, told):
-    path = last(folder)
-    torch.save(torch.load(path, weights_only=True) | change, path)
+    path = changed(folder, **change)
     with pytest.raises(DataError, match=told) as error:
         resume_run(folder)
     assert str(path) in str(error.value)
 
 
-def test_a_checkpoint_survives_a_change_of_config(folder):
-    """Of a version that had another setting, and lacked two of today's."""
-    state = torch.load(last(folder), weights_only=True)
-    del state["config"]["threshold"], state["config"]["patience"]
-    torch.save(state | {"config": state["config"] | {"twist": 0.05}, "note": "hello"}, last(folder))
+def test_a_checkpoint_survives_a_change_of_config_and_of_losses(folder):
+    """Of a version that had another setting and loss, and lacked two of today's."""
+    config = torch.load(last(folder), weights_only=True)["config"] | {"twist": 0.05}
+    del config["threshold"], config["patience"]
+    path = changed(folder, config=config, note="hello")
     with pytest.warns(UserWarning, match="passed over: twist"):
-        _, config = load_model(last(folder))
+        fit(resume_run(folder), loader(8), loader(8), epochs=1)
+    changed(folder, config=config, loss="a loss of yesterday")
+    with pytest.warns(UserWarning, match="passed over: twist"):
+        _, config = load_model(path)
     assert (config.threshold, config.value_std) == (Config().threshold, 0.05)
-    with pytest.warns(UserWarning, match="twist"):
-        fit(resume_run(folder), loader(), loader(), epochs=1)
 
 
 @pytest.mark.parametrize(
@@ -201,32 +225,15 @@ def test_numpy_numbers_are_saved_as_plain_ones(tmp_path, setting, options):
     run = start_run("unet", Config(runs_dir=tmp_path, **setting), **options)
     fit(run, loader(8), loader(8), epochs=1)
     assert load_model(run.best_path)[1] == replace(run.config, runs_dir=Config().runs_dir)
-    resumed = resume_run(run.folder)
-    assert resumed.options == options and all(
-        type(value) in (int, float) for value in resumed.options.values()
-    )
-
-
-def test_a_model_is_loaded_whatever_loss_it_was_trained_by(folder):
-    state = torch.load(last(folder), weights_only=True)
-    torch.save(state | {"loss": "a loss of yesterday"}, last(folder))
-    load_model(last(folder))
+    resumed = resume_run(run.folder).options
+    assert resumed == options and all(type(value) in (int, float) for value in resumed.values())
 
 
 def test_trained_weights_are_not_downloaded_again(folder):
-    state = torch.load(last(folder), weights_only=True)
-    torch.save(state | {"model_name": "vit", "options": {"pretrained": True}}, last(folder))
+    path = changed(folder, model_name="vit", options={"pretrained": True})
     with patch("timm.create_model", side_effect=timm.create_model) as create, pytest.raises(DataError):
-        load_model(last(folder))  # these are weights of another network
+        load_model(path)  # these are weights of another network
     assert create.call_args.args[1] is False
-
-
-def test_a_setting_of_another_kind_is_told_with_the_file(folder):
-    state = torch.load(last(folder), weights_only=True)
-    state["config"]["value_std"] = "0.02"
-    torch.save(state, last(folder))
-    with pytest.raises(DataError, match=r"last_.*value_std is '0\.02', expected one like 0\.02"):
-        load_model(last(folder))
 
 
 @pytest.mark.parametrize("missing", ["config", "state_dict", "random_state"])
@@ -239,49 +246,16 @@ def test_a_missing_field_is_told_with_the_file(folder, missing):
 
 
 def test_weights_that_are_not_numbers_are_refused(folder):
-    state = torch.load(last(folder), weights_only=True)
-    state["state_dict"]["head.bias"][0] = torch.nan
-    torch.save(state, last(folder))
+    weights = torch.load(last(folder), weights_only=True)["state_dict"]
+    weights["head.bias"][0] = torch.nan
     with pytest.raises(DataError, match=r"last_.*1 of its weights are NaN or infinite, first head\.bias"):
-        load_model(last(folder))
+        load_model(changed(folder, state_dict=weights))
 
 
 def test_a_file_that_the_checkpoint_names_elsewhere_is_not_deleted(folder):
     precious = folder.parent / "precious.pt"
     precious.write_text("mine")
-    state = torch.load(last(folder), weights_only=True)
-    torch.save(state | {"best_model": "../precious.pt", "best_val_loss": 9.0}, last(folder))
+    changed(folder, best_model="../precious.pt", best_val_loss=9.0)
     with pytest.raises(DataError):
-        fit(resume_run(folder), loader(), loader(), epochs=1)
+        fit(resume_run(folder), loader(8), loader(8), epochs=1)
     assert precious.read_text() == "mine"
-
-
-def test_weights_that_are_handed_on_give_the_same_model_and_config(trained, tmp_path):
-    path = tmp_path / "model.safetensors"
-    write_weights(path, runs.describe(trained))
-    model, config = load_model(path)
-    images, _ = stripes(4)
-    torch.testing.assert_close(model(images), trained.model(images))
-    assert config == replace(trained.config, runs_dir=Config().runs_dir)
-
-
-def test_a_flipped_bit_in_weights_is_noticed(trained, tmp_path):
-    """Each of the header's and of the tensors' bits counts: one of these gave a report without a groove."""
-    path, draw = tmp_path / "model.safetensors", random.Random(0)
-    write_weights(path, runs.describe(trained))
-    whole = path.read_bytes()
-    for _ in range(60):
-        damaged = bytearray(whole)
-        damaged[draw.randrange(8, len(whole))] ^= 1 << draw.randrange(8)
-        path.write_bytes(damaged)
-        with pytest.raises(DataError, match=r"model\.safetensors"):
-            load_model(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"\x08\0\0\0\0\0\0\0{}      ", b"PK\x03\x04", None])
-def test_damaged_weights_are_named(trained, tmp_path, content):
-    path = tmp_path / "model.safetensors"
-    write_weights(path, runs.describe(trained))
-    path.write_bytes(path.read_bytes()[:-100] if content is None else content)
-    with pytest.raises(DataError, match=r"model\.safetensors: expected .* damaged"):
-        load_model(path)

@@ -21,8 +21,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from helpers import data
 from helpers.data import (
     COLUMNS,
-    PATCHES,
-    check_same_patches,
     find_data,
     find_images,
     find_labels,
@@ -30,12 +28,11 @@ from helpers.data import (
     load_data,
     read_images,
     read_labels,
-    read_patch,
-    sorted_names,
     write_csv,
 )
+from helpers.data.load import PATCHES, check_same_patches, read_patch, sorted_names
+from helpers.data.wells import patch_name
 from helpers.files import DataError, progress
-from helpers.wells import patch_name
 from helpers.whole_wells.well_files import open_well
 
 NAMES = ["well_2_patch_0", "well_2_patch_3", "well_2_patch_10", "well_10_patch_1"]  # in the right order

@@ -9,10 +9,10 @@ from torchvision.transforms import v2
 
 from helpers.config import Config
 from helpers.data import read_labels, write_csv
-from helpers.dataset import SegmentationDataset, as_images, data_preparation_pipeline, make_loader
+from helpers.data.dataset import SegmentationDataset, as_images, data_preparation_pipeline, make_loader
+from helpers.data.synthetic import ensure_simulated
+from helpers.data.transforms import augment_transform, flip_transform, normalize
 from helpers.files import DataError
-from helpers.synthetic import ensure_simulated
-from helpers.transforms import augment_transform, flip_transform, normalize
 
 
 @pytest.fixture(scope="module")

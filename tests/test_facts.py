@@ -13,10 +13,10 @@ from sklearn.metrics import silhouette_score
 
 from helpers.config import Config
 from helpers.data import find_labels, load_data
+from helpers.data.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers, usable_pixels
+from helpers.data.split import split_by_wells
+from helpers.data.wells import ALL_WELLS, WIDE_WELLS, assemble_well, well_from_frame, wells_of
 from helpers.eda import tables
-from helpers.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers, usable_pixels
-from helpers.split import split_by_wells
-from helpers.wells import ALL_WELLS, WIDE_WELLS, assemble_well, well_from_frame, wells_of
 
 pytestmark = pytest.mark.real_data
 

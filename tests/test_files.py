@@ -21,7 +21,7 @@ from helpers.files import (
     remove_leftovers,
     replace_atomically,
 )
-from helpers.runs import start_run
+from helpers.training.runs import start_run
 
 
 def write(path: Path, text: str) -> None:

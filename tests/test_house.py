@@ -32,9 +32,9 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
-            for (
-                name
-            ) in node.names:  # "from helpers import plots" names a module, "from helpers.wells import …" not
+            for name in (
+                node.names
+            ):  # "from helpers import plots" names a module, "from helpers.data.wells import …" not
                 inner = f"{node.module}.{name.name}"
                 found.add(inner if inner in MODULES else node.module)
     return found & MODULES

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
-from helpers.wells import label_grooves
+from helpers.data.wells import label_grooves
 
 
 def test_a_groove_goes_on_around_the_pipe():

@@ -7,13 +7,13 @@ import timm
 import torch
 import torchvision
 
-from helpers.dataset import SegmentationDataset, make_loader
+from helpers.data.dataset import SegmentationDataset, make_loader
+from helpers.data.transforms import normalize
 from helpers.losses import bce, over_outputs
 from helpers.metrics import count_pixels, dice_from_counts
 from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES, WHOLE_WELL_ARCHITECTURES, build_model
 from helpers.models.pretrained import DownloadError
 from helpers.training import train_one_epoch
-from helpers.transforms import normalize
 
 OURS = ["unet", "attention_unet", "resunet", "unet++"]  # with a choice of padding
 EVERY = [*ARCHITECTURES, *JUNIOR_ARCHITECTURES, *WHOLE_WELL_ARCHITECTURES]

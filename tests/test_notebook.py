@@ -48,9 +48,9 @@ def config(tmp_path, monkeypatch) -> Config:
 @pytest.fixture
 def ensure_simulated(monkeypatch) -> mock.Mock:
     """Stand in for the simulation, which has tests of its own."""
-    module = ModuleType("helpers.synthetic")
+    module = ModuleType("helpers.data.synthetic")
     module.ensure_simulated = mock.Mock(side_effect=lambda folder, seed: folder)
-    monkeypatch.setitem(sys.modules, "helpers.synthetic", module)
+    monkeypatch.setitem(sys.modules, "helpers.data.synthetic", module)
     return module.ensure_simulated
 
 
@@ -140,10 +140,13 @@ def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_p
         (["y_train_silver.csv.gz"], "real challenge images with silver labels"),
         (["Y_train_SILVER.csv"], "real challenge images with silver labels"),
         (["y_train_9oPq.csv"], "real challenge images with the challenge's labels"),
-        (["y_train.csv", "y_clean.csv"], "15 simulated wells (helpers.synthetic) with simulated labels; the"),
+        (
+            ["y_train.csv", "y_clean.csv"],
+            "15 simulated wells (helpers.data.synthetic) with simulated labels; the",
+        ),
         (
             [],
-            "15 simulated wells (helpers.synthetic, seed 7) with simulated labels; the clean truth",
+            "15 simulated wells (helpers.data.synthetic, seed 7) with simulated labels; the clean truth",
         ),
     ],
 )

@@ -11,11 +11,11 @@ from torch import nn
 
 from helpers.config import Config
 from helpers.data import COLUMNS
+from helpers.data.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
+from helpers.data.split import split_by_wells
+from helpers.data.wells import patch_name, well_from_frame
 from helpers.files import DataError
-from helpers.preprocess import PreprocessData, dbscan_outliers, repair_pixels, spe_outliers
 from helpers.report.grooves import groove_report
-from helpers.split import split_by_wells
-from helpers.wells import patch_name, well_from_frame
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import assemble_wells
 

@@ -12,12 +12,12 @@ from scipy.ndimage import binary_fill_holes
 from torch.utils.data import DataLoader
 
 from helpers.data import get_patches_per_well, load_data, read_labels
-from helpers.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.data.dataset import SegmentationDataset, data_preparation_pipeline
+from helpers.data.preprocess import PreprocessData
+from helpers.data.split import split_y_to_train_val_test
+from helpers.data.synthetic import ensure_simulated
+from helpers.data.wells import wells_of
 from helpers.metrics import dice, iou
-from helpers.preprocess import PreprocessData
-from helpers.split import split_y_to_train_val_test
-from helpers.synthetic import ensure_simulated
-from helpers.wells import wells_of
 
 
 @pytest.fixture(scope="module")

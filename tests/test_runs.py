@@ -10,63 +10,49 @@ import pytest
 import torch
 from stripes import loader, new_run
 
-from helpers import runs
-from helpers.board import read_scalars
-from helpers.checkpoint import load_model
 from helpers.config import PROJECT_ROOT
 from helpers.files import DataError
-from helpers.runs import resume_run, start_run
-from helpers.training import fit
+from helpers.training import fit, runs
+from helpers.training.board import read_scalars
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import resume_run, start_run
 
 
-def test_an_unknown_loss_is_refused_with_the_list(config):
-    with pytest.raises(ValueError, match=r"'mse'.*'bce'"):
-        start_run("unet", config, loss="mse")
-    assert not config.runs_dir.exists()
-
-
-def test_the_run_folder_is_named_after_the_time(config):
-    with patch.object(runs, "datetime") as clock:
-        clock.now.return_value.strftime.side_effect = lambda form: {"%Y%m%d_%H%M%S": "20261122_201436"}[form]
-        run = new_run(config)
-    assert run.folder == config.runs_dir / "corrosion_segmentation_trainer_20261122_201436"
-    assert run.folder.is_dir()
-
-
-def test_two_runs_of_one_second_get_two_folders(config):
+def test_the_run_folder_is_named_after_the_time_and_two_of_one_second_get_two(config):
+    times = iter(["20261122_201436", "20261122_201436", "20261122_201437"])
     with patch.object(runs, "datetime") as clock, patch.object(runs.time, "sleep") as sleep:
-        clock.now.return_value.strftime.side_effect = [
-            "20261122_201436",
-            "20261122_201436",
-            "20261122_201437",
-        ]
-        folders = {new_run(config).folder.name for _ in range(2)}
-    assert len(folders) == 2
+        clock.now.return_value.strftime.side_effect = lambda form: {"%Y%m%d_%H%M%S": next(times)}[form]
+        folders = [new_run(config).folder for _ in range(2)]
+    assert all(folder.is_dir() and folder.parent == config.runs_dir for folder in folders)
+    prefix = "corrosion_segmentation_trainer_"
+    assert [folder.name for folder in folders] == [f"{prefix}20261122_201436", f"{prefix}20261122_201437"]
     sleep.assert_called_once()
 
 
-def test_a_runs_folder_that_cannot_be_made_is_named(config, tmp_path):
+def test_a_run_that_cannot_begin_is_refused(config, tmp_path):
+    with pytest.raises(ValueError, match=r"'mse'.*'bce'"):
+        start_run("unet", config, loss="mse")
+    with pytest.raises(ValueError, match=r"'half'"):
+        start_run("unet", replace(config, precision="half"))
+    assert not config.runs_dir.exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="file/runs.*runs_dir"):
-        new_run(replace(config, runs_dir=tmp_path / "file" / "runs"))
+        start_run("unet", replace(config, runs_dir=tmp_path / "file" / "runs"))
+    with pytest.raises(DataError, match=r"last_7\.pt.*no such file"):
+        resume_run(tmp_path / "corrosion_segmentation_trainer_7")
 
 
-def test_the_best_model_is_kept_and_only_that(config):
+def test_the_best_model_is_kept_and_only_that_beside_the_last(config):
     run = new_run(config)
     losses = iter([0.5, 0.3, 0.4])
     counts = torch.tensor([[1, 0, 0]])
-    with patch("helpers.training.evaluate", side_effect=lambda *_: (next(losses), counts)):
-        fit(run, loader(), loader(), epochs=3)
+    with patch("helpers.training.loop.evaluate", side_effect=lambda *_: (next(losses), counts)):
+        fit(run, loader(8), loader(8), epochs=3)
     assert run.best_path.name == f"model_{run.timestamp}_2.pt"
     assert list(run.folder.glob("model_*.pt")) == [run.best_path]
-
-
-def test_the_last_model_is_kept_too(config):
-    run = new_run(config)
-    fit(run, loader(), loader(), epochs=2)
     last, _ = load_model(run.last_path)
     torch.testing.assert_close(last.head.weight, run.model.head.weight)
-    assert torch.load(run.last_path, weights_only=True)["scores"]["epoch"] == 2
+    assert torch.load(run.last_path, weights_only=True)["scores"]["epoch"] == 3
 
 
 KILLED = """
@@ -78,8 +64,8 @@ from stripes import loader, new_run
 from helpers.config import Config
 from helpers.training import fit
 run = new_run(Config(runs_dir=Path(sys.argv[1])))
-fit(run, loader(48, shuffle=True), loader(), epochs=2)
-fit(run, loader(48, shuffle=True), loader(), epochs=6)
+fit(run, loader(24, shuffle=True), loader(8), epochs=2)
+fit(run, loader(24, shuffle=True), loader(8), epochs=10)
 """
 
 
@@ -111,15 +97,14 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(config, tmp_path)
 
     (folder,) = config.runs_dir.iterdir()
     resumed = resume_run(folder)
-    assert 4 <= len(resumed.history) < 8 and resumed.unfinished
-    fit(resumed, loader(48, shuffle=True), loader())
+    assert 4 <= len(resumed.history) < 12 and resumed.unfinished
+    fit(resumed, loader(24, shuffle=True), loader(8))
     whole = new_run(config)
-    fit(whole, loader(48, shuffle=True), loader(), epochs=2)
-    fit(whole, loader(48, shuffle=True), loader(), epochs=6)
+    fit(whole, loader(24, shuffle=True), loader(8), epochs=2)
+    fit(whole, loader(24, shuffle=True), loader(8), epochs=10)
     assert_same(resumed, whole)
-    assert (
-        read_scalars(resumed.folder)["val_loss"].tolist() == read_scalars(whole.folder)["val_loss"].tolist()
-    )
+    logged = [read_scalars(run.folder)["val_loss"].tolist() for run in (resumed, whole)]
+    assert logged[0] == logged[1]
 
 
 @pytest.mark.parametrize("where", ["save_best", "save_last"])
@@ -133,35 +118,24 @@ def test_a_run_stopped_while_saving_goes_on(config, where):
         getattr(runs, where)(run)
 
     run = new_run(config)
-    with patch(f"helpers.training.{where}", side_effect=fail_at_the_third), pytest.raises(KeyboardInterrupt):
-        fit(run, loader(shuffle=True), loader(), epochs=5)
+    with (
+        patch(f"helpers.training.loop.{where}", side_effect=fail_at_the_third),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        fit(run, loader(16, shuffle=True), loader(8), epochs=5)
     resumed = resume_run(run.folder)
-    fit(resumed, loader(shuffle=True), loader())
+    fit(resumed, loader(16, shuffle=True), loader(8))
     whole = new_run(config)
-    fit(whole, loader(shuffle=True), loader(), epochs=5)
+    fit(whole, loader(16, shuffle=True), loader(8), epochs=5)
     assert_same(resumed, whole)
 
 
-def test_a_finished_run_can_be_taken_up_for_more_epochs(config):
+def test_a_finished_run_gets_more_epochs_of_the_same_data_alone(config):
     run = new_run(config)
-    fit(run, loader(), loader(), epochs=1)
-    assert list(fit(resume_run(run.folder), loader(), loader(), epochs=2).index) == [1, 2, 3]
-
-
-def test_a_finished_run_has_nothing_to_finish(config):
-    run = new_run(config)
-    fit(run, loader(), loader(), epochs=1)
+    fit(run, loader(8), loader(8), epochs=1)
+    assert list(fit(resume_run(run.folder), loader(8), loader(8), epochs=2).index) == [1, 2, 3]
     with pytest.raises(ValueError, match="how many epochs"):
-        fit(resume_run(run.folder), loader(), loader())
-
-
-def test_a_run_does_not_go_on_with_other_data(config):
-    run = new_run(config)
-    fit(run, loader(24), loader(), epochs=1)
-    with pytest.raises(DataError, match="other train images"):
-        fit(run, loader(16), loader(), epochs=1)
-
-
-def test_a_folder_without_a_state_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"last_7\.pt.*no such file"):
-        resume_run(tmp_path / "corrosion_segmentation_trainer_7")
+        fit(resume_run(run.folder), loader(8), loader(8))
+    for given in (run, resume_run(run.folder)):
+        with pytest.raises(DataError, match="other train images"):
+            fit(given, loader(16), loader(8), epochs=1)

@@ -14,14 +14,14 @@ import torch
 import train
 from stripes import stripes
 
-from helpers.checkpoint import load_model
 from helpers.config import PROJECT_ROOT
 from helpers.data import DataSource
-from helpers.dataset import SegmentationDataset, make_loader
+from helpers.data.dataset import SegmentationDataset, make_loader
+from helpers.data.transforms import flip_transform
+from helpers.data.wells import parse_name, wells_of
 from helpers.files import DataError
-from helpers.runs import resume_run, save_last
-from helpers.transforms import flip_transform
-from helpers.wells import parse_name, wells_of
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import resume_run, save_last
 
 SCRIPTS = [path for path in sorted((PROJECT_ROOT / "experiments").glob("*.py")) if path.name != "common.py"]
 
@@ -44,7 +44,9 @@ def test_a_study_that_is_complete_has_nothing_to_do_and_changes_nothing(kept, mo
     command = shlex.split(pd.read_csv(kept)["command"].iloc[0])[2:]
     monkeypatch.setattr(sys, "argv", [f"{script}.py", *command, "--output", str(output)])
     monkeypatch.setattr("torch.set_num_threads", Mock())  # of the process, so of the other tests too
-    monkeypatch.setattr("helpers.training.train_one_epoch", Mock(side_effect=AssertionError("it trains")))
+    monkeypatch.setattr(
+        "helpers.training.loop.train_one_epoch", Mock(side_effect=AssertionError("it trains"))
+    )
     import_module(script).main()
     assert (tmp_path / kept.name).read_bytes() == kept.read_bytes()
 
@@ -154,7 +156,7 @@ def test_a_killed_run_is_resumed_with_its_own_seed(config, few_patches, monkeypa
                 if len(saved) == 2:  # before the first epoch, after it
                     raise KeyboardInterrupt
 
-            with patch("helpers.training.save_last", side_effect=kill), pytest.raises(KeyboardInterrupt):
+            with patch("helpers.training.loop.save_last", side_effect=kill), pytest.raises(KeyboardInterrupt):
                 call(monkeypatch, *arguments)
             (folder,) = runs.iterdir()
             call(monkeypatch, "--resume", str(folder))

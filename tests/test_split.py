@@ -8,9 +8,9 @@ import pytest
 
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
+from helpers.data.split import NAMES, split_by_wells, split_y_to_train_val_test
+from helpers.data.wells import patch_name
 from helpers.files import DataError
-from helpers.split import NAMES, split_by_wells, split_y_to_train_val_test
-from helpers.wells import patch_name
 
 CONFIG = Config(train_wells=(1, 6), val_wells=(3,), test_wells=(2,))
 

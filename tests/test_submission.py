@@ -10,15 +10,15 @@ from common import run_from_command_line
 from predict import main
 from torch import nn
 
-from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels
-from helpers.dataset import as_images
+from helpers.data.dataset import as_images
+from helpers.data.synthetic import RECIPES, simulate
+from helpers.data.wells import cut_well, well_from_frame, wells_of
 from helpers.files import DataError
 from helpers.metrics import count_pixels, summarise
-from helpers.runs import save_best, start_run
-from helpers.synthetic import RECIPES, simulate
-from helpers.wells import cut_well, well_from_frame, wells_of
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import save_best, start_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
 from helpers.whole_wells.submission import predict_folder
 

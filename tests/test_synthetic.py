@@ -12,13 +12,19 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from helpers import synthetic
 from helpers.config import PROJECT_ROOT
-from helpers.data import load_data
+from helpers.data import load_data, synthetic
+from helpers.data.synthetic import (
+    RECIPES,
+    Recipe,
+    ensure_simulated,
+    simulate,
+    simulate_sound_wall,
+    simulate_well,
+)
+from helpers.data.wells import WIDE_WELLS, well_from_frame, wells_of
 from helpers.eda.tables import corroded_ratios_per_well, patch_statistics, twin_correlations
 from helpers.files import DataError
-from helpers.synthetic import RECIPES, Recipe, ensure_simulated, simulate, simulate_sound_wall, simulate_well
-from helpers.wells import WIDE_WELLS, well_from_frame, wells_of
 
 REAL_PATCHES = [166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203]
 
@@ -117,7 +123,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 from helpers.data import load_data
-from helpers import synthetic
+from helpers.data import synthetic
 few = {well: synthetic.RECIPES[well] for well in (4, 8)}
 synthetic.RECIPES = few
 print("ready", flush=True)

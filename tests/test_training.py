@@ -8,13 +8,13 @@ from stripes import loader, new_run, stripes
 from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from helpers.checkpoint import load_model
 from helpers.files import DataError
 from helpers.losses import bce
 from helpers.metrics import summarise
 from helpers.models import build_model
-from helpers.runs import resume_run, start_run, unsaved_run
 from helpers.training import evaluate, fit, train_one_epoch
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import resume_run, start_run, unsaved_run
 
 
 class AlwaysSure(nn.Module):
@@ -28,21 +28,11 @@ class AlwaysSure(nn.Module):
         return self.logit.expand_as(images)
 
 
-def test_an_epoch_lowers_the_loss():
-    torch.manual_seed(0)
-    model = build_model("unet")
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    losses = [train_one_epoch(model, loader(), nn.BCEWithLogitsLoss(), optimizer) for _ in range(4)]
-    assert losses[-1] < 0.8 * losses[0]
-
-
 def test_the_mean_loss_is_over_patches_although_the_last_batch_is_smaller():
     model = AlwaysSure(0.5)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    losses = [
-        train_one_epoch(model, loader(10, size), nn.BCEWithLogitsLoss(), optimizer) for size in (1, 7, 10)
-    ]
-    expected = nn.BCEWithLogitsLoss()(model(stripes(10)[0]), stripes(10)[1]).item()
+    losses = [train_one_epoch(model, loader(10, size), bce, optimizer) for size in (1, 7, 10)]
+    expected = bce(model(stripes(10)[0]), stripes(10)[1]).item()
     assert losses == pytest.approx([expected] * 3, rel=1e-5)
 
 
@@ -86,120 +76,101 @@ def test_a_long_gradient_is_clipped():
     for clip_norm, most in ((math.inf, 0.5), (0.01, 0.01)):
         model = AlwaysSure(3.0)
         optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-        train_one_epoch(model, loader(8), nn.BCEWithLogitsLoss(), optimizer, clip_norm)
+        train_one_epoch(model, loader(8), bce, optimizer, clip_norm)
         step = 3.0 - model.logit.item()
         assert step == pytest.approx(most, rel=1e-3) if clip_norm < 1 else step > most
 
 
-def test_evaluate_counts_every_patch_in_order():
-    _, counts = evaluate(AlwaysSure(), loader(10, 4), nn.BCEWithLogitsLoss())
+def test_evaluate_counts_every_patch_in_order_and_cuts_at_the_threshold():
+    _, counts = evaluate(AlwaysSure(), loader(10, 4), bce)
     grooves = stripes(10)[1].sum(dim=(1, 2, 3)).long()
-    assert counts[:, 0].tolist() == grooves.tolist()
-    assert counts[:, 1].tolist() == (1296 - grooves).tolist()
-    assert counts[:, 2].tolist() == [0] * 10
-
-
-def test_evaluate_cuts_at_the_threshold():
-    _, counts = evaluate(AlwaysSure(0.0), loader(), nn.BCEWithLogitsLoss(), threshold=0.51)  # probability 0.5
+    assert counts.tolist() == [[count, 1296 - count, 0] for count in grooves.tolist()]
+    _, counts = evaluate(AlwaysSure(0.0), loader(), bce, threshold=0.51)  # probability 0.5
     assert counts[:, :2].sum() == 0
+    identity, (_, masks) = AlwaysSure(), stripes(6)
+    identity.forward = lambda images: images
+    _, counts = evaluate(identity, DataLoader(TensorDataset(200 * masks - 100, masks), 4), bce)
+    assert summarise(counts) == {"dice": 1.0, "mean_iou": 1.0}
 
 
 def test_evaluate_switches_dropout_off_and_does_not_train():
     torch.manual_seed(0)
     model = build_model("unet", dropout=0.5)
     before = [p.clone() for p in model.parameters()]
-    first, second = (evaluate(model, loader(), nn.BCEWithLogitsLoss())[0] for _ in range(2))
+    first, second = (evaluate(model, loader(8), bce)[0] for _ in range(2))
     assert first == second
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
 def test_fit_learns_to_find_grooves(config):
-    run = new_run(config)
-    history = fit(run, loader(shuffle=True), loader(), epochs=12)
+    history = fit(new_run(config), loader(shuffle=True), loader(), epochs=12)
     assert history["val_dice"].iloc[-1] > 0.9
 
 
-def test_the_same_seed_gives_the_same_history(config):
-    histories = [fit(new_run(config), loader(shuffle=True), loader(), epochs=2) for _ in range(2)]
-    columns = ["train_loss", "val_loss", "val_dice", "val_mean_iou"]
-    assert histories[0][columns].equals(histories[1][columns])
+def test_the_same_seed_gives_the_same_history_whether_a_loader_is_new_or_used(config):
+    columns, used, histories = (
+        ["train_loss", "val_loss", "val_dice", "val_mean_iou"],
+        loader(shuffle=True),
+        [],
+    )
+    for train in (used, used, loader(shuffle=True)):
+        histories.append(fit(new_run(config), train, loader(8), epochs=2)[columns])
+    assert histories[0].equals(histories[1]) and histories[0].equals(histories[2])
 
 
 def test_fit_called_twice_equals_fit_called_once(config):
     """R3.7: more epochs can be added to a run, whatever is drawn between."""
     once, twice = (new_run(config, schedule="constant") for _ in range(2))
-    fit(once, loader(shuffle=True), loader(), epochs=3)
+    fit(once, loader(shuffle=True), loader(8), epochs=3)
     train = loader(shuffle=True)
-    fit(twice, train, loader(), epochs=1)
+    fit(twice, train, loader(8), epochs=1)
     torch.rand(5)
-    history = fit(twice, train, loader(), epochs=2)
+    history = fit(twice, train, loader(8), epochs=2)
     assert list(history.index) == [1, 2, 3]
     assert history["train_loss"].tolist() == once.history_frame()["train_loss"].tolist()
 
 
-def test_the_learning_rate_falls_along_a_cosine_in_each_call(config):
-    run = new_run(config, learning_rate=0.004)
-    fit(run, loader(), loader(), epochs=2)
-    history = fit(run, loader(), loader(), epochs=4)
-    expected = [0.004, 0.002, *(0.002 * (1 + math.cos(math.pi * i / 4)) for i in range(4))]
-    assert history["learning_rate"].tolist() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
-def test_the_optimizer_steps_by_the_learning_rate_of_the_history(config, schedule):
-    run, used = new_run(config, schedule=schedule), []
+@pytest.mark.parametrize(
+    ("schedule", "shape"),
+    [("constant", [1] * 6), ("cosine", [1, 0.5, *((1 + math.cos(math.pi * i / 4)) / 2 for i in range(4))])],
+)
+def test_the_optimizer_steps_by_the_learning_rate_of_the_history(config, schedule, shape):
+    """By default half a cosine in each call."""
+    run, used = new_run(config, learning_rate=0.004, schedule=schedule), []
 
     def epoch(*_):
-        used.append([group["lr"] for group in run.optimizer.param_groups])
+        used.extend(group["lr"] for group in run.optimizer.param_groups)
         return 0.5
 
-    with patch("helpers.training.train_one_epoch", side_effect=epoch):
-        history = fit(run, loader(8), loader(8), epochs=3)
-    assert used == [[rate] for rate in history["learning_rate"]]
-    assert len({*history["learning_rate"]}) == (3 if schedule == "cosine" else 1)
+    with patch("helpers.training.loop.train_one_epoch", side_effect=epoch):
+        fit(run, loader(8), loader(8), epochs=2)
+        history = fit(run, loader(8), loader(8), epochs=4)
+    assert used == history["learning_rate"].tolist() == pytest.approx([0.004 * share for share in shape])
+    assert new_run(config).config.schedule == "cosine"
 
 
-def test_an_unknown_schedule_is_refused(config):
-    with pytest.raises(ValueError, match="'linear'"):
-        fit(new_run(config, schedule="linear"), loader(), loader(), epochs=1)
-
-
-def test_patience_ends_a_run_whose_validation_loss_no_longer_falls(config):
-    losses = iter([0.5, 0.3, 0.4, 0.4, 0.2])
-    counts = torch.tensor([[1, 0, 0]])
+def test_patience_ends_a_call_whose_validation_loss_no_longer_falls(config):
+    """R3.7: it counts within a call; who adds epochs wants them tried, however long ago the best was."""
+    losses = [0.3, 0.4, 0.4, 0.5, 0.2, 0.4, 0.4]
+    following, counts = iter(losses), torch.tensor([[1, 0, 0]])
     run = new_run(config, patience=2)
-    with patch("helpers.training.evaluate", side_effect=lambda *_: (next(losses), counts)):
-        history = fit(run, loader(), loader(), epochs=5)
-    assert list(history["val_loss"]) == [0.5, 0.3, 0.4, 0.4]
-    assert not run.unfinished
-
-
-def test_patience_counts_within_a_call(config):
-    """R3.7: whoever adds epochs wants them tried, however long ago the best one was."""
-    losses = iter([0.3, 0.4, 0.4, 0.5, 0.2, 0.4, 0.4])
-    counts = torch.tensor([[1, 0, 0]])
-    run = new_run(config, patience=2)
-    with patch("helpers.training.evaluate", side_effect=lambda *_: (next(losses), counts)):
+    with patch("helpers.training.loop.evaluate", side_effect=lambda *_: (next(following), counts)):
         assert len(fit(run, loader(8), loader(8), epochs=5)) == 3
+        assert not run.unfinished
         history = fit(run, loader(8), loader(8), epochs=5)
-    assert list(history["val_loss"]) == [0.3, 0.4, 0.4, 0.5, 0.2, 0.4, 0.4]
+    assert list(history["val_loss"]) == losses
 
 
-@pytest.mark.parametrize("epochs", [0, -1])
-def test_no_epochs_are_refused(config, epochs):
+def test_a_call_that_cannot_be_is_refused_before_anything_is_saved(config):
     run = new_run(config)
-    with pytest.raises(ValueError, match=f"1 epoch or more, found {epochs}"):
-        fit(run, loader(8), loader(8), epochs=epochs)
+    for epochs in (0, -1):
+        with pytest.raises(ValueError, match=f"1 epoch or more, found {epochs}"):
+            fit(run, loader(8), loader(8), epochs=epochs)
     assert not run.unfinished and not run.last_path.exists()
-
-
-def test_a_used_loader_gives_a_new_run_the_batches_of_a_fresh_one(config):
-    used = loader(shuffle=True)
-    fit(new_run(config), used, loader(), epochs=2)
-    again, fresh = new_run(config), new_run(config)
-    fit(again, used, loader(), epochs=2)
-    fit(fresh, loader(shuffle=True), loader(), epochs=2)
-    assert again.history_frame()["train_loss"].tolist() == fresh.history_frame()["train_loss"].tolist()
+    with pytest.raises(ValueError, match="no folder.*start_run.*train"):
+        fit(unsaved_run("unet", config), loader(8), loader(8), epochs=1)
+    with pytest.raises(ValueError, match="'linear'"):
+        fit(new_run(config, schedule="linear"), loader(8), loader(8), epochs=1)
 
 
 def test_an_image_without_any_known_label_has_no_score():
@@ -253,11 +224,6 @@ def test_a_module_and_a_loss_of_ones_own_reach_fit(config, loss):
     assert len(fit(resumed, loader(8), loader(8), epochs=1)) == 3
 
 
-def test_a_run_without_a_folder_is_told_to_use_train(config):
-    with pytest.raises(ValueError, match="no folder.*start_run.*train"):
-        fit(unsaved_run("unet", config), loader(8), loader(8), epochs=1)
-
-
 def test_a_compiled_model_is_saved_under_its_own_names(config):
     run = new_run(config)
     names = set(run.model.state_dict())
@@ -271,12 +237,3 @@ def test_a_compiled_model_is_saved_under_its_own_names(config):
 )
 def test_any_dataset_can_be_learned_from(config, data):
     fit(new_run(config), DataLoader(data, 4), DataLoader(data, 4), epochs=1)
-
-
-def test_scores_of_a_perfect_model_are_1():
-    _, masks = stripes(6)
-    perfect = DataLoader(TensorDataset(200 * masks - 100, masks), 4)
-    identity = AlwaysSure()
-    identity.forward = lambda images: images
-    _, counts = evaluate(identity, perfect, nn.BCEWithLogitsLoss())
-    assert summarise(counts) == {"dice": 1.0, "mean_iou": 1.0}

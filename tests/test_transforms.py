@@ -6,7 +6,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from helpers.config import Config
-from helpers.transforms import (
+from helpers.data.transforms import (
     Brightness,
     NumpyTransform,
     PixelNoise,

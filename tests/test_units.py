@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import pytest
 
-from helpers.data import load_data, warn_of_other_units, write_csv
-from helpers.preprocess import PreprocessData
-from helpers.synthetic import simulate_patches
-from helpers.wells import wells_of
+from helpers.data import load_data, write_csv
+from helpers.data.load import warn_of_other_units
+from helpers.data.preprocess import PreprocessData
+from helpers.data.synthetic import simulate_patches
+from helpers.data.wells import wells_of
 
 WRONG = {
     "ten times too large": (lambda pixels: pixels * 10, "wells 1, 2, 3.*expected 0.005 to 0.06"),

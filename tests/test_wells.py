@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from helpers.data import find_images, read_images
-from helpers.synthetic import RECIPES, simulate
-from helpers.wells import (
+from helpers.data.synthetic import RECIPES, simulate
+from helpers.data.wells import (
     ALL_WELLS,
     MOST_PATCHES,
     WIDE_WELLS,

@@ -108,6 +108,6 @@ def _checked(images: np.ndarray) -> np.ndarray:
     if missing := int((~np.isfinite(images)).sum()):
         raise ValueError(
             f"Expected finite values, found {missing} missing or infinite ones: repair the patches first, "
-            "with PreprocessData().transform or helpers.preprocess.repair_pixels."
+            "with PreprocessData().transform or helpers.data.preprocess.repair_pixels."
         )
     return np.asarray(images, dtype=np.float64)

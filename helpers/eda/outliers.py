@@ -1,6 +1,6 @@
 """Detectors of odd patches, compared: what each would leave out of the training set (review point R1.16).
 
-The two that the cleaning uses, SPE/DmodX and DBSCAN, are in `helpers.preprocess`. The others here flag as
+The two that the cleaning uses, SPE/DmodX and DBSCAN, are in `helpers.data.preprocess`. The others here flag as
 many patches as SPE/DmodX does, so that equal numbers are compared.
 """
 
@@ -11,7 +11,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
 from helpers.config import Config
-from helpers.preprocess import dbscan_outliers, spe_outliers
+from helpers.data.preprocess import dbscan_outliers, spe_outliers
 
 
 def compare_detectors(pixels: np.ndarray, config: Config = Config()) -> pd.DataFrame:

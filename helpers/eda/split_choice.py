@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
-from helpers.split import PARTS
-from helpers.wells import wells_of
+from helpers.data.split import PARTS
+from helpers.data.wells import wells_of
 
 VALIDATION_SHARE = 2 / 9  # of the patches of training and validation wells: 20 % of all, to 70 % and 10 %
 

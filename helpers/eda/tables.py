@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
-from helpers.preprocess import unusable_by_kind, usable_pixels
-from helpers.wells import WIDE_WELLS, parse_name, well_from_frame, wells_of
+from helpers.data.preprocess import unusable_by_kind, usable_pixels
+from helpers.data.wells import WIDE_WELLS, parse_name, well_from_frame, wells_of
 
 # Figures of the review and of the challenge's page, for the 9,674 real patches.
 PUBLISHED = {

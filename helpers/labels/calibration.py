@@ -5,9 +5,9 @@ import pandas as pd
 from sklearn.calibration import calibration_curve
 from torch import Tensor
 
-from helpers.dataset import as_images
+from helpers.data.dataset import as_images
+from helpers.data.wells import wells_of
 from helpers.metrics import count_pixels, summarise
-from helpers.wells import wells_of
 
 
 def reliability(probability: np.ndarray, target: np.ndarray, bins: int = 10) -> pd.DataFrame:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import PATCH_SIZE
+from helpers.data.wells import label_grooves, well_from_frame, wells_of
 from helpers.labels.ribbons import row_centres
-from helpers.wells import label_grooves, well_from_frame, wells_of
 
 KINDS = ("found", "missed", "broken", "shifted", "too wide", "too narrow", "false")
 MEASURES = ["kind", "first_row", "rows", "width", "angle", "contrast", "covered", "offset", "width_ratio"]

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.ndimage import binary_dilation, median_filter
 
 from helpers.config import PATCH_SIZE
-from helpers.wells import well_from_frame, wells_of
+from helpers.data.wells import well_from_frame, wells_of
 
 
 def scores_per_joint(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:

@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from helpers.config import PATCH_SIZE
+from helpers.data.wells import well_from_frame
 from helpers.labels.errors import KINDS
 from helpers.plots import LABEL_LINE, PREDICTION_LINE, add_colour_bar, draw_outline, draw_thickness
-from helpers.wells import well_from_frame
 
 
 def show_failures(

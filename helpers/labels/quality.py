@@ -11,10 +11,10 @@ from cleanlab.segmentation.filter import find_label_issues
 from cleanlab.segmentation.rank import get_label_quality_scores
 
 from helpers.config import PATCH_SIZE
+from helpers.data.wells import block_of, well_from_frame, wells_of
 from helpers.labels.ribbons import find_holes, row_centres
 from helpers.metrics import count_pixels, dice_from_counts, iou_from_counts
 from helpers.studies.folds import probabilities_on, train_on, well_folds
-from helpers.wells import block_of, well_from_frame, wells_of
 
 
 def unseen_probabilities(

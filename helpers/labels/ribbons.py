@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_fill_holes, map_coordinates, uniform_filter1d
 
-from helpers.wells import label_grooves
+from helpers.data.wells import label_grooves
 
 STEPS = 4  # places looked at in each column, when a slip is sought
 FURTHEST = 2  # columns that a ribbon can have slipped

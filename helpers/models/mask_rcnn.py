@@ -13,9 +13,9 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredic
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
+from helpers.data.wells import label_grooves
 from helpers.losses import bce
 from helpers.models.pretrained import downloading
-from helpers.wells import label_grooves
 
 ZOOM = 2  # a groove is 2 to 5 pixels wide; the finest features have half the zoomed resolution
 CHANNELS = 64  # of the feature pyramid and the heads; 256 in the paper, for photographs of 800 pixels

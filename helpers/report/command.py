@@ -28,18 +28,19 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.checkpoint import load_model
 from helpers.config import Config
-from helpers.data import USUAL_MEDIAN, USUAL_SPREAD, find_data, load_data
+from helpers.data import find_data, load_data
+from helpers.data.load import USUAL_MEDIAN, USUAL_SPREAD
+from helpers.data.preprocess import usable_pixels
+from helpers.data.wells import columns_of, well_from_frame
 from helpers.files import UNFINISHED, DataError, check_input, check_output, disk_errors, listed
 from helpers.models.well_resunet import WellResUNet
-from helpers.preprocess import usable_pixels
 from helpers.report.grooves import engineers_report, report_by_pieces
 from helpers.report.logs import CHANNEL, Log, read_log
 from helpers.report.page import write_page
 from helpers.report.pod import DetectionCurve, fit_detection_curve
-from helpers.runs import best_device
-from helpers.wells import columns_of, well_from_frame
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import best_device
 from helpers.whole_wells.prediction import VIEWS, WEIGHTS, predict_well_file
 from helpers.whole_wells.well_files import open_well, save_well
 

@@ -7,8 +7,8 @@ import pandas as pd
 from scipy import ndimage
 
 from helpers.config import Config
-from helpers.preprocess import usable_pixels
-from helpers.wells import column_azimuths, label_grooves
+from helpers.data.preprocess import usable_pixels
+from helpers.data.wells import column_azimuths, label_grooves
 from helpers.whole_wells.geometry import check_well
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
@@ -78,7 +78,7 @@ def groove_report(
     A row a groove, indexed by its number:
 
     start_row, end_row, length_rows : its first and last row, from 0 at the top, and how many these are.
-    azimuth_deg : mean direction of its pixels, 0 to below 360, see `helpers.wells.column_azimuths`.
+    azimuth_deg : mean direction of its pixels, 0 to below 360, see `helpers.data.wells.column_azimuths`.
     drift_deg : how far it moves around the pipe in 100 rows, by a straight line through the middles of its
         rows; NaN for a groove of one row.
     width_columns, width_deg : mean width over the rows that it is in.

@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.config import Config
+from helpers.data.preprocess import usable_pixels
 from helpers.files import replace_atomically
-from helpers.preprocess import usable_pixels
 from helpers.report.plots import draw_detection, draw_report
 from helpers.report.pod import DetectionCurve, rate_interval
 

@@ -18,8 +18,8 @@ from scipy import ndimage
 from scipy.optimize import brentq
 from scipy.stats import chi2, t
 
+from helpers.data.wells import column_azimuths
 from helpers.report.grooves import calls
-from helpers.wells import column_azimuths
 from helpers.whole_wells.geometry import check_well
 
 _SPACE = 120  # rows between two planted grooves: each stands alone

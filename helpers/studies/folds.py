@@ -14,15 +14,15 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from helpers.config import Config
-from helpers.dataset import SegmentationDataset, Transform, as_module, make_loader
+from helpers.data.dataset import SegmentationDataset, Transform, as_module, make_loader
+from helpers.data.preprocess import PreprocessData
+from helpers.data.transforms import flip_transform, normalize
+from helpers.data.wells import wells_of
 from helpers.files import DataError
 from helpers.inference import predict_pixels, predict_probabilities
 from helpers.losses import Loss
-from helpers.preprocess import PreprocessData
-from helpers.runs import unsaved_run
 from helpers.training import train
-from helpers.transforms import flip_transform, normalize
-from helpers.wells import wells_of
+from helpers.training.runs import unsaved_run
 
 # Studies train in float32 on every device, so that their rows can be compared wherever they were made.
 STUDY_CONFIG = Config(precision="float32")
@@ -48,7 +48,7 @@ class Fold:
     unseen: SegmentationDataset
 
     def cleaned(self, config: Config = STUDY_CONFIG) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Labels and images to train on, cleaned as in `helpers.dataset.data_preparation_pipeline`."""
+        """Labels and images to train on, cleaned as in `helpers.data.dataset.data_preparation_pipeline`."""
         return PreprocessData(config).fit_transform(self.y, self.images)
 
 
@@ -133,7 +133,7 @@ def train_on(
     ----------
     y : (n, 1296) masks, the patches to train on.
     images : cleaned images, with at least the rows of `y`.
-    loss, options : see `helpers.runs.start_run`.
+    loss, options : see `helpers.training.runs.start_run`.
     """
     config = replace(STUDY_CONFIG, seed=seed)
     run = unsaved_run("unet", config, loss, **{"dropout": config.dropout} | options)

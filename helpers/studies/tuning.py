@@ -21,13 +21,13 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from torch.utils.tensorboard import SummaryWriter
 
+from helpers.data.preprocess import PreprocessData
+from helpers.data.transforms import augment_transform
 from helpers.files import DataError, disk_errors
 from helpers.metrics import count_pixels, summarise
-from helpers.preprocess import PreprocessData
-from helpers.runs import Run, fingerprint, unsaved_run
 from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, training_loader
 from helpers.training import train
-from helpers.transforms import augment_transform
+from helpers.training.runs import Run, fingerprint, unsaved_run
 
 # What is tried. Cleaning thresholds act on the training wells only.
 SPACE: dict[str, BaseDistribution] = {

@@ -9,8 +9,8 @@ from scipy.special import expit, logit
 from scipy.stats import t
 from torch import Tensor
 
+from helpers.data.wells import block_of, parse_name
 from helpers.metrics import dice_from_counts, iou_from_counts, summarise
-from helpers.wells import block_of, parse_name
 
 BLOCK = 10  # patches of 36 rows, one below the other: longer than most grooves keep their look
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from helpers.wells import cut_well, parse_name
+from helpers.data.wells import cut_well, parse_name
 
 
 def check_well(shape: Sequence[int]) -> None:

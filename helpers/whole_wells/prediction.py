@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from helpers.config import PROJECT_ROOT, Config
+from helpers.data.preprocess import usable_pixels
+from helpers.data.wells import assemble_well, columns_of, cut_well, well_from_frame, wells_of
 from helpers.files import replace_atomically
 from helpers.inference import as_patches, check_probabilities, predict_pixels
-from helpers.preprocess import usable_pixels
-from helpers.wells import assemble_well, columns_of, cut_well, well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well, patches_of_wells
 from helpers.whole_wells.sections import HEIGHT
 from helpers.whole_wells.well_files import open_well
@@ -156,7 +156,7 @@ def predict_patches(
 
     Raises
     ------
-    ValueError : see `helpers.wells.columns_of`.
+    ValueError : see `helpers.data.wells.columns_of`.
     """
     found = {}
     for well in sorted(set(wells_of(images).tolist())):
@@ -174,7 +174,7 @@ def predict_well_by_patches(model: nn.Module, thickness: np.ndarray, config: Con
 
     Raises
     ------
-    ValueError : see `geometry.check_well` and `helpers.wells.cut_well`.
+    ValueError : see `geometry.check_well` and `helpers.data.wells.cut_well`.
     """
     check_well(thickness.shape)
     patches = cut_well(thickness)

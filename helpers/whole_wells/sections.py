@@ -16,8 +16,8 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.preprocess import usable_pixels
-from helpers.wells import columns_of, well_from_frame, wells_of
+from helpers.data.preprocess import usable_pixels
+from helpers.data.wells import columns_of, well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well
 
 Wells = dict[int, tuple[Tensor, Tensor]]
@@ -46,7 +46,7 @@ def assemble_wells(
 
     Raises
     ------
-    ValueError : a well has no patch, or its width cannot be told, see `helpers.wells.columns_of`.
+    ValueError : a well has no patch, or its width cannot be told, see `helpers.data.wells.columns_of`.
     """
     assembled = {}
     of_patch = wells_of(images)
@@ -67,7 +67,7 @@ class SectionDataset(Dataset):
     ----------
     wells : from `assemble_wells`. A well that is shorter than a section gets unknown rows below it.
     height : rows of a section.
-    transform : takes and returns one section's image and mask, see `helpers.transforms`.
+    transform : takes and returns one section's image and mask, see `helpers.data.transforms`.
     moving : for training: each time a section is fetched it starts somewhere else, up to half its height
         away, so that its borders move. Starts and transforms are drawn from torch's global generator.
     config : its scale is applied last, to every section.

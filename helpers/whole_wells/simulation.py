@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from helpers.config import Config
-from helpers.preprocess import usable_pixels
-from helpers.synthetic import RECIPES, Recipe, simulate
+from helpers.data.preprocess import usable_pixels
+from helpers.data.synthetic import RECIPES, Recipe, simulate
 from helpers.whole_wells.sections import Wells
 
 WIDER = 1.25  # each range reaches so much beyond the smallest and the largest value that it is taken from

@@ -9,10 +9,11 @@ import pandas as pd
 from torch import Tensor, nn
 
 from helpers.config import Config
-from helpers.data import COLUMNS, read_images, sorted_names, warn_of_other_units
+from helpers.data import COLUMNS, read_images
+from helpers.data.load import sorted_names, warn_of_other_units
+from helpers.data.preprocess import repair_pixels
 from helpers.files import DataError, check_input, reason_of
 from helpers.inference import predict_pixels
-from helpers.preprocess import repair_pixels
 
 
 def predict_folder(
@@ -30,7 +31,7 @@ def predict_folder(
     Parameters
     ----------
     model : gives logits.
-    config : that the model was trained with, for its scale and thresholds: `helpers.checkpoint.load_model`
+    config : that the model was trained with, for its scale and thresholds: `helpers.training.checkpoint.load_model`
         gives both.
     images_dir : holds `well_<w>_patch_<p>.npy`.
     example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
@@ -42,7 +43,7 @@ def predict_folder(
     -------
     masks : (n, 1296) uint8 of 0 and 1, indexed by patch name; columns "0" ... "1295".
     report : one row a patch with unusable pixels: missing, below, above, see
-        `helpers.preprocess.unusable_by_kind`, and what was done.
+        `helpers.data.preprocess.unusable_by_kind`, and what was done.
 
     Raises
     ------

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from helpers.data.preprocess import spe_outliers
 from helpers.eda.outliers import compare_detectors, hotelling_t2_and_q
-from helpers.preprocess import spe_outliers
 
 
 def plane_of_patches(patches: int = 200) -> np.ndarray:

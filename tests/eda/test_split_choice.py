@@ -6,9 +6,9 @@ import pytest
 
 from helpers.config import Config
 from helpers.data import COLUMNS
+from helpers.data.split import split_by_wells
+from helpers.data.wells import patch_name, wells_of
 from helpers.eda.split_choice import rank_splits, split_balance
-from helpers.split import split_by_wells
-from helpers.wells import patch_name, wells_of
 
 WELLS = sorted(Config().train_wells + Config().val_wells)
 

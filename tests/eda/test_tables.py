@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from helpers.data import COLUMNS
+from helpers.data.wells import well_from_frame
 from helpers.eda.tables import (
     corroded_ratios_per_well,
     patch_statistics,
@@ -11,7 +12,6 @@ from helpers.eda.tables import (
     twin_correlations,
     well_features,
 )
-from helpers.wells import well_from_frame
 
 
 def frame(patches: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -5,6 +5,9 @@ import torch
 from hypothesis import given, strategies as st
 
 from helpers.data import COLUMNS
+from helpers.data.preprocess import PreprocessData
+from helpers.data.synthetic import RECIPES, _collar_rows
+from helpers.data.wells import cut_well, patch_name, well_from_frame
 from helpers.labels.calibration import (
     calibration_per_well,
     expected_calibration_error,
@@ -19,9 +22,6 @@ from helpers.labels.places import (
     scores_per_joint,
     zones_of_well,
 )
-from helpers.preprocess import PreprocessData
-from helpers.synthetic import RECIPES, _collar_rows
-from helpers.wells import cut_well, patch_name, well_from_frame
 
 # ---------------------------------------------------------------- what became of a groove
 

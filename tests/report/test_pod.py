@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from helpers.data.wells import column_azimuths
 from helpers.report.pod import (
     GrooveShape,
     calls,
@@ -15,7 +16,6 @@ from helpers.report.pod import (
     rate_interval,
     threshold_for,
 )
-from helpers.wells import column_azimuths
 
 
 def test_a_short_find_is_no_call():

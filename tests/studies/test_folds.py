@@ -10,7 +10,9 @@ from torch import nn
 
 from helpers.config import Config
 from helpers.data import COLUMNS
-from helpers.dataset import SegmentationDataset
+from helpers.data.dataset import SegmentationDataset
+from helpers.data.transforms import normalize
+from helpers.data.wells import patch_name, wells_of
 from helpers.files import DataError
 from helpers.metrics import count_pixels, summarise
 from helpers.studies.folds import (
@@ -23,8 +25,6 @@ from helpers.studies.folds import (
     train_on,
     well_folds,
 )
-from helpers.transforms import normalize
-from helpers.wells import patch_name, wells_of
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,9 @@ def test_the_same_seed_trains_the_same_model(striped):
 
 def test_a_study_trains_as_fit_does(striped, tmp_path):
     """One recipe: the network of a study has the weights of a run of notebook 04 with the same settings."""
-    from helpers.runs import start_run
     from helpers.studies.folds import training_loader
     from helpers.training import fit
+    from helpers.training.runs import start_run
 
     config = replace(Config(), runs_dir=tmp_path, seed=3)
     loader = training_loader(*striped, config)

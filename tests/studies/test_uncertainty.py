@@ -3,10 +3,10 @@ import pytest
 import torch
 from scipy.special import expit, logit
 
+from helpers.data.synthetic import RECIPES
+from helpers.data.wells import parse_name, patch_name
 from helpers.metrics import dice_from_counts, iou_from_counts
 from helpers.studies.uncertainty import bootstrap, depth_blocks
-from helpers.synthetic import RECIPES
-from helpers.wells import parse_name, patch_name
 
 
 def patches(well: int, *numbers: int) -> list[str]:

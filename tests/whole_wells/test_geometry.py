@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from helpers.wells import assemble_well
+from helpers.data.wells import assemble_well
 from helpers.whole_wells.geometry import patches_of_wells
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import recipes
 
+from helpers.data.wells import wells_of
 from helpers.studies.folds import leave_out
-from helpers.wells import wells_of
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,15 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch.utils.data import DataLoader
 
-from helpers.board import read_scalars
-from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import COLUMNS
+from helpers.data.transforms import well_transform
+from helpers.data.wells import cut_well, patch_name
 from helpers.losses import bce
-from helpers.runs import resume_run, start_run
 from helpers.training import evaluate, fit
-from helpers.transforms import well_transform
-from helpers.wells import cut_well, patch_name
+from helpers.training.board import read_scalars
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import resume_run, start_run
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells, section_loader
 
 UNSCALED = Config(value_mean=0, value_std=1)
@@ -185,7 +185,7 @@ def test_a_killed_run_on_sections_ends_as_if_it_had_not_been(wells, tmp_path):
         sections = SectionDataset(wells, 36, well_transform(), moving=True)
         loaders = section_loader(sections, 2, shuffle=True), section_loader(SectionDataset(wells, 72), 4)
         if killed:
-            in_epoch_2 = patch("helpers.training.Board.log_epoch", side_effect=[None, KeyboardInterrupt])
+            in_epoch_2 = patch("helpers.training.loop.Board.log_epoch", side_effect=[None, KeyboardInterrupt])
             with in_epoch_2, pytest.raises(KeyboardInterrupt):
                 fit(run, *loaders, epochs=3)
             run = resume_run(run.folder)

@@ -12,14 +12,14 @@ import pytest
 import torch
 import train_wells
 
-from helpers.checkpoint import load_model
 from helpers.config import Config
 from helpers.data import DataSource, read_labels
-from helpers.dataset import as_images
+from helpers.data.dataset import as_images
+from helpers.data.wells import parse_name, well_from_frame, wells_of
 from helpers.files import DataError
 from helpers.metrics import count_pixels, summarise
-from helpers.runs import resume_run, save_last, start_run
-from helpers.wells import parse_name, well_from_frame, wells_of
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import resume_run, save_last, start_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches, predict_well
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from helpers.config import Config
-from helpers.synthetic import RECIPES
+from helpers.data.synthetic import RECIPES
 from helpers.whole_wells.simulation import SPREAD, WIDER, draw_recipe, simulate_wells
 
 LIKE = Config().train_wells

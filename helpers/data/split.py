@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import Config
-from helpers.data import write_csv
+from helpers.data.load import write_csv
+from helpers.data.wells import wells_of
 from helpers.files import DataError
-from helpers.wells import wells_of
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 PARTS = tuple(NAMES)

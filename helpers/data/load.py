@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import PATCH_SIZE, PROJECT_ROOT, Config
+from helpers.data.wells import parse_name, wells_of
 from helpers.files import (
     DataError,
     check_input,
@@ -31,7 +32,6 @@ from helpers.files import (
     replace_atomically,
     run_from_command_line,
 )
-from helpers.wells import parse_name, wells_of
 
 COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # pixels of a patch, row by row
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
@@ -71,7 +71,9 @@ class DataSource:
         if not self.simulated:
             return f"real challenge images with {self.labels}"
         seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"15 simulated wells (helpers.synthetic{seed}) with {self.labels}; the clean truth is known"
+        return (
+            f"15 simulated wells (helpers.data.synthetic{seed}) with {self.labels}; the clean truth is known"
+        )
 
 
 def find_data(config: Config = Config()) -> DataSource:
@@ -84,7 +86,7 @@ def find_data(config: Config = Config()) -> DataSource:
     with disk_errors(folder, "read", folder):
         raw = folder.is_dir() and any(name[0] != "." for name in os.listdir(folder))  # besides .gitkeep
     if wanted.strip() == "simulated" or not (wanted.strip() or raw):
-        from helpers.synthetic import ensure_simulated  # here, so that real data do not need it
+        from helpers.data.synthetic import ensure_simulated  # here, so that real data do not need it
 
         folder = ensure_simulated(config.simulated_dir, config.seed)
         return DataSource(folder, simulated=True, labels="simulated labels", seed=config.seed)
@@ -422,7 +424,7 @@ def _one_error(text: str) -> Iterator[None]:
 
 
 def check_data(config: Config = Config()) -> None:
-    """Find and read the data and print which they are; run as `python -m helpers.data`."""
+    """Find and read the data and print which they are; run as `python -m helpers.data.load`."""
     source = find_data(config)
     y, _ = load_data(source.folder)
     print(f"Data: {source.description}. {len(y)} patches in {source.folder}")

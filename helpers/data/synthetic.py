@@ -18,8 +18,8 @@ import scipy
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
+from helpers.data.wells import cut_well, patch_name
 from helpers.files import make_once
-from helpers.wells import cut_well, patch_name
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
 _RANGE = (-0.2499, 0.47)  # of thickness deviation, that the tool records

@@ -13,12 +13,12 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import find_data, load_data, read_images, read_labels
-from helpers.preprocess import PreprocessData, repair_pixels
-from helpers.split import PARTS, split_by_wells, split_y_to_train_val_test
-from helpers.transforms import Arrays, NumpyTransform, flip_transform, normalize
+from helpers.data.load import find_data, load_data, read_images, read_labels
+from helpers.data.preprocess import PreprocessData, repair_pixels
+from helpers.data.split import PARTS, split_by_wells, split_y_to_train_val_test
+from helpers.data.transforms import Arrays, NumpyTransform, flip_transform, normalize
 
-# Of tv_tensors, see `helpers.transforms`, or a function of one patch's numpy arrays
+# Of tv_tensors, see `helpers.data.transforms`, or a function of one patch's numpy arrays
 Transform = nn.Module | Callable[[np.ndarray, np.ndarray], Arrays]
 
 
@@ -29,7 +29,7 @@ class SegmentationDataset(Dataset):
     ----------
     csv_file : labels in the challenge's format; its rows are the dataset's patches, in its order.
     root_dir : folder of `<patch name>.npy` images. Unusable pixels are repaired as in cleaning.
-    transform : takes and returns one patch's image and mask: a v2 transform, see `helpers.transforms`, or a
+    transform : takes and returns one patch's image and mask: a v2 transform, see `helpers.data.transforms`, or a
         function of numpy arrays of (36, 36); None leaves them as they are.
 
     Attributes

@@ -14,9 +14,9 @@ from sklearn import config_context
 from sklearn.cluster import DBSCAN
 
 from helpers.config import PATCH_SIZE, Config
-from helpers.data import COLUMNS, check_same_patches
+from helpers.data.load import COLUMNS, check_same_patches
+from helpers.data.wells import wells_of
 from helpers.files import DataError
-from helpers.wells import wells_of
 
 # What can be wrong with a pixel, and the step of cleaning that it makes
 UNUSABLE = {

@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from helpers.config import PATCH_SIZE
 from helpers.files import disk_errors
-from helpers.runs import Run
+from helpers.training.runs import Run
 
 LOSS = "Training vs. Validation Loss"
 PARTS = {"train": "Training", "val": "Validation"}

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from helpers.board import Board
 from helpers.files import progress
 from helpers.losses import Loss
 from helpers.metrics import count_pixels, summarise
-from helpers.runs import Run, save_best, save_last
+from helpers.training.board import Board
+from helpers.training.runs import Run, save_best, save_last
 
 
 def train_one_epoch(
@@ -108,7 +108,7 @@ def fit(
     After each epoch, all is logged to TensorBoard and flushed; the model is saved as
     `model_<timestamp>_<epoch>.pt` if its validation loss is the lowest of the run (the file that it beats is
     then removed), and the whole state as `last_<timestamp>.pt`. A run that was killed at any moment goes on
-    from there (`helpers.runs.resume_run`) and ends as if it had not been.
+    from there (`helpers.training.runs.resume_run`) and ends as if it had not been.
 
     What is random follows from the run's own state of torch's generators, not from what else was drawn
     between two calls; a loader with a generator of its own goes its own way. On CPUs of one kind the same

@@ -17,7 +17,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset, Subset
 
-from helpers.checkpoint import (
+from helpers.config import Config
+from helpers.files import DataError, disk_errors, remove_leftovers
+from helpers.losses import LOSSES, Loss, over_outputs
+from helpers.models import build_model
+from helpers.training.checkpoint import (
     build_trained,
     config_from,
     names_file,
@@ -26,10 +30,6 @@ from helpers.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from helpers.config import Config
-from helpers.files import DataError, disk_errors, remove_leftovers
-from helpers.losses import LOSSES, Loss, over_outputs
-from helpers.models import build_model
 
 PREFIX = "corrosion_segmentation_trainer_"
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -197,7 +197,9 @@ def _make_folder(config: Config) -> Path:
     remove_leftovers(config.runs_dir, "*/.part-*")  # of runs that were killed while they were saved
     while True:
         folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
-        with disk_errors(folder, "made (Config(runs_dir=...) or --runs names another place)", config.runs_dir):
+        with disk_errors(
+            folder, "made (Config(runs_dir=...) or --runs names another place)", config.runs_dir
+        ):
             try:
                 folder.mkdir(parents=True)
                 return folder
@@ -293,7 +295,7 @@ def save_last(run: Run) -> None:
 
 
 def describe(run: Run) -> dict[str, object]:
-    """A model, and where it comes from: plain values and tensors only, for `helpers.checkpoint` to write."""
+    """A model, and where it comes from: plain values and tensors only, for `helpers.training.checkpoint` to write."""
     return {
         "model_name": run.model_name,
         "options": run.options,
