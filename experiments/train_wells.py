@@ -193,7 +193,8 @@ weights that ship with the project. Its weights are the mean of those before and
 {score}
 
 Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A pixel is a
-groove from a probability of {run.config.threshold:g} on. Load it with `helpers.training.checkpoint.load_model`.
+groove from a probability of {run.config.threshold:g} on.
+Load it with `helpers.training.checkpoint.load_model`.
 """
     with replace_atomically(run.folder / "README.md") as temporary:
         temporary.write_text(card)

@@ -57,7 +57,7 @@ class Config:
     patience: int | None = None  # stop after this many epochs without a lower validation loss
     picture_every: int = 5  # epochs between pictures of validation patches in TensorBoard
     precision: str = (
-        "auto"  # of training: what the device is fastest in, see helpers.training.runs.precision_on
+        "auto"  # of training: what the device is fastest in, see precision_on
     )
 
     def __post_init__(self):

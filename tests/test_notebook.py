@@ -142,7 +142,7 @@ def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_p
         (["y_train_9oPq.csv"], "real challenge images with the challenge's labels"),
         (
             ["y_train.csv", "y_clean.csv"],
-            "15 simulated wells (helpers.data.synthetic) with simulated labels; the",
+            "15 simulated wells (synthetic.py) with simulated labels; the",
         ),
         (
             [],

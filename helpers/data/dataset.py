@@ -29,8 +29,8 @@ class SegmentationDataset(Dataset):
     ----------
     csv_file : labels in the challenge's format; its rows are the dataset's patches, in its order.
     root_dir : folder of `<patch name>.npy` images. Unusable pixels are repaired as in cleaning.
-    transform : takes and returns one patch's image and mask: a v2 transform, see `helpers.data.transforms`, or a
-        function of numpy arrays of (36, 36); None leaves them as they are.
+    transform : takes and returns one patch's image and mask: a v2 transform, see `helpers.data.transforms`,
+        or a function of numpy arrays of (36, 36); None leaves them as they are.
 
     Attributes
     ----------

@@ -72,7 +72,7 @@ class DataSource:
             return f"real challenge images with {self.labels}"
         seed = "" if self.seed is None else f", seed {self.seed}"
         return (
-            f"15 simulated wells (helpers.data.synthetic{seed}) with {self.labels}; the clean truth is known"
+            f"15 simulated wells (synthetic.py{seed}) with {self.labels}; the clean truth is known"
         )
 
 

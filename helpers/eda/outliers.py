@@ -1,7 +1,7 @@
 """Detectors of odd patches, compared: what each would leave out of the training set (review point R1.16).
 
-The two that the cleaning uses, SPE/DmodX and DBSCAN, are in `helpers.data.preprocess`. The others here flag as
-many patches as SPE/DmodX does, so that equal numbers are compared.
+The two that the cleaning uses, SPE/DmodX and DBSCAN, are in `helpers.data.preprocess`. The others here flag
+as many patches as SPE/DmodX does, so that equal numbers are compared.
 """
 
 import numpy as np

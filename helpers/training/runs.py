@@ -295,7 +295,7 @@ def save_last(run: Run) -> None:
 
 
 def describe(run: Run) -> dict[str, object]:
-    """A model, and where it comes from: plain values and tensors only, for `helpers.training.checkpoint` to write."""
+    """A model, and where it comes from: plain values and tensors only, as a checkpoint holds them."""
     return {
         "model_name": run.model_name,
         "options": run.options,

@@ -31,8 +31,7 @@ def predict_folder(
     Parameters
     ----------
     model : gives logits.
-    config : that the model was trained with, for its scale and thresholds: `helpers.training.checkpoint.load_model`
-        gives both.
+    config : that the model was trained with, for its scale and thresholds: `load_model` gives both.
     images_dir : holds `well_<w>_patch_<p>.npy`.
     example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
         by default all of the folder, in the order of wells and patch numbers.
