@@ -1,6 +1,7 @@
 """From a log to a report, from the command line."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -225,7 +226,7 @@ def test_reports_into_one_folder_at_once_are_one_of_them(tmp_path, monkeypatch):
     plain = os.replace
 
     def slow(source, target):
-        time.sleep(0.02)
+        time.sleep(random.uniform(0, 0.03))
         plain(source, target)
 
     monkeypatch.setattr(command.os, "replace", slow)

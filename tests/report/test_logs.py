@@ -343,10 +343,10 @@ def test_deviations_from_the_nominal_wall_lose_their_rows_mean(write, wall):
 
 def test_zeros_at_the_start_do_not_decide_what_a_channel_is(write, wall, monkeypatch):
     thickness = 0.4 + wall
-    thickness[:120] = 0
+    thickness[:180] = 0
     monkeypatch.setattr(logs, "PIECE", 5000)
     well, log = read(write(frame(thickness)))
-    assert well[120:] == close(wall[120:]) and np.isnan(well[:120]).all()
+    assert well[180:] == close(wall[180:]) and np.isnan(well[:180]).all()
     assert "the wall's thickness" in " ".join(log.notes)
 
 
