@@ -359,15 +359,16 @@ curves = {
 chosen = curves["val"]["dice"].idxmax()
 grooved = truth[~np.isin(wells, (9, 10))]  # wells 9 and 10 have no groove, so no curve
 per_well_curves = calibration.thresholds_per_well(probability.loc[grooved.index], grooved)
+rows = range(per_well_curves.shape[1])
 plt.figure(figsize=(8, 4.6))
-plt.pcolormesh(per_well_curves.index, range(13), per_well_curves.T, cmap="Blues", vmin=0, vmax=1)
+plt.pcolormesh(per_well_curves.index, rows, per_well_curves.T, cmap="Blues", vmin=0, vmax=1)
 plt.colorbar(label="Dice, all pixels")
-plt.plot(per_well_curves.idxmax(), range(13), "o", color=plots.ORANGE, label="best of the well")
+plt.plot(per_well_curves.idxmax(), rows, "o", color=plots.ORANGE, label="best of the well")
 plt.axvline(
     chosen, color="black", linestyle="--", label=f"chosen on validation wells, {chosen:.2f}"
 )
-plt.yticks(range(13), per_well_curves.columns)
-plt.gca().set(xlabel="threshold", ylabel="well", ylim=(12.5, -0.5))
+plt.yticks(rows, per_well_curves.columns)
+plt.gca().set(xlabel="threshold", ylabel="well", ylim=(len(rows) - 0.5, -0.5))
 plt.title("The best threshold differs from well to well")
 plt.gcf().legend(loc="outside lower center", ncols=2)
 plt.show()
