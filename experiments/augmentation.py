@@ -9,8 +9,8 @@ from common import Results, parse_arguments, run_from_command_line
 from draws import DRAWS, SOURCE, differences, make_draw
 from torchvision.transforms import v2
 
+from experiments.folds import train_on
 from helpers.data.transforms import RandomRoll, augment_transform, flip_transform
-from helpers.studies.folds import train_on
 
 # Each as likely and as strong as in `augment_transform`
 _, _, turn_and_crop, blur, noise, brightness = augment_transform().transforms

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
+from experiments.folds import Fold, make_folds, predict_masks
 from helpers import metrics
 from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.data.dataset import SegmentationDataset, as_images
@@ -34,7 +35,6 @@ from helpers.files import (
     replace_atomically,
     run_from_command_line as run_from_command_line,  # for the scripts here
 )
-from helpers.studies.folds import Fold, make_folds, predict_masks
 
 HERE = Path(__file__).parent
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line, score
 
+from experiments.folds import STUDY_CONFIG, Fold, predict_masks, train_on, training_loader
 from helpers import losses, models
 from helpers.data import DataSource
-from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, train_on, training_loader
 from helpers.training import train
 from helpers.training.runs import unsaved_run
 

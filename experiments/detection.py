@@ -20,6 +20,7 @@ from common import Results, load_folds, parse_arguments, run_from_command_line
 from recipes import train_on_wells
 from tqdm import tqdm
 
+from experiments.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.data import load_data
 from helpers.data.synthetic import simulate_sound_wall
 from helpers.data.wells import well_from_frame, wells_of
@@ -32,7 +33,6 @@ from helpers.report.pod import (
     rate_interval,
     threshold_for,
 )
-from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import train
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import unsaved_run

@@ -6,9 +6,9 @@ one left out, against the clean truth where it is known. A well's number is also
 
 from common import Results, judged, load_folds, parse_arguments, run_from_command_line
 
+from experiments.folds import leave_out, predict_masks, train_on
 from helpers.config import Config
 from helpers.data import load_data
-from helpers.studies.folds import leave_out, predict_masks, train_on
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from scipy.stats import t as student
 from torch import Tensor, nn
 
+from experiments.folds import predict_masks
 from helpers.config import Config
 from helpers.data import COLUMNS, DataSource
 from helpers.data.dataset import SegmentationDataset, as_images
@@ -21,7 +22,6 @@ from helpers.data.synthetic import simulate
 from helpers.data.transforms import normalize
 from helpers.data.wells import cut_well, patch_name
 from helpers.metrics import count_pixels, summarise
-from helpers.studies.folds import predict_masks
 from helpers.whole_wells.simulation import draw_recipe
 
 CONFIG = Config(precision="float32")  # on every device, so that rows do not depend on it

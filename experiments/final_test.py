@@ -20,6 +20,8 @@ import torch
 from common import EPOCHS, HERE, Results, at_least, judge_of, run_from_command_line, score
 from torch import Tensor
 
+from experiments.folds import STUDY_CONFIG, predict_masks, summary
+from experiments.tuning import default_params, read_study, train_with
 from helpers.config import Config
 from helpers.data import find_data, load_data
 from helpers.data.dataset import SegmentationDataset
@@ -27,8 +29,6 @@ from helpers.data.preprocess import PreprocessData
 from helpers.data.transforms import normalize, well_transform
 from helpers.data.wells import well_from_frame, wells_of
 from helpers.files import DataError, replace_atomically
-from helpers.studies.folds import STUDY_CONFIG, predict_masks, summary
-from helpers.studies.tuning import default_params, read_study, train_with
 from helpers.training import train
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import unsaved_run

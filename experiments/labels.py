@@ -13,10 +13,10 @@ import pandas as pd
 from common import Results, judged, load_folds, parse_arguments, run_from_command_line
 from torch import Tensor
 
+from experiments.folds import train_on
 from helpers.data import read_labels
 from helpers.labels.quality import known_defects, label_issues, most_suspicious, unseen_probabilities
 from helpers.losses import bce
-from helpers.studies.folds import train_on
 
 SHARE = 0.1  # of the training patches that are suspected
 CASES = ("labels as drawn", "suspects dropped", "suspects corrected by model", "bootstrapped BCE")

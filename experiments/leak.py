@@ -8,10 +8,10 @@ both by the labels.
 
 from common import Results, hold_out, load_folds, parse_arguments, run_from_command_line
 
+from experiments.folds import predict_masks, train_on
 from helpers.data.dataset import SegmentationDataset
 from helpers.data.transforms import normalize
 from helpers.metrics import count_pixels, summarise
-from helpers.studies.folds import predict_masks, train_on
 
 TRAIN_SHARE = 0.7  # of the seen patches, in all three cases; the held-out share varies by 0.07 around 0.2
 

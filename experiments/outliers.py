@@ -7,9 +7,9 @@ drops nothing; the others drop about as many patches as SPE/DmodX, "random" any.
 
 from common import Results, judged, load_folds, parse_arguments, run_from_command_line
 
+from experiments.folds import train_on
 from helpers.data.preprocess import PreprocessData
 from helpers.eda.outliers import compare_detectors
-from helpers.studies.folds import train_on
 
 DETECTORS = ("none", "SPE/DmodX", "Q residual", "isolation forest", "random")
 

@@ -16,11 +16,11 @@ from common import at_least, judge_of, run_from_command_line, score
 from torch import nn
 from tqdm import tqdm
 
+from experiments.folds import leave_out
 from helpers.config import Config
 from helpers.data import find_data, load_data
 from helpers.data.transforms import well_transform
 from helpers.files import check_output
-from helpers.studies.folds import leave_out
 from helpers.training import train
 from helpers.training.checkpoint import write_weights
 from helpers.training.runs import describe, unsaved_run

@@ -22,6 +22,7 @@ import torch
 from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
 from torch import Tensor, nn
 
+from experiments.folds import STUDY_CONFIG, Fold, train_on
 from helpers.config import Config
 from helpers.data import load_data
 from helpers.data.transforms import well_transform
@@ -29,7 +30,6 @@ from helpers.data.wells import well_from_frame, wells_of
 from helpers.losses import Loss, focal, soft_iou
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.models import mean_of_weights
-from helpers.studies.folds import STUDY_CONFIG, Fold, train_on
 from helpers.training import train
 from helpers.training.runs import unsaved_run
 from helpers.whole_wells.geometry import patches_of_wells

@@ -11,12 +11,12 @@ from common import Results, judge_of, judged, load_folds, parse_arguments, run_f
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from experiments.folds import Fold, predict_masks, train_on
 from helpers.data import COLUMNS, DataSource
 from helpers.data.transforms import Brightness, flip_transform
 from helpers.data.wells import well_from_frame
 from helpers.labels.errors import count_kinds, groove_cases
 from helpers.labels.places import score_zones, zones_of_well
-from helpers.studies.folds import Fold, predict_masks, train_on
 
 
 class FadeGrooves(nn.Module):

@@ -14,11 +14,11 @@ import numpy as np
 from common import Results, hold_out, judged, load_folds, run_from_command_line
 from torch.optim.swa_utils import AveragedModel
 
+from experiments.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.data import DataSource
 from helpers.data.dataset import SegmentationDataset, make_loader
 from helpers.data.transforms import normalize
 from helpers.metrics import summarise
-from helpers.studies.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.training import evaluate, train
 from helpers.training.runs import unsaved_run
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from common import HERE, Results, at_least, kind_of, load_folds, run_from_command_line
 from optuna.trial import TrialState
 
+from experiments.tuning import FINISHED, default_params, log_trial, open_study, run_trials, score_folds
 from helpers.config import Config
 from helpers.files import disk_errors
-from helpers.studies.tuning import FINISHED, default_params, log_trial, open_study, run_trials, score_folds
 
 REPEATS = (1, 2)  # of the confirmation; the search is repeat 0
 

@@ -70,13 +70,13 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from experiments import folds, plots as study_plots
 from helpers import plots
 from helpers.config import Config
 from helpers.data import get_patches_per_well, load_data, preprocess, read_labels, split
 from helpers.data.wells import ALL_WELLS, cut_well, patch_name, well_from_frame, wells_of
 from helpers.eda import enhancement, outliers, plots as eda_plots, refinement, split_choice, tables
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds, plots as study_plots
 
 print_versions()
 

@@ -56,13 +56,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from experiments import folds
 from helpers import plots
 from helpers.config import Config
 from helpers.data import load_data, preprocess
 from helpers.data.wells import wells_of
 from helpers.eda import split_choice
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds
 
 print_versions()
 
@@ -186,7 +186,7 @@ pd.DataFrame(
 # ## Exercises
 #
 # 1. Choose two validation wells by their gap (section 3), and run notebook 04 with `Config(train_wells=..., val_wells=...)`. Which epoch has the lowest validation loss now?
-# 2. How do folds change if wells are assigned at random (`helpers.studies.folds.well_folds`)?
+# 2. How do folds change if wells are assigned at random (`experiments.folds.well_folds`)?
 # 3. Hold out stretches of depth instead of patches in `experiments/common.py`, `hold_out`. How tall must they be for the leak to go? (`experiments/leak.py --output runs/leak.csv`)
 #
 # **Next:** [06 Hyperparameter tuning](06_Hyperparameter_tuning.ipynb) · [the list of all review points](README.md)

@@ -61,11 +61,11 @@ import matplotlib.pyplot as plt
 import optuna
 import pandas as pd
 
+from experiments import folds, plots as study_plots, tuning
 from helpers.config import Config
 from helpers.data import load_data
 from helpers.data.wells import wells_of
 from helpers.notebook import print_versions
-from helpers.studies import folds, plots as study_plots, tuning
 
 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of its figures
 print_versions()
@@ -121,7 +121,7 @@ pd.DataFrame({"values": values, "baseline": tuning.default_params()})
 # %%
 y, images = load_data(data.folder)
 y, images = y.iloc[::every], images.iloc[::every]
-three = folds.make_folds(y, images, config=config)
+three = folds.make_folds(y, images)
 left_out = pd.DataFrame(
     [pd.Series(fold.unseen.names).str.extract(r"well_(\d+)")[0].value_counts() for fold in three]
 )
@@ -246,9 +246,9 @@ folds.paired_differences(paired, "candidate", "dice", than="defaults").round(3)
 #
 # ## Exercises
 #
-# 1. Add the padding to what is tuned (`SPACE` in `helpers.studies.tuning`; `azimuth` of the U-Net). Pass it on in `train_with`, give it a default in
+# 1. Add the padding to what is tuned (`SPACE` in `experiments.tuning`; `azimuth` of the U-Net). Pass it on in `train_with`, give it a default in
 #    `default_params`, make the folder `runs/padding`, and run `experiments/tune.py --output runs/padding`. Does a trial with circular padding win?
-# 2. Let trials maximise the mean IoU instead of Dice (`helpers.studies.tuning`), make the folder `runs/iou`, and run
+# 2. Let trials maximise the mean IoU instead of Dice (`experiments.tuning`), make the folder `runs/iou`, and run
 #    `experiments/tune.py --output runs/iou`. Does the same trial win?
 #
 # **Next:** [07 Whole wells](07_Whole_wells.ipynb) · [the list of all review points](README.md)

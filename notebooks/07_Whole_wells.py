@@ -56,13 +56,13 @@ data = open_notebook(DATA)
 import numpy as np
 import pandas as pd
 
+from experiments import folds, plots as study_plots
 from helpers import inference, metrics, models, plots, training
 from helpers.config import Config
 from helpers.data import load_data, read_labels, transforms
 from helpers.data.dataset import as_images, data_preparation_pipeline
 from helpers.data.wells import cut_well, well_from_frame
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds, plots as study_plots
 from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction, sections
 from helpers.whole_wells.simulation import draw_recipe, simulate_wells

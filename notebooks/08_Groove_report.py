@@ -58,11 +58,11 @@ data = open_notebook(DATA)
 import numpy as np
 import pandas as pd
 
+from experiments import folds, plots as study_plots
 from helpers.data import COLUMNS, find_images, load_data, read_labels, synthetic, write_csv
 from helpers.data.wells import well_from_frame
 from helpers.notebook import print_versions, show_code
 from helpers.report import grooves as report, judging, plots as views, pod
-from helpers.studies import folds, plots as study_plots
 from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction, submission
 

@@ -63,6 +63,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from experiments import folds, plots as study_plots
 from helpers import metrics, plots
 from helpers.config import Config
 from helpers.data import load_data, preprocess, read_labels
@@ -70,7 +71,6 @@ from helpers.data.dataset import as_images
 from helpers.data.wells import well_from_frame, wells_of
 from helpers.labels import calibration, errors, places, plots as label_plots, quality
 from helpers.notebook import print_versions
-from helpers.studies import folds, plots as study_plots
 
 print_versions()
 

@@ -59,13 +59,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
+from experiments import folds, plots as study_plots
 from helpers import plots
 from helpers.config import Config
 from helpers.data import load_data, preprocess, read_labels
 from helpers.data.wells import block_of, wells_of
 from helpers.labels import defects, quality
 from helpers.notebook import print_versions
-from helpers.studies import folds, plots as study_plots
 from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction
 

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, strategies as st
 from labels import bootstrapped_bce, correct_by_model
 
+from experiments.folds import probabilities_on
 from helpers.data import COLUMNS
 from helpers.data.wells import cut_well, patch_name
 from helpers.labels.defects import (
@@ -25,7 +26,6 @@ from helpers.labels.quality import (
 from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
 from helpers.losses import bce
 from helpers.models import build_model
-from helpers.studies.folds import probabilities_on
 
 # ---------------------------------------------------------------- systematic errors
 

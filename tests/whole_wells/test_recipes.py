@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import recipes
 
+from experiments.folds import leave_out
 from helpers.data.wells import wells_of
-from helpers.studies.folds import leave_out
 
 
 @pytest.mark.parametrize(

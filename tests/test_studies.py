@@ -12,9 +12,9 @@ from sklearn.metrics import f1_score
 from small_wells import small_wells
 from torchvision import tv_tensors
 
+from experiments.folds import leave_out
 from helpers.data import DataSource
 from helpers.files import DataError
-from helpers.studies.folds import leave_out
 
 
 def test_score_has_the_dice_of_all_pixels():

@@ -5,7 +5,7 @@ and what counts in the end, is the mean of the folds' Dice on the wells left out
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,18 +14,17 @@ import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import MedianPruner
-from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from torch.utils.tensorboard import SummaryWriter
 
+from experiments.folds import STUDY_CONFIG, Fold, predict_masks, training_loader
 from helpers.data.preprocess import PreprocessData
 from helpers.data.transforms import augment_transform
 from helpers.files import DataError, disk_errors
 from helpers.metrics import count_pixels, summarise
-from helpers.studies.folds import STUDY_CONFIG, Fold, predict_masks, training_loader
 from helpers.training import train
 from helpers.training.runs import Run, fingerprint, unsaved_run
 
@@ -44,7 +43,6 @@ SPACE: dict[str, BaseDistribution] = {
 }
 Params = dict[str, float | int | str]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-STUDY_NAME = "tuning"  # within its journal
 NO_STUDY = (OSError, ValueError, KeyError, TypeError)  # what Optuna raises on a file that is no journal
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each trial
 
@@ -59,8 +57,7 @@ def train_with(
     params: Params, y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int
 ) -> Iterator[Run]:
     """Clean these wells, whose detectors see nothing else, and train a new U-Net on them by the recipe of
-    `helpers.training`; yield the run after each epoch. What `Config` has no field for of `params` is of the
-    network, the loss and the transform."""
+    `helpers.training`; yield the run after each epoch."""
     own = {name: value for name, value in params.items() if hasattr(STUDY_CONFIG, name)}
     config = replace(STUDY_CONFIG, seed=seed, **own)
     cleaned = PreprocessData(config).fit_transform(y, images)
@@ -84,12 +81,13 @@ def score_folds(params: Params, folds: list[Fold], epochs: int, repeat: int = 0)
 
 
 def open_study(path: Path, folds: list[Fold], epochs: int) -> Study:
-    """Begin a study in a file, Optuna's journal, or take it up where it was left or killed.
+    """Begin a study in a file, Optuna's journal, or take it up where it was left or killed. One process at a
+    time may work on it.
 
     The first trial has the defaults, so that every other is measured against them. A trial that was cut off
     is marked as failed, and the next one repeats it. The pruner stops a trial after an epoch if its best mean
     Dice so far is below the median of the others at that epoch, from the third epoch on, once five trials are
-    complete. One process at a time may work on a study.
+    complete.
 
     Raises
     ------
@@ -105,19 +103,8 @@ def open_study(path: Path, folds: list[Fold], epochs: int) -> Study:
         "data": [fingerprint(fold.unseen) for fold in folds],
         "space": {name: str(distribution) for name, distribution in SPACE.items()},
     }
-    try:
-        _end_with_a_whole_line(path)
-        study = optuna.create_study(
-            storage=_journal(path),
-            study_name=STUDY_NAME,
-            direction="maximize",
-            load_if_exists=True,
-            pruner=MedianPruner(n_startup_trials=5, n_warmup_steps=3),
-        )
-    except NO_STUDY as error:
-        raise DataError(
-            f"{path}: expected the journal of a study, or a place for a new one ({error}). Name another file."
-        ) from error
+    pruner = MedianPruner(n_startup_trials=5, n_warmup_steps=3)
+    study = _journal(path, optuna.create_study, direction="maximize", load_if_exists=True, pruner=pruner)
     kept = study.user_attrs.get("setting", setting)
     if differ := [name for name in setting if kept.get(name) != setting[name]]:
         raise DataError(
@@ -136,15 +123,18 @@ def read_study(path: Path) -> Study:
     """The study in a journal, to look at it; the file stays as it is. DataError if there is none."""
     if not Path(path).is_file():
         raise DataError(f"{path}: expected the journal of a study, found no file.")
+    return _journal(path, optuna.load_study)
+
+
+def _journal(path: Path, open_: Callable[..., Study], **settings) -> Study:
     try:
-        return optuna.load_study(study_name=STUDY_NAME, storage=_journal(path))
+        if open_ is optuna.create_study:
+            _end_with_a_whole_line(path)
+        # By default the lock is a symbolic link, which Windows lets ordinary users not make
+        backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
+        return open_(study_name="tuning", storage=JournalStorage(backend), **settings)
     except NO_STUDY as error:
-        raise DataError(f"{path}: expected the journal of a study ({error}).") from error
-
-
-def _journal(path: Path) -> JournalStorage:
-    # By default the lock is a symbolic link, which Windows lets ordinary users not make
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+        raise DataError(f"{path}: expected the journal of a study ({error}). Name another file.") from error
 
 
 def _end_with_a_whole_line(path: Path) -> None:
@@ -164,7 +154,7 @@ def run_trials(study: Study, folds: list[Fold], trials: int) -> Iterator[FrozenT
     """
     epochs = study.user_attrs["setting"]["epochs"]
     while (done := len(study.get_trials(deepcopy=False, states=FINISHED))) < trials:
-        study.sampler = TPESampler(seed=done)
+        study.sampler = optuna.samplers.TPESampler(seed=done)
         trial = study.ask(SPACE)
         state, value = TrialState.COMPLETE, None
         try:
@@ -187,6 +177,6 @@ def log_trial(folder: Path, trial: FrozenTrial) -> None:
     with disk_errors(folder, "written", folder.parent), SummaryWriter(folder) as writer:
         for epoch, value in trial.intermediate_values.items():
             writer.add_scalar("Mean Dice of the folds", value, epoch)
-        settings = trial.params | {"state": trial.state.name.lower()}
         last = trial.value if trial.state == TrialState.COMPLETE else float("nan")
+        settings = trial.params | {"state": trial.state.name.lower()}
         writer.add_hparams(settings, {"final/mean_dice_of_folds": last}, run_name=".")

@@ -11,11 +11,8 @@ import torch
 from optuna.trial import TrialState
 from small_wells import small_wells
 
-from helpers.config import PROJECT_ROOT
-from helpers.files import DataError
-from helpers.models import build_model
-from helpers.studies.folds import Fold, make_folds
-from helpers.studies.tuning import (
+from experiments.folds import Fold, make_folds
+from experiments.tuning import (
     FINISHED,
     SPACE,
     default_params,
@@ -26,6 +23,9 @@ from helpers.studies.tuning import (
     score_folds,
     train_with,
 )
+from helpers.config import PROJECT_ROOT
+from helpers.files import DataError
+from helpers.models import build_model
 
 SMALL = {"width": 8, "batch_size": 8}
 
@@ -48,7 +48,7 @@ def scores(params, folds, epochs, repeat=0):
 
 @pytest.fixture
 def pretended():
-    with patch("helpers.studies.tuning.score_folds", side_effect=scores) as mock:
+    with patch("experiments.tuning.score_folds", side_effect=scores) as mock:
         yield mock
 
 
@@ -70,7 +70,7 @@ def test_the_wells_left_out_do_not_depend_on_a_trials_cleaning(wells):
     trained_on = []
     for pixels in (10, 100):
         params = default_params() | SMALL | {"ruined_pixels": pixels}
-        with patch("helpers.studies.tuning.training_loader", side_effect=StopIteration) as loader:
+        with patch("experiments.tuning.training_loader", side_effect=StopIteration) as loader:
             with pytest.raises((RuntimeError, StopIteration)):
                 next(train_with(params, fold.y, fold.images, 1, 0))
         trained_on.append(len(loader.call_args.args[0]))
@@ -119,7 +119,7 @@ def test_the_first_trial_has_the_defaults(folds, tmp_path, pretended):
 
 
 def test_the_value_is_the_mean_of_the_folds_after_the_last_epoch(folds, tmp_path):
-    with patch("helpers.studies.tuning.score_folds", return_value=[[0.9, 0.7], [0.2, 0.4]]):
+    with patch("experiments.tuning.score_folds", return_value=[[0.9, 0.7], [0.2, 0.4]]):
         (trial,) = run_trials(open_study(tmp_path / "study.journal", folds, 2), folds, 1)
     assert trial.value == pytest.approx(0.3)
     assert trial.intermediate_values == pytest.approx({1: 0.8, 2: 0.3})
@@ -132,15 +132,15 @@ def test_a_killed_study_goes_on_as_if_nothing_had_happened(folds, tmp_path, pret
     list(run_trials(undisturbed, folds, 13))
     script = f"""
 import os, signal, sys
-sys.path[:0] = {[str(PROJECT_ROOT / folder) for folder in ("", "tests", "tests/studies")]!r}
-import helpers.studies.tuning
-import test_tuning as t
+sys.path[:0] = {[str(PROJECT_ROOT / folder) for folder in ("", "tests")]!r}
+import experiments.tuning
+import test_studies_tuning as t
 def scores(params, folds, epochs, repeat=0):
     for epoch, dices in enumerate(t.scores(params, folds, epochs), 1):
         yield dices
         if len(t.finished(study)) == 11 and epoch == 2:
             os.kill(os.getpid(), signal.SIGKILL)
-helpers.studies.tuning.score_folds = scores
+experiments.tuning.score_folds = scores
 folds = t.make_folds(*t.small_wells(), 2)
 study = t.open_study({str(tmp_path / "b.journal")!r}, folds, 3)
 list(t.run_trials(study, folds, 13))
@@ -175,7 +175,7 @@ def test_a_trial_worse_than_the_median_is_pruned_but_not_in_the_last_epoch(folds
 @pytest.mark.parametrize("error", [FloatingPointError("loss is NaN"), DataError("Cleaning left none")])
 def test_a_training_that_fails_counts_as_pruned_and_says_why(folds, tmp_path, error):
     study = open_study(tmp_path / "study.journal", folds, 2)
-    with patch("helpers.studies.tuning.score_folds", side_effect=error):
+    with patch("experiments.tuning.score_folds", side_effect=error):
         (trial,) = run_trials(study, folds, 1)
     assert trial.state == TrialState.PRUNED and trial.user_attrs["stopped"] == str(error)
 
@@ -238,7 +238,7 @@ def test_a_new_loss_or_architecture_changes_neither_space_nor_table():
 from helpers import losses, models
 losses.LOSSES["mine"], models.ARCHITECTURES["mine"] = losses.bce, models.ARCHITECTURES["unet"]
 import compare
-from helpers.studies.tuning import SPACE, read_study
+from experiments.tuning import SPACE, read_study
 kept = read_study("experiments/tune_simulated.journal").user_attrs["setting"]["space"]
 assert {name: str(distribution) for name, distribution in SPACE.items()} == kept
 assert "mine" not in [*compare.MODELS, *compare.LOSSES]

@@ -8,14 +8,7 @@ from scipy.stats import ttest_rel
 from small_wells import small_wells
 from torch import nn
 
-from helpers.config import Config
-from helpers.data import COLUMNS
-from helpers.data.dataset import SegmentationDataset
-from helpers.data.transforms import normalize
-from helpers.data.wells import patch_name, wells_of
-from helpers.files import DataError
-from helpers.metrics import count_pixels, summarise
-from helpers.studies.folds import (
+from experiments.folds import (
     leave_out,
     make_folds,
     paired_differences,
@@ -25,6 +18,13 @@ from helpers.studies.folds import (
     train_on,
     well_folds,
 )
+from helpers.config import Config
+from helpers.data import COLUMNS
+from helpers.data.dataset import SegmentationDataset
+from helpers.data.transforms import normalize
+from helpers.data.wells import patch_name, wells_of
+from helpers.files import DataError
+from helpers.metrics import count_pixels, summarise
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_the_same_seed_trains_the_same_model(striped):
 
 def test_a_study_trains_as_fit_does(striped, tmp_path):
     """One recipe: the network of a study has the weights of a run of notebook 04 with the same settings."""
-    from helpers.studies.folds import training_loader
+    from experiments.folds import training_loader
     from helpers.training import fit
     from helpers.training.runs import start_run
 
