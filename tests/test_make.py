@@ -37,8 +37,7 @@ def project(tmp_path) -> Path:
 def write_data(folder: Path) -> Path:
     (folder / "images").mkdir(parents=True)
     np.save(folder / "images" / "well_1_patch_0.npy", np.zeros((36, 36), np.float32))
-    labels = pd.DataFrame(0, index=["well_1_patch_0"], columns=COLUMNS)
-    labels.to_csv(folder / "y_train.csv")
+    pd.DataFrame(0, index=["well_1_patch_0"], columns=COLUMNS).to_csv(folder / "y_train.csv")
     return folder
 
 
@@ -54,10 +53,8 @@ def make(cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedPr
 def test_a_folder_of_any_name_is_read_and_none_of_it_is_run(project, how):
     folder = write_data(project / ODD_NAME)
     before = {path.name for path in project.iterdir()}
-    if how == "environment":
-        done = make(project, CORROSEG_DATA=ODD_NAME)
-    else:
-        done = make(project, f"CORROSEG_DATA={ODD_NAME}")
+    named = {"CORROSEG_DATA": ODD_NAME}
+    done = make(project, **named) if how == "environment" else make(project, f"CORROSEG_DATA={ODD_NAME}")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"Data: real challenge images with the challenge's labels. 1 patches in {folder}\n"
     assert {path.name for path in project.iterdir()} == before

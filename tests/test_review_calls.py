@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -55,19 +54,10 @@ def test_clean_then_split(folder, config):
     y_train, _ = PreprocessData(config).fit_transform(y_train, images_train)
     split_y_to_train_val_test(y_train, config)
     parts = [read_labels(config.interim_dir / f"y_{part}.csv") for part in ("train", "val", "test")]
-    assert sorted(config.interim_dir.iterdir()) == sorted(
-        config.interim_dir / f"y_{part}.csv" for part in ("train", "val", "test")
-    )
+    assert len(list(config.interim_dir.iterdir())) == 3
     pd.testing.assert_frame_equal(pd.concat(parts).sort_index(), y_train.sort_index())
     for part, wells in zip(parts, (config.train_wells, config.val_wells, config.test_wells), strict=True):
         assert set(wells_of(part)) == set(wells)
-
-
-@pytest.fixture
-def csv_file(folder, config):
-    y_train, _ = load_data(folder)
-    split_y_to_train_val_test(y_train, config)
-    return config.interim_dir / "y_val.csv"
 
 
 def test_a_function_of_numpy_arrays_changes_each_patch_by_itself(simulated):
@@ -86,31 +76,23 @@ def test_a_function_of_numpy_arrays_changes_each_patch_by_itself(simulated):
     assert len(ways) == 4
 
 
-def test_an_item_has_the_shape_of_any_other_transforms(folder, csv_file):
-    image, mask = SegmentationDataset(csv_file, folder / "images", transform=apply_numpy_transform)[0]
-    assert image.shape == mask.shape == (1, 36, 36)
-
-
-def test_a_function_that_changes_the_size_is_refused(folder, csv_file):
-    dataset = SegmentationDataset(csv_file, folder / "images", lambda image, mask: (image[1:], mask))
+def test_a_function_that_changes_the_size_is_refused(simulated):
+    images, labels, _ = simulated
+    dataset = SegmentationDataset.from_frames(labels, images, lambda image, mask: (image[1:], mask))
     with pytest.raises(ValueError, match=r"\(36, 36\).*found \(35, 36\)"):
         dataset[0]
 
 
-def test_the_pipeline_gives_datasets_and_loaders(folder, config, monkeypatch):
+def test_the_pipeline_gives_datasets_and_loaders_and_takes_a_function_of_arrays(folder, config, monkeypatch):
     """It takes the data that are found, as the reviewer's takes those of its config."""
     monkeypatch.setenv("CORROSEG_DATA", str(folder))
-    segmentation_datasets, dataset_loader = data_preparation_pipeline(config=config)
+    segmentation_datasets, dataset_loader = data_preparation_pipeline(
+        config=config, train_transform=apply_numpy_transform
+    )
     assert list(segmentation_datasets) == list(dataset_loader) == ["train", "val", "test"]
     images, masks = next(iter(dataset_loader["train"]))
     assert images.shape == masks.shape == (config.batch_size, 1, 36, 36)
     assert len(segmentation_datasets["val"]) > 100
-
-
-def test_the_pipeline_takes_a_function_of_arrays(folder, config):
-    datasets, _ = data_preparation_pipeline(folder, config, train_transform=apply_numpy_transform)
-    image, mask = datasets["train"][0]
-    assert image.shape == mask.shape == (1, 36, 36)
 
 
 def test_dice_of_one_flattened_image():
@@ -144,14 +126,3 @@ def test_dice_of_one_hot_targets():
 def test_logits_are_no_probabilities(logit):
     with pytest.raises(ValueError, match="probabilities.*sigmoid"):
         dice(torch.tensor([[0.3, logit]]), torch.tensor([[0, 1]]))
-
-
-def test_a_target_of_probabilities_is_refused():
-    with pytest.raises(ValueError, match="target holds values other than 0 and 1"):
-        dice(torch.tensor([[0, 1]]), torch.tensor([[0.3, 0.9]]))
-
-
-def test_the_split_writes_into_the_folder_of_the_config(folder, config, tmp_path):
-    y, _ = load_data(folder)
-    split_y_to_train_val_test(y, replace(config, interim_dir=tmp_path / "a" / "b"))
-    assert len(list((tmp_path / "a" / "b").iterdir())) == 3

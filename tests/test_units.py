@@ -27,17 +27,11 @@ def frames(simulated):
 
 
 @pytest.mark.parametrize("change", WRONG)
-def test_wrong_units_of_all_wells_are_told(frames, change):
+def test_wrong_units_are_told_of_all_wells_and_of_a_single_one(frames, change):
     labels, images = frames
     convert, said = WRONG[change]
     with pytest.warns(UserWarning, match=said):
         warn_of_other_units(convert(images), labels)
-
-
-@pytest.mark.parametrize("change", WRONG)
-def test_a_single_well_in_other_units_is_named(frames, change):
-    labels, images = frames
-    convert, _ = WRONG[change]
     images = images.copy()
     of_well = wells_of(images) == 13
     images[of_well] = convert(images[of_well])
