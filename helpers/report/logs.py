@@ -97,7 +97,8 @@ def read_log(
                 kept.append((means[:, 0], depth, number))
                 bar.update(len(values))
         offsets, depth, numbers = map(np.concatenate, zip(*kept, strict=True))
-        if np.median(np.abs(offsets)) > 0.001:
+        offsets = np.abs(offsets[offsets != 0])  # of rows with any measurement
+        if len(offsets) and np.median(offsets) > 0.001:
             kind = "the wall's thickness" if is_wall else "a deviation of its thickness"
             notes.append(f"The channel is {kind}; each row's mean was taken off.")
         depth, index = _tidy_depth(depth, notes), chosen.channels[0]
