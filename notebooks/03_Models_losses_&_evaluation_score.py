@@ -65,11 +65,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from experiments import folds, plots as study_plots
 from helpers import inference, losses, metrics, models, plots
 from helpers.config import Config
 from helpers.data.dataset import data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds, plots as study_plots
 
 print_versions()
 
@@ -590,7 +590,7 @@ folds.paired_differences(paddings, "padding", "dice", than="zeros").round(3)
 #
 # 1. Add an architecture of yours ([how](../docs/house.md#add-an-architecture-or-a-loss)) and run `experiments/compare.py --models unet <yours>
 #    --losses bce --output runs/mine.csv`.
-# 2. Tversky's loss collapses in two folds. Does it also with a learning rate of 0.0005? (Set it in `STUDY_CONFIG`, `helpers/studies/folds.py`,
+# 2. Tversky's loss collapses in two folds. Does it also with a learning rate of 0.0005? (Set it in `STUDY_CONFIG`, `experiments/folds.py`,
 #    and run `experiments/compare.py --models unet --losses tversky --output runs/mine.csv`.)
 # 3. Count a patch with two empty masks as 0 instead of 1 (`_ratio_or_one`). How does `mean_iou` change in section 5, and why does `dice` not?
 #

@@ -61,13 +61,14 @@ data = open_notebook(DATA)
 # %% tags=["nbval-ignore-output"]
 import pandas as pd
 import torch
+from scipy.stats import t as student
 
+from experiments import folds, plots as study_plots
 from helpers import inference, metrics, plots, training
 from helpers.config import Config
 from helpers.data import COLUMNS, read_labels, wells
 from helpers.data.dataset import as_images, data_preparation_pipeline
 from helpers.notebook import print_versions, show_code
-from helpers.studies import folds, plots as study_plots, uncertainty
 from helpers.training import board, checkpoint, runs
 
 print_versions()
@@ -255,20 +256,27 @@ metrics.scores_per_well(counts, val.names).round(3)
 #
 # ## 8 How sure is the score?
 #
-# Another stretch of the same wells would give another score. The bootstrap draws blocks of ten patches' depth within each well (neighbours
-# show the same groove, so single patches are not independent) and scores each draw. The standard deviation of these scores is the standard
-# error. With few blocks a 95 % interval is wider than ± 2 standard errors: Student's t, with as many degrees of freedom as there are blocks
-# less wells ([helpers/studies/uncertainty.py](../helpers/studies/uncertainty.py)). A test simulates 8 and 19 blocks and checks that
-# at least 93 % of such intervals contain the true score.
+# Another stretch of the same wells would give another score. The bootstrap draws blocks of ten patches' depth, with replacement (neighbours
+# show the same groove, so single patches are not independent), and scores each draw. The standard deviation of these scores is the standard
+# error. With few blocks a 95 % interval is wider than ± 2 standard errors: Student's t.
 
 # %% tags=["nbval-ignore-output"]
-print(f"scored by {data.labels}; {len(history)} epochs, seed {config.seed}")
-uncertainty.bootstrap(counts, val.names, seed=config.seed).round(3)
+blocks = pd.factorize(pd.Index([(well, at // 10) for well, at in map(wells.block_of, val.names)]))[
+    0
+]
+of_block = torch.from_numpy(pd.DataFrame(counts.numpy()).groupby(blocks).sum().to_numpy())  # (n, 3)
+n, generator = len(of_block), torch.Generator().manual_seed(config.seed)
+drawn = of_block[torch.randint(n, (1000, n), generator=generator)].sum(1)
+error = (metrics.dice_from_counts(drawn).var() * n / (n - 1)).sqrt().item()
+dice = metrics.summarise(counts)["dice"]
+half = student.ppf(0.975, n - 1) * error
+print(f"scored by {data.labels}; {len(history)} epochs, seed {config.seed}, {n} blocks")
+print(f"Dice {dice:.3f}, 95 % interval {dice - half:.3f} to {dice + half:.3f}")
 
 # %% [markdown]
-# These intervals are about other depths of the same wells. They do not cover a new *well*: in the
+# This interval is about other depths of the same wells. It does not cover a new *well*: in the
 # leave-one-well-out study of [notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?) wells differ by more than
-# these intervals are wide. Nor do they cover other seeds: see [notebook 06,
+# it is wide. Nor does it cover other seeds: see [notebook 06,
 # section 6](06_Hyperparameter_tuning.ipynb#6-The-best-of-many).
 #
 # ## 9 What it sees
@@ -314,7 +322,7 @@ plots.show_well_strips(
 #
 # 1. Train with `Config(precision="bfloat16")` and in float32. From which epoch on do the curves differ?
 # 2. Train with `Config(patience=3)`. After which epoch does `fit` stop, and with which scores?
-# 3. Load the model of the lowest validation loss in section 7 (`run.best_path`). How do the scores and their intervals change?
+# 3. Load the model of the lowest validation loss in section 7 (`run.best_path`). How do the scores and the interval change?
 
 # %% [markdown]
 # ## Appendix: a run that was cut off

@@ -79,6 +79,27 @@ def test_every_link_leads_somewhere(document):
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_scripts_and_modules_that_are_named_exist(document):
+    text = without_code(markdown_of(document))
+    files = re.findall(r"\b(?:experiments|benchmarks|tests|helpers)/[\w/]+\.py\b", text)
+    modules = re.findall(r"`(helpers(?:\.[a-z_]+)+)", text)
+    missing = [file for file in files if not (PROJECT_ROOT / file).is_file()]
+    missing += [module for module in modules if not names_something(module)]
+    assert missing == []
+
+
+def names_something(dotted: str) -> bool:
+    """Whether helpers.a.b is a module, or something in the module or package helpers.a."""
+    path = PROJECT_ROOT.joinpath(*dotted.split("."))
+    holders = (path.parent.with_suffix(".py"), path.parent / "__init__.py")
+    return (
+        path.is_dir()
+        or path.with_suffix(".py").is_file()
+        or any(file.is_file() and re.search(rf"\b{path.name}\b", file.read_text()) for file in holders)
+    )
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
 def test_the_project_has_one_address(document):
     """Owner and branch stand in pyproject.toml; `make address` writes them everywhere else."""
     owner_and_name = URLS["Repository"].removeprefix("https://github.com/")
