@@ -52,6 +52,8 @@ from helpers.notebook import open_notebook
 data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
+from itertools import combinations
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -61,7 +63,6 @@ from helpers import plots
 from helpers.config import Config
 from helpers.data import load_data, preprocess
 from helpers.data.wells import wells_of
-from helpers.eda import split_choice
 from helpers.notebook import print_versions, show_code
 
 print_versions()
@@ -131,7 +132,29 @@ plt.show()
 config = Config()
 y, images = load_data(data.folder)
 y_repaired, _ = preprocess.PreprocessData(config).transform(y, images)
-ranking = split_choice.rank_splits(y_repaired, grooved.set_index("well")["dice"], config)
+known = y_repaired[np.isin(wells_of(y_repaired), config.train_wells + config.val_wells)]
+per_patch = {"patches": 1.0, "pixels": known.mean(axis=1), "corroded": known.any(axis=1)}
+per_well = pd.DataFrame(per_patch, known.index).groupby(wells_of(known)).sum().astype(float)
+dice = grooved.set_index("well")["dice"].reindex(per_well.index)
+per_well["graded"] = per_well["patches"].where(dice.notna(), 0)  # patches of wells that have a Dice
+per_well["dice"] = (dice * per_well["patches"]).fillna(0)
+
+# %%
+total, rows = per_well.sum(), []
+usual = total[["pixels", "corroded"]] / total["patches"]
+for val in combinations(per_well.index, 2):
+    of_val = per_well.loc[list(val)].sum()
+    parts = pd.DataFrame([of_val, total - of_val])
+    ratios = parts[["pixels", "corroded"]].div(parts["patches"], axis=0)
+    size = of_val["patches"] / total["patches"] / (2 / 9)
+    imbalance = max(abs(size - 1), (ratios / usual - 1).abs().max(axis=None))
+    gap = (parts["dice"] / parts["graded"]).diff().abs().iloc[1]
+    rows.append((val, imbalance, gap, set(val) == set(config.val_wells)))
+ranking = pd.DataFrame(rows, columns=["val", "imbalance", "gap", "chosen"])
+ranking = ranking.sort_values("imbalance", kind="stable", ignore_index=True)
+ranking.index = (ranking.index + 1).rename("rank")
+
+# %%
 chosen = ranking[ranking["chosen"]]
 plt.figure(figsize=(7, 4))
 plt.plot(ranking["imbalance"], ranking["gap"], "o", color=plots.BLUE, markersize=5)
