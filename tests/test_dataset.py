@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch.utils.data import DataLoader, Subset
@@ -9,7 +8,7 @@ from torchvision.transforms import v2
 
 from helpers.config import Config
 from helpers.data import read_labels, write_csv
-from helpers.data.dataset import SegmentationDataset, as_images, data_preparation_pipeline, make_loader
+from helpers.data.dataset import SegmentationDataset, data_preparation_pipeline, make_loader
 from helpers.data.synthetic import ensure_simulated
 from helpers.data.transforms import augment_transform, flip_transform, normalize
 from helpers.files import DataError
@@ -28,34 +27,24 @@ def csv_file(folder, tmp_path, simulated):
     return tmp_path / "y.csv"
 
 
-def test_images_and_masks_are_those_of_the_names(folder, csv_file, simulated):
+def test_images_and_masks_are_those_of_the_names_and_repaired(folder, csv_file, simulated):
     dataset = SegmentationDataset(csv_file, folder / "images")
     images, labels, _ = simulated
-    index = dataset.names.index("well_13_patch_4")
-    image, mask = dataset[index]
+    image, mask = dataset[dataset.names.index("well_13_patch_4")]
     assert image.shape == mask.shape == (1, 36, 36)
     np.testing.assert_array_equal(image.flatten(), images.loc["well_13_patch_4"])
     np.testing.assert_array_equal(mask.flatten(), labels.loc["well_13_patch_4"])
-
-
-def test_unusable_pixels_are_repaired(folder, csv_file, simulated):
-    dataset = SegmentationDataset(csv_file, folder / "images")
     image, _ = dataset[dataset.names.index("well_15_patch_18")]
-    raw = simulated[0].loc["well_15_patch_18"].to_numpy()
+    raw = images.loc["well_15_patch_18"].to_numpy()
     assert torch.isfinite(image).all()
     np.testing.assert_allclose(image.flatten()[np.isnan(raw)], np.nanmedian(raw))
 
 
-def test_items_are_plain_tensors(folder, csv_file):
-    dataset = SegmentationDataset(csv_file, folder / "images", flip_transform())
-    assert [type(part) for part in dataset[0]] == [torch.Tensor, torch.Tensor]
-
-
-def test_a_transform_does_not_change_the_dataset(folder, csv_file):
+def test_items_are_plain_tensors_and_a_transform_does_not_change_the_dataset(folder, csv_file):
     dataset = SegmentationDataset(csv_file, folder / "images", flip_transform())
     before = dataset.images.clone()
     for index in range(len(dataset)):
-        dataset[index]
+        assert [type(part) for part in dataset[index]] == [torch.Tensor, torch.Tensor]
     assert torch.equal(dataset.images, before)
 
 
@@ -75,28 +64,26 @@ def test_a_missing_image_is_named(folder, tmp_path, simulated):
         SegmentationDataset(tmp_path / "y.csv", folder / "images")
 
 
-def test_the_pipeline_keeps_each_well_in_one_part(folder, config):
-    datasets, _ = data_preparation_pipeline(folder, config)
-    wells = {part: {int(name.split("_")[1]) for name in data.names} for part, data in datasets.items()}
-    assert wells == {
-        "train": set(config.train_wells),
-        "val": set(config.val_wells),
-        "test": set(config.test_wells),
+def test_the_pipeline_keeps_each_well_in_one_part_and_accounts_for_every_patch(folder, config, simulated):
+    datasets, loaders = data_preparation_pipeline(folder, config)
+    parts = {"train": config.train_wells, "val": config.val_wells, "test": config.test_wells}
+    assert {part: {int(name.split("_")[1]) for name in data.names} for part, data in datasets.items()} == {
+        part: set(wells) for part, wells in parts.items()
     }
-
-
-def test_the_pipeline_accounts_for_every_patch(folder, config, simulated):
-    datasets, _ = data_preparation_pipeline(folder, config)
     kept = [name for dataset in datasets.values() for name in dataset.names]
     dropped = [name for dataset in datasets.values() for name in dataset.cleaning.dropped_]
     assert sorted(kept + dropped) == sorted(simulated[0].index)
-
-
-def test_the_pipeline_writes_masks_only(folder, config):
-    datasets, _ = data_preparation_pipeline(folder, config)
-    files = sorted(path.name for path in config.interim_dir.rglob("*"))
+    files = sorted(path.name for path in config.interim_dir.rglob("*"))  # masks only
     assert files == ["y_test.csv", "y_train.csv", "y_val.csv"]
     assert list(read_labels(config.interim_dir / "y_val.csv").index) == datasets["val"].names
+    # only training batches are shuffled, and all are in the network's scale
+    first = [next(iter(loaders["val"]))[0] for _ in range(2)]
+    assert torch.equal(*first)
+    torch.testing.assert_close(first[0] * config.value_std, datasets["val"].images[: config.batch_size])
+    unshuffled = datasets["train"].masks[: config.batch_size].float()
+    assert not torch.equal(next(iter(loaders["train"]))[1], unshuffled)
+    with pytest.raises(DataError, match=r"\[14\]"):
+        data_preparation_pipeline(folder, replace(config, train_wells=(1, 6, 7, 8, 10, 11, 12, 13)))
 
 
 @pytest.mark.filterwarnings("ignore:The images of well 3")  # they are as odd as can be, on purpose
@@ -109,15 +96,6 @@ def test_validation_wells_do_not_shape_the_training_set(folder, config, tmp_path
         np.save(odd / "images" / f"{name}.npy", generator.normal(0, 0.07, (36, 36)).astype(np.float32))
     before, after = (data_preparation_pipeline(data, config)[0]["train"].names for data in (folder, odd))
     assert before == after
-
-
-def test_only_training_batches_are_shuffled_and_all_are_in_the_networks_scale(folder, config):
-    datasets, loaders = data_preparation_pipeline(folder, config)
-    first = [next(iter(loaders["val"]))[0] for _ in range(2)]
-    assert torch.equal(*first)
-    torch.testing.assert_close(first[0] * config.value_std, datasets["val"].images[: config.batch_size])
-    unshuffled = datasets["train"].masks[: config.batch_size].float()
-    assert not torch.equal(next(iter(loaders["train"]))[1], unshuffled)
 
 
 @pytest.mark.parametrize("transform", [v2.Compose([v2.RandomHorizontalFlip(1.0)]), lambda *pair: pair])
@@ -161,21 +139,7 @@ def test_batches_follow_from_torchs_seed_and_differ_between_epochs(workers, augm
     assert not torch.equal(first[0], first[1]) and not torch.equal(first[0], other[0])
 
 
-def test_a_split_without_a_well_is_refused(folder, config):
-    with pytest.raises(DataError, match=r"\[14\]"):
-        data_preparation_pipeline(folder, replace(config, train_wells=(1, 6, 7, 8, 10, 11, 12, 13)))
-
-
-def test_frames_with_other_names_are_refused():
-    columns = [str(i) for i in range(1296)]
-    y = pd.DataFrame(np.zeros((1, 1296), np.uint8), ["well_1_patch_0"], columns)
-    images = pd.DataFrame(np.zeros((1, 1296), np.float32), ["well_1_patch_1"], columns)
+def test_frames_with_other_names_are_refused(simulated):
+    images, labels, _ = simulated
     with pytest.raises(KeyError, match="well_1_patch_0"):
-        SegmentationDataset.from_frames(y, images)
-
-
-def test_each_patch_lies_in_one_piece():
-    """A frame's columns do, and gathering patches from them takes twice the time."""
-    frame = pd.DataFrame(np.asfortranarray(np.zeros((3, 1296), np.uint8)))
-
-    assert as_images(frame, np.uint8).stride() == (1296, 1296, 36, 1)
+        SegmentationDataset.from_frames(labels, images.iloc[1:])

@@ -70,31 +70,21 @@ def test_number_of_patches_and_their_order(frames):
     y, images = frames
     assert per_well(y) == per_well(images) == PATCHES
     assert sum(PATCHES) == 9674
-    names = [
-        f"well_{well}_patch_{patch}" for well, n in zip(ALL_WELLS, PATCHES, strict=True) for patch in range(n)
-    ]
+    counts = zip(ALL_WELLS, PATCHES, strict=True)
+    names = [f"well_{well}_patch_{patch}" for well, n in counts for patch in range(n)]
     assert y.index.tolist() == images.index.tolist() == names
 
 
-def test_sentinels(pixels):
+def test_sentinels_missing_values_and_range(frames, pixels):
     sentinels = np.isin(pixels, [-999.25, -999.0])
     assert sentinels.sum() == 42522 + 15837
     assert round(100 * sentinels.mean(), 3) == 0.465
     assert round(100 * sentinels.any(axis=1).mean(), 2) == 3.51
-
-
-def test_nan_is_in_two_patches_only(frames, pixels):
     missing = pd.Series((~np.isfinite(pixels)).sum(axis=1), frames[1].index)
     assert missing[missing > 0].to_dict() == {"well_15_patch_201": 11, "well_15_patch_202": 683}
-
-
-def test_range_of_usable_pixels(pixels):
     usable = pixels[pixels >= CONFIG.outlier_threshold]
     assert round(float(usable.min()), 2) == -0.25
     assert round(float(usable.max()), 4) == 0.4703  # so no real pixel is above the upper threshold
-
-
-def test_quantiles_with_nan_as_zero(pixels):
     quantiles = np.quantile(np.nan_to_num(pixels), CONFIG.quantiles)
     np.testing.assert_array_equal(quantiles.round(3), [-999.25, -0.151, -0.008, 0.001, 0.010, 0.040])
 
@@ -117,18 +107,13 @@ def patches_of(pixels, wells) -> dict[int, np.ndarray]:
     return {well: raised[wells == well] for well in ALL_WELLS}
 
 
-def test_four_patches_in_ten_have_a_twin(wells):
+def test_four_patches_in_ten_have_a_twin_which_is_a_near_copy(wells, patches_of):
     in_wide_wells = np.isin(wells, sorted(WIDE_WELLS))
     assert in_wide_wells.sum() == 3822
     assert round(100 * in_wide_wells.mean(), 1) == 39.5
-
-
-def test_twins_are_near_copies(patches_of):
-    correlation = {
-        well: median_correlation(patches_of[well][0::2], patches_of[well][1::2]) for well in WIDE_WELLS
-    }
-    assert round(min(correlation.values()), 3) == 0.885
-    assert round(max(correlation.values()), 3) == 0.953
+    twins = [median_correlation(patches_of[well][0::2], patches_of[well][1::2]) for well in WIDE_WELLS]
+    assert round(min(twins), 3) == 0.885
+    assert round(max(twins), 3) == 0.953
 
 
 @pytest.mark.parametrize("well", sorted(WIDE_WELLS))
@@ -172,16 +157,9 @@ def test_last_column_meets_the_first(pixels, wells, well):
 
 def test_patches_with_outliers(pixels):
     outliers = (pixels < CONFIG.outlier_threshold).sum(axis=1)
-    found = {
-        "any": outliers > 0,
-        "1-2": (outliers >= 1) & (outliers <= 2),
-        "1-15": (outliers >= 1) & (outliers <= 15),
-        "at least 200": outliers >= 200,
-        "all": outliers == 1296,
-    }
-    assert {name: int(patches.sum()) for name, patches in found.items()} == {
-        "any": 347, "1-2": 119, "1-15": 159, "at least 200": 40, "all": 34
-    }  # fmt: skip
+    found = [outliers > 0, outliers >= 200, outliers == 1296]
+    found += [(outliers >= 1) & (outliers <= most) for most in (2, 15)]
+    assert [int(patches.sum()) for patches in found] == [347, 40, 34, 119, 159]
 
 
 def test_steps_of_cleaning(cleaned):
@@ -192,10 +170,8 @@ def test_steps_of_cleaning(cleaned):
 
 
 def test_what_happened_to_the_two_patches_with_nan(cleaned, repaired, frames):
-    assert cleaned[0].report_.loc["well_15_patch_202", ["action", "reason"]].tolist() == [
-        "dropped",
-        "missing values",
-    ]
+    dropped = cleaned[0].report_.loc["well_15_patch_202", ["action", "reason"]]
+    assert dropped.tolist() == ["dropped", "missing values"]
     before, after = frames[1].loc["well_15_patch_201"], repaired.loc["well_15_patch_201"]
     usable = before >= CONFIG.outlier_threshold
     assert (~usable).sum() == 11 + 2
@@ -203,22 +179,14 @@ def test_what_happened_to_the_two_patches_with_nan(cleaned, repaired, frames):
     assert (after[usable] == before[usable]).all()
 
 
-def test_patches_per_well_after_cleaning(cleaned):
-    _, y, images = cleaned
+def test_patches_left_by_each_well_and_by_each_part(cleaned, frames):
+    cleaner, y, images = cleaned
     assert per_well(images) == [161, 608, 1718, 56, 74, 940, 1652, 78, 154, 80, 1510, 43, 1794, 335, 181]
     assert y.index.equals(images.index)
-
-
-def test_parts_of_the_9398_that_spe_leaves(cleaned, frames):
-    report = cleaned[0].report_
+    report = cleaner.report_
     dropped_before = report.index[(report["action"] == "dropped") & (report["reason"] != CLUSTER)]
-    parts = split_by_wells(frames[0].drop(index=dropped_before))
+    parts = split_by_wells(frames[0].drop(index=dropped_before))  # the 9,398 that SPE leaves
     assert [len(part) for part in parts] == [6606, 1872, 920]
-
-
-def test_components_that_hold_95_percent_of_the_variance(repaired):
-    variance = np.linalg.eigvalsh(np.cov(repaired.to_numpy(np.float64), rowvar=False))[::-1]
-    assert np.searchsorted(variance.cumsum() / variance.sum(), 0.95) + 1 == 565
 
 
 def test_two_components_flag_the_same_235_patches_as_95_percent_of_the_variance(repaired, spe):
@@ -243,9 +211,8 @@ def test_dbscan_finds_six_patches_of_noise_and_four_pairs(repaired, spe):
     labels = DBSCAN(eps=CONFIG.dbscan_eps, min_samples=CONFIG.dbscan_min_samples).fit_predict(rest)
     assert sorted(np.bincount(labels + 1)[1:].tolist()) == [2, 2, 2, 2, 9384]
     assert (labels == -1).sum() == 6
-    assert (
-        round(float(silhouette_score(rest, labels)), 3) == 0.523
-    )  # noise counted as a cluster, as published
+    silhouette = float(silhouette_score(rest, labels))  # noise counted as a cluster, as published
+    assert round(silhouette, 3) == 0.523
 
 
 # Labels

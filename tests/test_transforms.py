@@ -11,12 +11,11 @@ from helpers.data.transforms import (
     NumpyTransform,
     PixelNoise,
     RandomRoll,
-    RandomTwist,
     augment_transform,
     flip_transform,
     normalize,
-    well_transform,
 )
+from helpers.whole_wells.sections import RandomTwist, well_transform
 
 GEOMETRY = {"roll": RandomRoll(), "twist": RandomTwist(0.2)}
 VALUES = {"noise": PixelNoise(0.1), "brightness": Brightness(0.5)}
@@ -78,14 +77,13 @@ def test_image_and_mask_move_together(transform, patch):
 
 def offset(transform: nn.Module) -> float:
     """Columns from the groove in the image to the groove in the mask, the mean of many draws."""
-    groove = torch.zeros(1, 36, 36)
+    groove, columns = torch.zeros(1, 36, 36), torch.arange(36.0)
     groove[..., 16:20] = 1
-    columns = torch.arange(36.0)
-    middles = [
+    places = [
         [(part.sum(dim=(0, 1)) * columns).sum() / part.sum() for part in drawn]
         for drawn in draws(transform, pair(groove, groove), 300)
     ]
-    return torch.tensor([mask - image for image, mask in middles]).mean().item()
+    return torch.tensor([mask - image for image, mask in places]).mean().item()
 
 
 def test_the_mask_is_not_shifted_against_the_image():
@@ -94,13 +92,9 @@ def test_the_mask_is_not_shifted_against_the_image():
     assert abs(offset(affine)) < 0.05
 
 
-def test_torchvisions_resized_crop_shifts_the_mask():
-    """Why it is not used: when this fails, it will do."""
+def test_what_torchvision_has_is_no_better(patch):
+    """Its crop shifts the mask, its brightness erases every groove: when this fails, they will do."""
     assert offset(v2.RandomResizedCrop(36, scale=(0.7, 1.0), ratio=(0.8, 1.25))) > 0.3
-
-
-def test_torchvisions_brightness_erases_every_groove(patch):
-    """Why it is not used: when this fails, it will do."""
     assert v2.functional.adjust_brightness(patch[0], 1.0).min() == 0
 
 

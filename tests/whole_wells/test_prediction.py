@@ -11,8 +11,10 @@ import torch
 from torch import nn
 
 from helpers.config import PROJECT_ROOT
+from helpers.data.wells import assemble_well
 from helpers.files import DataError
 from helpers.models import build_model
+from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import (
     VIEWS,
     predict_rows,
@@ -80,13 +82,6 @@ def test_pieces_are_no_higher_than_a_window(well):
     assert max(len(piece) for piece in predict_rows(Pointwise(), well, 100)) <= 100
 
 
-def test_unusable_pixels_count_as_the_mean(well):
-    well[3, 4], well[5, 6] = np.nan, -999.25
-    found = predict_well(Pointwise(), well)
-    assert np.isfinite(found).all()
-    assert found[3, 4] == found[5, 6] == pytest.approx(sigmoid(0.5))
-
-
 def test_the_network_goes_around_the_pipe():
     """Rolled by what its strides keep, the well gives the same answer, rolled."""
     torch.manual_seed(0)
@@ -103,15 +98,16 @@ def test_nan_probabilities_are_an_error_and_not_a_sound_well(well):
         predict_well(model, well)
 
 
-def test_a_window_without_a_row_is_refused(well):
-    with pytest.raises(ValueError, match="at least 1 row, found 0"):
-        predict_well(Pointwise(), well, rows=0)
-
-
-@pytest.mark.parametrize("views", [0, len(VIEWS) + 1])
-def test_an_impossible_number_of_views_is_refused(well, views):
-    with pytest.raises(ValueError, match="views"):
-        predict_well(Pointwise(), well, views=views)
+@pytest.mark.parametrize("options", [{"rows": 0}, {"views": 0}, {"views": len(VIEWS) + 1}])
+def test_impossible_windows_and_views_are_refused_and_leave_no_file(well, tmp_path, options):
+    save_well(well, tmp_path / "well.npy")
+    for predict in (
+        lambda: predict_well(Pointwise(), well, **options),
+        lambda: predict_well_file(Pointwise(), tmp_path / "well.npy", tmp_path / "found.npy", **options),
+    ):
+        with pytest.raises(ValueError, match="at least 1 row, found 0|views"):
+            predict()
+    assert [path.name for path in tmp_path.iterdir()] == ["well.npy"]
 
 
 @pytest.mark.parametrize("shape", [(0, 36), (36, 0), (36, 1), (36,), (2, 36, 36)])
@@ -129,7 +125,7 @@ def test_what_cannot_be_a_well_is_refused(shape, tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("value", [1e300, -1e300, 1e39, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e39, np.inf, -np.inf, np.nan, -999.25])
 def test_a_float64_well_may_hold_anything(well, value):
     """A number that float32 cannot hold is no measurement, and no reason for a warning."""
     odd = well[:36].astype(np.float64)
@@ -147,45 +143,44 @@ def test_a_saved_well_is_read_back_byte_for_byte_without_being_loaded(well, tmp_
     again = open_well(tmp_path / "well.npy")
     assert isinstance(again, np.memmap)
     assert again.tobytes() == well.tobytes()
-
-
-def test_a_file_gives_the_same_as_memory(well, tmp_path):
     torch.manual_seed(0)
     model = build_model("well_resunet", width=2)
-    save_well(well, tmp_path / "well.npy")
     predict_well_file(model, tmp_path / "well.npy", tmp_path / "found.npy", rows=100)
     np.testing.assert_array_equal(open_well(tmp_path / "found.npy"), predict_well(model, well, 100))
 
 
-def test_a_failed_prediction_leaves_no_file(well, tmp_path):
-    save_well(well, tmp_path / "well.npy")
-    with pytest.raises(ValueError, match="at least 1 row"):
-        predict_well_file(Pointwise(), tmp_path / "well.npy", tmp_path / "found.npy", rows=0)
-    assert [path.name for path in tmp_path.iterdir()] == ["well.npy"]
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, ""),
+        (b"\x93NUMPY\x01\x00", ""),
+        (pickle.dumps([1, 2, 3]), ""),
+        (np.array([[{}]], dtype=object), ""),
+        (np.zeros((36, 36), int), "found int64 of shape"),
+        (np.zeros(36), r"found shape \(36,\)"),
+    ],
+)
+def test_a_file_that_is_no_well_is_named_and_objects_are_not_opened_nor_is_that_advised(
+    tmp_path, content, found
+):
+    path = tmp_path / "other.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(DataError, match=f"other.npy: expected a .npy file of one well.*{found}") as error:
+        open_well(path)
+    assert "pickle" not in str(error.value) and "trust" not in str(error.value)
 
 
-def test_a_missing_or_damaged_well_is_named(tmp_path):
-    with pytest.raises(DataError, match="none.npy: expected a .npy file of one well"):
-        open_well(tmp_path / "none.npy")
-    (tmp_path / "damaged.npy").write_bytes(b"\x93NUMPY\x01\x00")
-    with pytest.raises(DataError, match="damaged.npy"):
-        open_well(tmp_path / "damaged.npy")
-
-
-@pytest.mark.parametrize("image", [np.zeros(36), np.zeros((2, 36, 36)), np.zeros((36, 36), int)])
-def test_a_file_that_is_no_well_is_named(image, tmp_path):
-    np.save(tmp_path / "other.npy", image)
-    with pytest.raises(DataError, match=r"other.npy.*found (float64 of shape|int64 of shape|shape)"):
-        open_well(tmp_path / "other.npy")
-
-
-def test_objects_are_not_opened_nor_is_that_advised(tmp_path):
-    np.save(tmp_path / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
-    (tmp_path / "plain.npy").write_bytes(pickle.dumps([1, 2, 3]))
-    for name in ("objects.npy", "plain.npy"):
-        with pytest.raises(DataError, match=f"{name}: expected a .npy file of one well") as error:
-            open_well(tmp_path / name)
-        assert "pickle" not in str(error.value) and "trust" not in str(error.value)
+def test_patches_of_wells_are_those_asked_for_in_their_order():
+    patches = {well: np.random.default_rng(well).normal(size=(4, 36, 36)) for well in (1, 3)}
+    wells = {well: assemble_well(images, 72 if well == 1 else 36) for well, images in patches.items()}
+    found = patches_of_wells(wells, ["well_3_patch_2", "well_1_patch_3", "well_1_patch_0"])
+    np.testing.assert_array_equal(found, [patches[3][2], patches[1][3], patches[1][0]])
+    for name in ("well_1_patch_4", "well_2_patch_0"):
+        with pytest.raises(ValueError, match=f"{name} is not among the wells given"):
+            patches_of_wells(wells, [name])
 
 
 @pytest.mark.parametrize(("well", "shape"), [(3, (108, 36)), (1, (72, 72))])

@@ -11,14 +11,19 @@ from torch.utils.data import DataLoader
 
 from helpers.config import Config
 from helpers.data import COLUMNS
-from helpers.data.transforms import well_transform
 from helpers.data.wells import cut_well, patch_name
 from helpers.losses import bce
 from helpers.training import evaluate, fit
 from helpers.training.board import read_scalars
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import resume_run, start_run
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells, section_loader
+from helpers.whole_wells.sections import (
+    HEIGHT,
+    SectionDataset,
+    assemble_wells,
+    section_loader,
+    well_transform,
+)
 
 UNSCALED = Config(value_mean=0, value_std=1)
 
@@ -49,13 +54,12 @@ def wells(images) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     return assemble_wells(frame_of(masks), frame_of(images), [3, 1])
 
 
-def test_wells_are_assembled_at_their_own_width(wells, images):
+def test_wells_are_assembled_at_their_own_width_and_nothing_is_known_where_nothing_was_measured(
+    wells, images
+):
     assert {well: tuple(image.shape) for well, (image, _) in wells.items()} == {3: (180, 36), 1: (72, 72)}
     np.testing.assert_array_equal(wells[1][0], images[1])
     np.testing.assert_array_equal(wells[3][1], images[3] < -0.02)
-
-
-def test_nothing_is_known_where_nothing_was_measured(images):
     images[3][10, 5], images[3][11, 6] = np.nan, -999.25
     masks = {well: np.ones_like(image, np.uint8) for well, image in images.items()}
     gap = ("well_3_patch_2",)
@@ -133,54 +137,31 @@ def test_sections_follow_from_torchs_seed(wells):
     assert epochs(0) == epochs(0) != epochs(1)
 
 
-def test_a_height_below_one_is_refused(wells):
-    with pytest.raises(ValueError, match="height of 0"):
-        SectionDataset(wells, 0)
-
-
 @pytest.mark.parametrize("shape", [(0, 36), (36, 1), (36,), (2, 36, 36)])
-def test_what_cannot_be_a_well_is_refused(shape):
+def test_what_cannot_be_a_well_or_a_section_is_refused(shape, wells):
     with pytest.raises(ValueError, match="at least 1 row and 2 columns"):
         SectionDataset({3: (torch.zeros(shape), torch.zeros(shape))}, 36)
-
-
-def test_no_well_at_all_is_refused():
-    with pytest.raises(ValueError, match="at least one well"):
-        SectionDataset({}, 36)
+    for given, height, told in ((wells, 0, "height of 0"), ({}, 36, "at least one well")):
+        with pytest.raises(ValueError, match=told):
+            SectionDataset(given, height)
 
 
 def test_unknown_pixels_change_neither_loss_nor_counts(wells):
     torch.manual_seed(0)
     model = torch.nn.Conv2d(1, 1, 1)
-    image, mask = wells[3]
-    known = [(image[None, None], mask[None, None])]
-    half_unknown = mask.clone()
-    half_unknown[90:] = torch.nan
-    other = image.clone()
-    other[90:] = 7
-    loss, counts = evaluate(model, [(other[None, None], half_unknown[None, None])], bce)
-    expected, expected_counts = evaluate(model, [tuple(part[:, :, :90] for part in known[0])], bce)
+    image, mask = (part[None, None] for part in wells[3])
+    expected, expected_counts = evaluate(model, [(image[:, :, :90], mask[:, :, :90])], bce)
+    half_unknown, other = mask.clone(), image.clone()
+    half_unknown[:, :, 90:], other[:, :, 90:] = torch.nan, 7
+    loss, counts = evaluate(model, [(other, half_unknown)], bce)
     assert loss == pytest.approx(expected, rel=1e-5)  # the mean is over the known pixels
     assert torch.equal(counts, expected_counts)
 
 
-def test_fit_trains_on_whole_wells_and_the_model_loads(wells, tmp_path):
-    config = Config(runs_dir=tmp_path, batch_size=4, picture_every=1)
-    run = start_run("well_resunet", config, width=2)
-    train = SectionDataset({3: wells[3]}, 72, well_transform(), moving=True)
-    loaders = section_loader(train, 4, shuffle=True), section_loader(SectionDataset(wells, 72), 4)
-    history = fit(run, *loaders, epochs=2)
-    assert history["train_loss"].iloc[1] < history["train_loss"].iloc[0]
-    assert len(read_scalars(run.folder)) == 2
-    model, _ = load_model(run.last_path)
-    weights = model.state_dict()
-    assert all(torch.equal(weights[name], value) for name, value in run.model.state_dict().items())
-
-
-def test_a_killed_run_on_sections_ends_as_if_it_had_not_been(wells, tmp_path):
-    ends = []
+def test_a_killed_run_on_sections_ends_as_if_it_had_not_been_and_the_model_loads(wells, tmp_path):
+    runs = []
     for killed in (False, True):
-        config = Config(runs_dir=tmp_path / str(killed), picture_every=9)
+        config = Config(runs_dir=tmp_path / str(killed), picture_every=1)
         run = start_run("well_resunet", config, width=2)
         sections = SectionDataset(wells, 36, well_transform(), moving=True)
         loaders = section_loader(sections, 2, shuffle=True), section_loader(SectionDataset(wells, 72), 4)
@@ -190,6 +171,11 @@ def test_a_killed_run_on_sections_ends_as_if_it_had_not_been(wells, tmp_path):
                 fit(run, *loaders, epochs=3)
             run = resume_run(run.folder)
             torch.manual_seed(5)
-        fit(run, *loaders, epochs=None if killed else 3)
-        ends.append(run.model.state_dict())
-    assert all(torch.equal(ends[0][name], tensor) for name, tensor in ends[1].items())
+        history = fit(run, *loaders, epochs=None if killed else 3)
+        runs.append(run)
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    assert len(read_scalars(runs[0].folder)) == 3
+    loaded, _ = load_model(runs[0].last_path)
+    for name, tensor in runs[1].model.state_dict().items():
+        assert torch.equal(runs[0].model.state_dict()[name], tensor), name
+        assert torch.equal(loaded.state_dict()[name], tensor), name
