@@ -19,13 +19,12 @@ from tqdm import tqdm
 from experiments.folds import leave_out
 from helpers.config import Config
 from helpers.data import find_data, load_data
-from helpers.data.transforms import well_transform
 from helpers.files import check_output
 from helpers.training import train
 from helpers.training.checkpoint import write_weights
 from helpers.training.runs import describe, unsaved_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, section_loader
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, section_loader, well_transform
 from helpers.whole_wells.simulation import simulate_wells
 
 

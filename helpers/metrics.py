@@ -56,16 +56,9 @@ def dice(prediction: Tensor, target: Tensor) -> Tensor:
     target : (N, ...) masks of 0 and 1. One-hot over several channels, they count as one mask: pass the
         groove's channel of both, since the wall's, nine tenths of all pixels, would lift the score.
 
-    Returns
-    -------
-    (N,) float32 on the same device. The score over all pixels of all images is `summarise`'s.
-
-    Raises
-    ------
-    ValueError : shapes differ, or a prediction is below 0 or above 1, as logits are, or the target holds
-        anything but 0 and 1.
-
-    Source: Dice 1945, https://doi.org/10.2307/1932409.
+    Returns (N,) float32 on the same device; the score over all pixels of all images is `summarise`'s.
+    ValueError : shapes differ, a prediction is below 0 or above 1, as logits are, or the target holds
+    anything but 0 and 1. Source: Dice 1945, https://doi.org/10.2307/1932409.
 
     >>> dice(torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]]), torch.tensor([[1, 0, 0, 0], [0, 0, 0, 0]]))
     tensor([0.6667, 1.0000])
@@ -149,24 +142,14 @@ def recall_from_counts(counts: Tensor) -> Tensor:
 
 
 def count_boundary(prediction: Tensor, target: Tensor) -> Tensor:
-    """Count the boundary pixels of two masks that meet within a row or column.
+    """Count the boundary pixels of two masks, (N, 1, H, W) of 0 and 1, that meet within a row or column.
 
     Labels are drawn by hand, a pixel off here or there; this forgives that much and no more. A boundary
     pixel is a pixel of the mask with a neighbour, of eight, outside it; beyond the image's border nothing is
     known, so a groove that leaves the image has no boundary there.
 
-    Parameters
-    ----------
-    prediction, target : (N, 1, H, W) masks of 0 and 1.
-
-    Returns
-    -------
-    (N, 4) int64 on the same device: predicted boundary pixels near a true one, predicted ones,
-    true boundary pixels near a predicted one, true ones.
-
-    Raises
-    ------
-    ValueError : shapes differ, or are not (N, 1, H, W).
+    Returns (N, 4) int64 on the same device: predicted boundary pixels near a true one, predicted ones, true
+    boundary pixels near a predicted one, true ones. ValueError : shapes differ, or are not (N, 1, H, W).
     """
     if prediction.shape != target.shape or prediction.ndim != 4:
         raise ValueError(

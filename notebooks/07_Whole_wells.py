@@ -59,7 +59,7 @@ import pandas as pd
 from experiments import folds, plots as study_plots
 from helpers import inference, metrics, models, plots, training
 from helpers.config import Config
-from helpers.data import load_data, read_labels, transforms
+from helpers.data import load_data, read_labels
 from helpers.data.dataset import as_images, data_preparation_pipeline
 from helpers.data.wells import cut_well, well_from_frame
 from helpers.notebook import print_versions, show_code
@@ -148,10 +148,10 @@ show_code(network.forward)
 in_training, in_validation = (
     sections.assemble_wells(y, images, part) for part in (config.train_wells, config.val_wells)
 )
-train = sections.SectionDataset(in_training, transform=transforms.well_transform(), moving=True)
+train = sections.SectionDataset(in_training, transform=sections.well_transform(), moving=True)
 val = sections.SectionDataset(in_validation)
 print(f"sections for training: {len(train)}, for validation: {len(val)}")
-show_code(transforms.well_transform)
+show_code(sections.well_transform)
 
 # %% [markdown]
 # ## 3 Does it help to see more of the pipe?

@@ -5,11 +5,11 @@ float32: v2 then moves both alike, interpolates the image linearly and gives the
 so it stays 0 or 1. Values are on the data's own scale, thickness deviations around 0. What is random is drawn
 from torch's global generator.
 
-Three changes are our own. A pipe is periodic in azimuth, which no stock transform knows (`RandomRoll`,
-`RandomTwist`); noise must keep the data's scale (`PixelNoise`); and `v2.ColorJitter` clips to 0 ... 1, which
-would erase every groove, since metal loss is negative (`Brightness`). Rotation and crop are one
-`v2.RandomAffine`, which interpolates once. `v2.RandomResizedCrop` is not used: it moves the mask against the
-image by 0.4 pixel (https://github.com/pytorch/vision/issues/9188).
+Three changes are our own. A pipe is periodic in azimuth, which no stock transform knows (`RandomRoll`); noise
+must keep the data's scale (`PixelNoise`); and `v2.ColorJitter` clips to 0 ... 1, which would erase every
+groove, since metal loss is negative (`Brightness`). Rotation and crop are one `v2.RandomAffine`, which
+interpolates once. `v2.RandomResizedCrop` is not used: it moves the mask against the image by 0.4 pixel
+(https://github.com/pytorch/vision/issues/9188).
 """
 
 from collections.abc import Callable
@@ -56,12 +56,6 @@ def augment_transform(share: float = 1.0) -> v2.Compose:
     return v2.Compose([flip_transform(), *(v2.RandomApply([change], share * p) for change, p in changes)])
 
 
-def well_transform() -> v2.Compose:
-    """For sections of whole wells: what leaves a pipe a pipe, that is flips, roll, twist and brightness."""
-    twist = v2.RandomApply([RandomTwist(0.05)])
-    return v2.Compose([flip_transform(), RandomRoll(), twist, Brightness(0.5)])
-
-
 class RandomRoll(v2.Transform):
     """Roll by 0 ... W - 1 columns: what leaves on one side enters on the other.
 
@@ -74,27 +68,6 @@ class RandomRoll(v2.Transform):
 
     def transform(self, inpt, params):
         return tv_tensors.wrap(inpt.roll(params["columns"], dims=-1), like=inpt)
-
-
-class RandomTwist(v2.Transform):
-    """Roll each row a little further than the one above, by whole pixels: a groove drifts around the pipe.
-
-    limit : largest drift, columns a row, either way; 0.05 is what the wells that drift most do.
-    """
-
-    def __init__(self, limit: float):
-        super().__init__()
-        self.limit = limit
-
-    def make_params(self, flat_inputs):
-        height, width = flat_inputs[0].shape[-2:]
-        slope = self.limit * (2 * torch.rand(()) - 1)
-        moves = (slope * (torch.arange(height) - (height - 1) / 2)).round().long()  # from the middle row
-        return {"columns": (torch.arange(width) - moves[:, None]) % width}  # (H, W): where each pixel was
-
-    def transform(self, inpt, params):
-        twisted = inpt.as_subclass(Tensor).gather(-1, params["columns"].expand(inpt.shape))
-        return tv_tensors.wrap(twisted, like=inpt)
 
 
 class PixelNoise(v2.Transform):

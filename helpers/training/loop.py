@@ -110,10 +110,9 @@ def fit(
     then removed), and the whole state as `last_<timestamp>.pt`. A run that was killed at any moment goes on
     from there (`helpers.training.runs.resume_run`) and ends as if it had not been.
 
-    What is random follows from the run's own state of torch's generators, not from what else was drawn
-    between two calls; a loader with a generator of its own goes its own way. On CPUs of one kind the same
-    seed, versions and number of threads give the same bits; elsewhere roundings differ, and training enlarges
-    them. On a GPU cuDNN is asked for deterministic algorithms, but some operations have none there.
+    What is random follows from the run's own state of torch's generators, whatever else was drawn between two
+    calls; a loader with a generator of its own goes its own way. The same seed gives the same bits on CPUs of
+    one kind; elsewhere roundings differ, and some operations have no deterministic algorithm on a GPU.
 
     Parameters
     ----------
@@ -152,17 +151,10 @@ def fit(
 
 
 def train(run: Run, loader: DataLoader, epochs: int) -> Iterator[dict[str, float]]:
-    """Train by the recipe of `fit`, but without validation, and save nothing.
+    """Train by the recipe of `fit`, but without validation, and save nothing: for studies.
 
-    Yields
-    ------
-    A row after each epoch: epoch, learning_rate, train_loss, seconds, patches_per_second. Between two epochs
-    `run.model` may be evaluated.
-
-    Raises
-    ------
-    ValueError : `epochs` is below 1.
-    FloatingPointError : the loss is no longer finite.
+    Yields a row after each epoch: epoch, learning_rate, train_loss, seconds, patches_per_second. Between two
+    epochs `run.model` may be evaluated. Raises as `fit` does.
     """
     begin_call(run, epochs)
     while run.unfinished:
@@ -213,13 +205,8 @@ def _how_to_go_on(run: Run) -> str:
 
 def learning_rate_at(run: Run, epoch: int) -> float:
     """The config's learning rate, or, with the schedule "cosine", half a cosine over the epochs of one call
-    of `fit` (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, equation 5); the next call starts
-    anew, a warm restart.
-
-    Raises
-    ------
-    ValueError : the config's schedule is neither "cosine" nor "constant".
-    """
+    of `fit` (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, equation 5). The next call starts
+    anew. ValueError : the schedule is neither "cosine" nor "constant"."""
     if run.config.schedule not in ("cosine", "constant"):
         raise ValueError(f'Expected a schedule of "cosine" or "constant", found {run.config.schedule!r}.')
     if run.config.schedule == "constant":

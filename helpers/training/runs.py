@@ -32,6 +32,7 @@ from helpers.training.checkpoint import (
 )
 
 PREFIX = "corrosion_segmentation_trainer_"
+STATE = ("history", "best_val_loss", "first_epoch", "last_epoch", "random_state")  # saved as they are
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -61,10 +62,8 @@ def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
 
 @dataclass
 class Run:
-    """A training run and all its state, which `helpers.training` moves on.
-
-    Make one with `start_run`, take it up with `resume_run` from its folder, or make one that leaves nothing
-    on the disk with `unsaved_run`.
+    """A training run and all its state, which `helpers.training` moves on: made by `start_run`, taken up by
+    `resume_run`, or by `unsaved_run` one that leaves nothing on the disk.
 
     Attributes
     ----------
@@ -74,7 +73,7 @@ class Run:
     best_path, best_val_loss : the model of the lowest validation loss.
     first_epoch, last_epoch : of the present call of `fit`, or of the one that was interrupted.
     random_state : of torch's generators, as the last epoch left them.
-    fingerprints : of the data that the run began with.
+    data : fingerprints of the images and masks that the run began with.
     """
 
     model_name: str
@@ -92,7 +91,7 @@ class Run:
     first_epoch: int = 1
     last_epoch: int = 0
     random_state: dict[str, Tensor] = field(default_factory=dict)
-    fingerprints: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
 
     @property
     def timestamp(self) -> str:
@@ -124,13 +123,13 @@ class Run:
     def check_data(self, train: Dataset, val: Dataset) -> None:
         """Remember which data these are; raise DataError if the run began with others."""
         found = {"train": fingerprint(train), "val": fingerprint(val)}
-        if self.fingerprints and self.fingerprints != found:
-            parts = [part for part in found if found[part] != self.fingerprints[part]]
+        if self.data and self.data != found:
+            parts = " and ".join(part for part in found if found[part] != self.data[part])
             raise DataError(
-                f"{self.folder}: this run began with other {' and '.join(parts)} images or masks than those "
-                "given. Give it the same data, or start a new run."
+                f"{self.folder}: this run began with other {parts} images or masks than those given. Give it "
+                "the same data, or start a new run."
             )
-        self.fingerprints = found
+        self.data = found
 
     def keep_random_state(self) -> None:
         """Remember the state of torch's generators."""
@@ -184,7 +183,7 @@ def unsaved_run(
     }
     torch.manual_seed(config.seed)
     name, built = (model, build_model(model, **options)) if isinstance(model, str) else (_name(model), model)
-    run = _prepare(built, loss, config, model_name=name, options=options)
+    run = _prepare(built, name, options, loss, config)
     run.keep_random_state()
     return run
 
@@ -207,7 +206,7 @@ def _make_folder(config: Config) -> Path:
                 time.sleep(0.2)
 
 
-def _prepare(model: nn.Module, loss: str | Loss, config: Config, **names) -> Run:
+def _prepare(model: nn.Module, name: str, options: dict, loss: str | Loss, config: Config) -> Run:
     """Bring a model to its device, and give it a loss, an optimizer and a gradient scaler of its own."""
     device = best_device()
     model = model.to(device, memory_format=torch.channels_last)
@@ -216,10 +215,7 @@ def _prepare(model: nn.Module, loss: str | Loss, config: Config, **names) -> Run
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
     enabled = precision_on(device, config.precision) == torch.float16
     scaler = torch.amp.GradScaler(device.type, enabled=enabled)
-    return Run(
-        **names, loss_name=loss_name, model=model, loss_fn=loss_fn, optimizer=optimizer, scaler=scaler,
-        config=config,
-    )  # fmt: skip
+    return Run(name, options, loss_name, model, loss_fn, optimizer, scaler, config)
 
 
 def resume_run(folder: Path, model: nn.Module | None = None, loss: Loss | None = None) -> Run:
@@ -243,15 +239,13 @@ def resume_run(folder: Path, model: nn.Module | None = None, loss: Loss | None =
         if isinstance(loss, str) and loss not in LOSSES:
             raise ValueError(f"it was trained with the loss {loss!r}; give that function to resume_run")
         config = replace(config_from(state["config"]), runs_dir=folder.parent)
-        names = {"model_name": state["model_name"], "options": state["options"]}
-        run = _prepare(build_trained(state, model), loss, config, **names)
-        run.folder, run.loss_name = folder, state["loss"]
+        run = _prepare(build_trained(state, model), state["model_name"], state["options"], loss, config)
+        run.folder, run.loss_name, run.data = folder, state["loss"], state["data"]
+        for name in STATE:
+            setattr(run, name, state[name])
         run.optimizer.load_state_dict(state["optimizer"])
         if run.scaler.is_enabled() and state["scaler"]:
             run.scaler.load_state_dict(state["scaler"])
-        run.history, run.best_val_loss = state["history"], state["best_val_loss"]
-        run.first_epoch, run.last_epoch = state["first_epoch"], state["last_epoch"]
-        run.random_state, run.fingerprints = state["random_state"], state["data"]
         if state["best_model"] is not None:  # a name from a file must not lead to other files
             if not re.fullmatch(rf"model_{re.escape(run.timestamp)}_\d+\.pt", state["best_model"]):
                 raise ValueError(f"its best model is {state['best_model']!r}, which is no model of this run")
@@ -260,12 +254,8 @@ def resume_run(folder: Path, model: nn.Module | None = None, loss: Loss | None =
 
 
 def save_best(run: Run) -> None:
-    """Save the model of the last epoch as `model_<timestamp>_<epoch>.pt`, and remove the one that it beats.
-
-    Raises
-    ------
-    DataError : it cannot be written; the former best stays.
-    """
+    """Save the model of the last epoch as `model_<timestamp>_<epoch>.pt` (R3.9), and remove the one that it
+    beats. DataError : it cannot be written; the former best stays."""
     row = run.history[-1]
     path = run.folder / f"model_{run.timestamp}_{row['epoch']}.pt"
     write_checkpoint(path, describe(run))
@@ -275,21 +265,11 @@ def save_best(run: Run) -> None:
 
 
 def save_last(run: Run) -> None:
-    """Save all that `resume_run` needs.
-
-    Raises
-    ------
-    DataError : it cannot be written; the state before stays.
-    """
-    state = {
+    """Save all that `resume_run` needs. DataError : it cannot be written; the state before stays."""
+    state = {name: getattr(run, name) for name in STATE} | {
         "optimizer": run.optimizer.state_dict(),
         "scaler": run.scaler.state_dict(),
-        "history": run.history,
-        "best_val_loss": run.best_val_loss,
         "best_model": run.best_path.name if run.best_path else None,
-        "first_epoch": run.first_epoch,
-        "last_epoch": run.last_epoch,
-        "random_state": run.random_state,
     }
     write_checkpoint(run.last_path, describe(run) | state)
 
@@ -303,7 +283,7 @@ def describe(run: Run) -> dict[str, object]:
         "state_dict": plain_state(run.model),
         "scores": run.history[-1] if run.history else {},
         "config": plain_config(run.config),
-        "data": run.fingerprints,
+        "data": run.data,
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "torchvision", "numpy")},

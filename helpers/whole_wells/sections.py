@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.data.preprocess import usable_pixels
+from helpers.data.transforms import Brightness, RandomRoll, flip_transform
 from helpers.data.wells import columns_of, well_from_frame, wells_of
 from helpers.whole_wells.geometry import check_well
 
@@ -155,3 +156,30 @@ class OneWidth(Sampler[list[int]]):
             group = [group[place] for place in self.order(len(group))]
             batches += [group[first : first + size] for first in range(0, len(group), size)]
         return iter([batches[place] for place in self.order(len(batches))])
+
+
+def well_transform() -> v2.Compose:
+    """For sections of whole wells: what leaves a pipe a pipe, that is flips, roll, twist and brightness."""
+    twist = v2.RandomApply([RandomTwist(0.05)])
+    return v2.Compose([flip_transform(), RandomRoll(), twist, Brightness(0.5)])
+
+
+class RandomTwist(v2.Transform):
+    """Roll each row a little further than the one above, by whole pixels: a groove drifts around the pipe.
+
+    limit : largest drift, columns a row, either way; 0.05 is what the wells that drift most do.
+    """
+
+    def __init__(self, limit: float):
+        super().__init__()
+        self.limit = limit
+
+    def make_params(self, flat_inputs):
+        height, width = flat_inputs[0].shape[-2:]
+        slope = self.limit * (2 * torch.rand(()) - 1)
+        moves = (slope * (torch.arange(height) - (height - 1) / 2)).round().long()  # from the middle row
+        return {"columns": (torch.arange(width) - moves[:, None]) % width}  # (H, W): where each pixel was
+
+    def transform(self, inpt, params):
+        twisted = inpt.as_subclass(Tensor).gather(-1, params["columns"].expand(inpt.shape))
+        return tv_tensors.wrap(twisted, like=inpt)
