@@ -157,7 +157,6 @@ def test_both_languages_have_the_same_points_links_figures_and_code():
 def test_every_measured_figure_of_the_review_stands_in_a_notebook_or_a_test():
     """When outputs are renewed and a figure changes, the page has to follow."""
     pages = [*sorted(PROJECT_ROOT.glob("docs/*.md")), PROJECT_ROOT / "tests" / "test_facts.py"]
-    pages += [PROJECT_ROOT / "helpers" / "eda" / "tables.py"]  # published figures
     sources = [page.read_text() for page in pages]
     for path in NOTEBOOKS:
         for cell in nbformat.read(path, as_version=4).cells:

@@ -9,7 +9,6 @@ import pytest
 from helpers.config import PROJECT_ROOT
 
 WINGS = {  # a wing and the wings that it may use
-    "eda": set(),
     "studies": set(),
     "whole_wells": set(),
     "labels": {"studies", "whole_wells"},

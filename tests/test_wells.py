@@ -153,6 +153,21 @@ def test_the_middle_of_a_column_is_its_azimuth():
     np.testing.assert_allclose(column_azimuths(72), np.arange(72) * 5 + 2.5)
 
 
+def test_a_well_is_assembled_from_any_order_of_patches_and_gaps_are_nan():
+    frame = frame_of(["well_3_patch_2", "well_1_patch_0", "well_3_patch_0"])
+    frame.loc["well_3_patch_2"] = 2
+    image = well_from_frame(frame, 3)
+    assert image.shape == (108, 36)
+    assert (image[:36] == frame.loc["well_3_patch_0"].iloc[0]).all() and (image[72:] == 2).all()
+    assert np.isnan(image[36:72]).all()
+
+
+def test_a_missing_twin_leaves_its_columns_empty():
+    image = well_from_frame(frame_of(["well_1_patch_0"]), 1)
+    assert image.shape == (36, 72)
+    assert np.isfinite(image[:, 0::2]).all() and np.isnan(image[:, 1::2]).all()
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [
