@@ -72,8 +72,8 @@ def simulated_frame(columns: int, pairs: int, well: int = 5, seed: int = 0) -> p
 
 
 @pytest.mark.real_data
-def test_the_widths_of_the_fifteen_real_wells_are_told_whatever_their_numbers(real_data_folder, tmp_path):
-    images = read_images(find_images(real_data_folder, tmp_path))
+def test_the_widths_of_the_fifteen_real_wells_are_told_whatever_their_numbers(real_data_folder):
+    images = read_images(find_images(real_data_folder))
     renamed = images.set_axis([name.replace("well_", "well_7") for name in images.index])
     for well in ALL_WELLS:
         assert columns_of(renamed, int(f"7{well}")) == (72 if well in WIDE_WELLS else 36)
