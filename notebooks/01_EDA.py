@@ -303,6 +303,9 @@ cleaner.report_.groupby(["well", "action", "reason"]).size().rename("patches").r
 # see all wells, in [notebook 02](02_Datasets_dataloaders_transforms.ipynb) the training wells only.
 
 # %%
+show_code(preprocess.spe_outliers)
+
+# %%
 repaired = images_repaired.to_numpy()
 outside_ellipse = preprocess.spe_outliers(repaired, config)
 rest = images_repaired[~outside_ellipse]
@@ -328,8 +331,25 @@ plots.show_patches(
 
 # %% [markdown]
 # Twelve of the 27, drawn at random: all are of well 13, and show its *deep grooves*, two of them with a collar. None is an error of the tool.
-# Our guess: the first two components mostly measure how deep a groove is.
-#
+# In the plane of the two components the deepest grooves lie outside the ellipse. Three of the 27 patches have no groove by their labels.
+
+# %%
+plane = model.transform(repaired)[:, :2]
+depth = -images_repaired.where(y_repaired == 1).median(axis=1)
+angle = np.linspace(0, 2 * np.pi, 200)
+half_axes = config.spe_std * plane.std(axis=0)
+plt.figure(figsize=(7, 3.6))
+plt.plot(half_axes[0] * np.cos(angle), half_axes[1] * np.sin(angle), color=plots.ORANGE)
+plt.scatter(*plane[depth.isna()].T, s=8, color="0.8", label="no groove")
+plt.scatter(*plane[depth.notna()].T, s=8, c=depth.dropna(), cmap="viridis")
+plt.colorbar(label="depth of the groove (units of the files)")
+plt.xlabel("first component")
+plt.ylabel("second component")
+plt.title("Outside the ellipse of SPE/DmodX lie the deepest grooves")
+plt.legend()
+plt.show()
+
+# %% [markdown]
 # ### How the threshold moves the count
 #
 # The ellipse spans three standard deviations by default:
@@ -393,9 +413,12 @@ gains = {}
 for axis, (score, name) in zip(axes, {"dice": "Dice", "mean_iou": "mean IoU"}.items(), strict=True):
     by_fold = ablation.pivot(index="detector", columns="fold", values=score)
     by_fold = by_fold.loc[ablation["detector"].unique()]
-    by_fold.plot(style="o", ax=axis, rot=15, xlabel="", ylabel=f"{name}, wells left out")
+    by_fold.plot(
+        style="o", ax=axis, rot=15, xlabel="", ylabel=f"{name}, wells left out", legend=False
+    )
     axis.plot(by_fold.mean(axis=1).to_numpy(), "_", color="black", markersize=30)
     gains[name] = by_fold.drop("none") - by_fold.loc["none"]
+axes[1].legend(title="fold", loc="upper left", bbox_to_anchor=(1, 1))
 figure.suptitle("By Dice, dropping odd patches shows no clear gain")
 plt.show()
 pd.concat(gains, axis=1).round(3)
@@ -518,7 +541,7 @@ for features, title in (
     with plt.rc_context({"figure.constrained_layout.use": False}):  # it lays out its own axes
         grid = sns.clustermap(
             features, method="ward", z_score=1, col_cluster=False, cmap="PuOr_r", center=0,
-            figsize=(6.5, 5), dendrogram_ratio=(0.2, 0.02), cbar_pos=(1.0, 0.3, 0.03, 0.4),
+            figsize=(6.5, 5), dendrogram_ratio=(0.2, 0.02), cbar_pos=(1.05, 0.3, 0.03, 0.4),
             cbar_kws={"label": "standard deviations\nfrom the mean of the wells"},
         )  # fmt: skip
     grid.ax_heatmap.set_ylabel("well")
@@ -604,7 +627,19 @@ pd.DataFrame.from_dict(moved, orient="index").round(1)
 # Each is compared with the masks *as drawn*. The second table shows how much of the straight border moved outwards by one pixel: the
 # dilation moves all of the right and lower border, and none of the others. A network that learned such masks without error would have the
 # dilation's Dice by the masks as drawn.
-#
+
+# %%
+small = np.zeros((1, 8, 8), int)
+small[:, :4, 2:5] = small[:, 4:, 3:6] = 1  # a groove that steps to the right
+plt.figure(figsize=(3.4, 3.2))
+plt.pcolormesh((small + dilate_2x2(small))[0], cmap="Oranges", edgecolors="0.8")
+plt.gca().invert_yaxis()
+plt.axis("equal")
+plt.axis("off")
+plt.title("2 x 2 dilation: the groove (dark) grows\nto the right and down only (light)")
+plt.show()
+
+# %% [markdown]
 # The three patches that filling and closing change most, each way:
 
 # %%
