@@ -44,13 +44,7 @@ class GrooveMaskRCNN(nn.Module):
     It does not learn from a loss of its logits, which boxes and scores have passed on the way: in training
     `forward` gives the zoomed images, which `training_loss` takes.
 
-    Parameters
-    ----------
-    pretrained : begin with ImageNet's weights in the backbone; needs the internet.
-
-    Raises
-    ------
-    helpers.models.pretrained.DownloadError : the weights could not be downloaded.
+    pretrained : begin with ImageNet's weights in the backbone; see `helpers.models.pretrained.downloading`.
     """
 
     def __init__(self, pretrained: bool = False):

@@ -15,14 +15,8 @@ class VGG16UNet(nn.Module):
 
     The deeper stages would see a patch as 4 x 4 and 2 x 2 pixels, with 13 million weights.
 
-    Parameters
-    ----------
     pretrained : begin with weights learned on ImageNet, the red, green and blue ones of the first layer added
-        up; needs the internet.
-
-    Raises
-    ------
-    helpers.models.pretrained.DownloadError : the weights could not be downloaded.
+        up; see `helpers.models.pretrained.downloading`.
     """
 
     def __init__(self, pretrained: bool = False):

@@ -21,29 +21,16 @@ class TransformerSegmenter(nn.Module):
 
     Position embeddings are interpolated for images that are not 36 x 36.
 
-    Parameters
-    ----------
-    encoder : name of a timm vision transformer.
-    pretrained : begin with ImageNet's weights, shrunk to the small tokens by timm; needs the internet.
-    options : passed to timm.
-
-    Raises
-    ------
-    helpers.models.pretrained.DownloadError : the weights could not be downloaded.
+    encoder : name of a timm vision transformer. options : passed to timm.
+    pretrained : begin with ImageNet's weights, shrunk to the small tokens by timm; see `downloading`.
     """
 
     def __init__(self, encoder: str, pretrained: bool = False, **options):
         super().__init__()
         with downloading(encoder, pretrained):
+            tokens = {"img_size": 36, "patch_size": TOKEN, "dynamic_img_size": True}
             self.encoder = timm.create_model(
-                encoder,
-                pretrained,
-                img_size=36,
-                patch_size=TOKEN,
-                in_chans=1,
-                num_classes=0,
-                dynamic_img_size=True,
-                **options,
+                encoder, pretrained, in_chans=1, num_classes=0, **tokens, **options
             )
         self.up2 = nn.ConvTranspose2d(self.encoder.embed_dim, 64, 2, stride=2)
         self.decoder2 = conv_relu(64, 64)
