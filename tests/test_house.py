@@ -1,6 +1,7 @@
-"""The plan of helpers/: a ground floor, wings that import from it, and no circles."""
+"""The plan of helpers/: a small ground floor, wings that import from it, no circles; how long they may be."""
 
 import ast
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -8,35 +9,36 @@ import pytest
 
 from helpers.config import PROJECT_ROOT
 
+FOLDERS = {"data", "training", "models"}  # of the ground floor
 WINGS = {  # a wing and the wings that it may use
-    "studies": set(),
     "whole_wells": set(),
-    "labels": {"studies", "whole_wells"},
     "report": {"whole_wells"},
+    "labels": {"whole_wells", "report"},
 }
 FILES = sorted((PROJECT_ROOT / "helpers").rglob("*.py"))
+NOTEBOOKS = sorted((PROJECT_ROOT / "notebooks").glob("0[1-4]_*.py"))  # the review: complete in themselves
+OF_WHOLE_WELLS = {"well_resunet.py", "recurrent_unet.py"}  # networks that notebooks 01 to 04 never build
 
 
 def module_of(path: Path) -> str:
     return ".".join(path.relative_to(PROJECT_ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-MODULES = {module_of(path) for path in FILES}
+MODULES = {module_of(path): path for path in FILES}
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """The modules of helpers that a file imports, at its top or inside a function."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text().replace("\n%", "\n#"))):
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            for name in (
-                node.names
-            ):  # "from helpers import plots" names a module, "from helpers.data.wells import …" not
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for name in node.names:  # a module, or what is in one
                 inner = f"{node.module}.{name.name}"
                 found.add(inner if inner in MODULES else node.module)
-    return found & MODULES
+    return found & set(MODULES)
 
 
 def wing_of(module: str) -> str | None:
@@ -57,6 +59,69 @@ def test_no_modules_import_each_other_in_a_circle():
     assert list(TopologicalSorter(graph).static_order())
 
 
-def test_nothing_but_these_wings_and_models_lies_beside_the_ground_floor():
+def test_nothing_else_lies_beside_the_ground_floor():
     folders = {path.parent.name for path in FILES if path.parent.parent.name == "helpers"}
-    assert folders == {"models", *WINGS}
+    assert folders == FOLDERS | set(WINGS)
+
+
+def ground_floor() -> set[Path]:
+    """What notebooks 01 to 04 import, with all that those imports pull in, and every network of theirs."""
+    reached = {path for path in FILES if path.parent.name == "models" and path.name not in OF_WHOLE_WELLS}
+    ahead = [*NOTEBOOKS, *reached]
+    while ahead:
+        for module in imported(ahead.pop()):
+            parts = module.split(".")
+            for end in range(1, len(parts) + 1):  # a package's __init__ too
+                path = MODULES[".".join(parts[:end])]
+                if path not in reached:
+                    reached.add(path)
+                    ahead.append(path)
+    return reached
+
+
+def lines(paths: set[Path]) -> int:
+    return sum(len(path.read_text().splitlines()) for path in paths)
+
+
+def test_notebooks_1_to_4_need_a_small_ground_floor_and_nothing_else():
+    ground = ground_floor()
+    assert {wing_of(module_of(path)) for path in ground} == {None}
+    models = {path for path in ground if path.parent.name == "models"}
+    files = {path for path in ground - models if path.name != "__init__.py"}
+    assert len(files) <= 18
+    assert lines(ground - models) <= 3_000
+    assert lines(models) <= 1_000
+
+
+def test_helpers_stay_small():
+    assert lines(set(FILES)) <= 6_000
+
+
+def code_lines(node: ast.FunctionDef) -> int:
+    """Lines of a function without its docstring, blank lines and comments, from `def` to the end."""
+    without_docstring = node.body[1:] if ast.get_docstring(node) else node.body
+    node = ast.FunctionDef(node.name, node.args, without_docstring, [], node.returns, lineno=0)
+    return len(ast.unparse(ast.fix_missing_locations(node)).splitlines())
+
+
+def shown() -> set[str]:
+    """The names that notebooks 01 to 04 show by `show_code`."""
+    names = set()
+    for path in NOTEBOOKS:
+        for node in ast.walk(ast.parse(path.read_text().replace("\n%", "\n#"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show_code":
+                names |= {argument.attr if isinstance(argument, ast.Attribute) else argument.id
+                          for argument in node.args}  # fmt: skip
+    return names
+
+
+def test_a_function_that_is_taught_has_at_most_25_lines_of_code():
+    long = {}
+    for path in ground_floor():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in shown():
+                parts = node.body if isinstance(node, ast.ClassDef) else [node]
+                for part in parts:
+                    if isinstance(part, ast.FunctionDef) and code_lines(part) > 25:
+                        long[f"{node.name}.{part.name}"] = code_lines(part)
+    assert shown() and not long
