@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +38,8 @@ from helpers.files import (
 )
 
 HERE = Path(__file__).parent
-
 EPOCHS = 10  # of a training, in every study; stopping.py compares longer and shorter ones
+FOLDS = ["0", "1", "2"]  # on a command line
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -56,20 +57,25 @@ def at_least(least: int) -> Callable[[str], int]:
 def parse_arguments(
     description: str,
     choices: dict[str, Sequence[str]] | None = None,
-    seconds: int | None = None,
-    also: dict[str, Sequence[str]] | None = None,
+    also: dict[str, Iterable[str]] | None = None,
+    epochs: bool = True,
 ) -> argparse.Namespace:
-    """Read the command line: `--output`, for each of `choices` which of them (by default all), or of those
-    that it may be `also`, and `--epochs`, or `--seconds` where a default for it is given."""
+    """Read the command line: `--output`, `--epochs` unless the study has its own, and for each of `choices`
+    which of them, by default all, or of those that it may be `also`."""
     parser = argparse.ArgumentParser(description=description)
     for name, values in (choices or {}).items():
         allowed = list(dict.fromkeys([*values, *(also or {}).get(name, ())]))
         parser.add_argument(f"--{name}", nargs="+", choices=allowed, default=values, help="only these")
-    unit, budget = ("epochs", EPOCHS) if seconds is None else ("seconds", seconds)
-    help_ = f"of each training (default {budget})"
-    parser.add_argument(f"--{unit}", type=at_least(1), default=budget, help=help_)
+    if epochs:
+        help_ = f"of each training (default {EPOCHS})"
+        parser.add_argument("--epochs", type=at_least(1), default=EPOCHS, help=help_)
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser.parse_args()
+
+
+def every(**values: Iterable) -> list[dict]:
+    """A key for every combination: every(fold=(0, 1), by=("well",)) is [{"fold": 0, "by": "well"}, …]."""
+    return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
 
 
 def load_folds() -> tuple[DataSource, list[Fold]]:
@@ -110,35 +116,25 @@ def score(prediction: Tensor, target: Tensor) -> dict[str, float]:
 
 
 def hold_out(y: pd.DataFrame, by: str, seed: int, share: float = 0.2) -> np.ndarray:
-    """Choose about `share` of the patches for validation; return (n,) True for each that is chosen.
-
-    Parameters
-    ----------
-    by : "patch": patches at random, as in the notebook under review; "pair": likewise, but patches 2k and
-        2k+1 stay together, so no twin is torn apart; "wells": whole wells, with a groove among them.
-
-    Raises
-    ------
-    ValueError : no choice of wells has about that share of the patches.
-    """
+    """Choose about `share` of the patches for validation: (n,) True for each that is chosen. By "patch": at
+    random, as in the notebook under review; by "pair": likewise, but twins, patches 2k and 2k+1, stay
+    together; by "wells": whole wells, with a groove among them; ValueError if no wells have that share."""
     pairs = [(well, patch // 2) for well, patch in map(parse_name, y.index)]
     groups = {"patch": np.arange(len(y)), "pair": pd.factorize(pd.Index(pairs))[0], "wells": wells_of(y)}
     names, group = np.unique(groups[by], return_inverse=True)
-    corroded = y.to_numpy().any(axis=1)
-    rng = np.random.default_rng(seed)
+    rng, corroded = np.random.default_rng(seed), y.to_numpy().any(axis=1)
     for _ in range(1000):  # wells differ in size, so some draws of wells are far from the share
         chosen = (rng.random(len(names)) < share)[group]
         if abs(chosen.mean() - share) <= 0.07 and corroded[chosen].any():
             return chosen
-    raise ValueError(
-        f"No choice of wells {sorted(set(wells_of(y).tolist()))} has {share:.0%} of the patches."
-    )
+    wells = sorted(set(wells_of(y).tolist()))
+    raise ValueError(f"No choice of wells {wells} has {share:.0%} of the patches.")
 
 
 def machine() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} CPU cores"
+    return f"{os.cpu_count()} CPU cores"
 
 
 def kind_of(machine: str) -> str:
@@ -178,9 +174,7 @@ class Results:
 
     def missing(self, keys: Iterable[dict]) -> Iterator[dict]:
         """Those keys, one after the other, that have no row yet, with a bar of how many there are."""
-        for key in tqdm(list(keys), unit="run"):
-            if not self.has(**key):
-                yield key
+        return (key for key in tqdm(list(keys), unit="run") if not self.has(**key))
 
     def has(self, **key) -> bool:
         """Tell whether a row with this key, of the same data, is there."""
@@ -188,19 +182,17 @@ class Results:
             return False
         key = {"data": self.provenance["data"], **key}
         self._check_columns(set(key) <= set(self.rows), key)
-        return bool(
-            (self.rows[list(key)].astype(str) == [str(value) for value in key.values()]).all(axis=1).any()
-        )
+        same = self.rows[list(key)].astype(str) == [str(value) for value in key.values()]
+        return bool(same.all(axis=1).any())
 
     def add(self, **row) -> None:
         """Write the one row of a run."""
         self.add_all([row])
         print(row, flush=True)
 
-    def add_all(self, rows: list[dict]) -> None:
+    def add_all(self, rows: Iterable[dict]) -> None:
         """Write all rows of a run at once, so that a killed script or a full disk leaves whole runs only."""
-        rows = [row | self.provenance for row in rows]
-        text = io.StringIO()
+        rows, text = [row | self.provenance for row in rows], io.StringIO()
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         whole, self.rows = self._read()  # another process may have added some
         if self.rows.empty:
@@ -221,9 +213,7 @@ class Results:
 
     def _read(self) -> tuple[str, pd.DataFrame]:
         """Its whole lines, and what they say. A line that was cut counts as not there."""
-        if not self.path.exists():
-            return "", pd.DataFrame()
-        whole, newline, _ = self.path.read_text().rpartition("\n")
+        whole = self.path.read_text().rpartition("\n")[0] if self.path.exists() else ""
         lines = [len(fields) for fields in csv.reader(whole.splitlines())]
         for number, fields in enumerate(lines, 1):
             if fields != lines[0]:
@@ -233,4 +223,4 @@ class Results:
                 )
         if len(lines) < 2:
             return "", pd.DataFrame()
-        return whole + newline, pd.read_csv(io.StringIO(whole), float_precision="round_trip")
+        return whole + "\n", pd.read_csv(io.StringIO(whole), float_precision="round_trip")

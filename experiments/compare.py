@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line, score
+from common import FOLDS, Results, judge_of, load_folds, parse_arguments, run_from_command_line, score
 
 from experiments.folds import STUDY_CONFIG, Fold, predict_masks, train_on, training_loader
 from helpers import losses, models
@@ -31,7 +31,7 @@ PADDINGS = {
 
 
 def main() -> None:
-    choices = {"models": MODELS, "losses": LOSSES, "folds": ["0", "1", "2"]}
+    choices = {"models": MODELS, "losses": LOSSES, "folds": FOLDS}
     also = {"models": models.ARCHITECTURES, "losses": losses.LOSSES}
     arguments = parse_arguments(__doc__, choices, also=also)
     source, folds = load_folds()

@@ -4,7 +4,7 @@ Each training and validation well is left out in turn; the U-Net is trained on t
 one left out, against the clean truth where it is known. A well's number is also the seed.
 """
 
-from common import Results, judged, load_folds, parse_arguments, run_from_command_line
+from common import Results, every, judged, load_folds, parse_arguments, run_from_command_line
 
 from experiments.folds import leave_out, predict_masks, train_on
 from helpers.config import Config
@@ -17,7 +17,7 @@ def main() -> None:
     y, images = load_data(source.folder)
     results = Results(arguments.output, __file__, source)
     wells = sorted(Config().train_wells + Config().val_wells)
-    for key in results.missing({"well": well, "epochs": arguments.epochs} for well in wells):
+    for key in results.missing(every(well=wells, epochs=[arguments.epochs])):
         fold = leave_out(key["well"], (key["well"],), y, images)
         model = train_on(*fold.cleaned(), arguments.epochs, fold.number)
         found = int(predict_masks(model, fold.unseen).sum())

@@ -9,41 +9,35 @@ opened (final_test_record_<data>.csv), and another one is refused unless `--reas
 import argparse
 import hashlib
 import json
-from dataclasses import replace
 from datetime import datetime
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from common import EPOCHS, HERE, Results, at_least, judge_of, run_from_command_line, score
+from recipes import train_on_wells
 from torch import Tensor
 
-from experiments.folds import STUDY_CONFIG, predict_masks, summary
+from experiments.folds import STUDY_CONFIG, Fold, leave_out, predict_masks, summary
 from experiments.tuning import default_params, read_study, train_with
-from helpers.config import Config
 from helpers.data import find_data, load_data
-from helpers.data.dataset import SegmentationDataset
-from helpers.data.preprocess import PreprocessData
-from helpers.data.transforms import normalize, well_transform
-from helpers.data.wells import well_from_frame, wells_of
+from helpers.data.wells import well_from_frame
 from helpers.files import DataError, replace_atomically
-from helpers.training import train
 from helpers.training.checkpoint import load_model
-from helpers.training.runs import unsaved_run
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import WEIGHTS, predict_well
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells, section_loader
+from helpers.whole_wells.sections import HEIGHT, assemble_wells
 
 RECORD_COLUMNS = ["evaluation", "date", "times_opened", "question", "reason", "scores"]
+TEST_WELLS = STUDY_CONFIG.test_wells
+OTHERS = sorted(STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__)
-    epochs = f"of each training (default {EPOCHS})"
-    parser.add_argument("--epochs", type=at_least(1), default=EPOCHS, help=epochs)
+    parser.add_argument("--epochs", type=at_least(1), default=EPOCHS, help=f"of training (default {EPOCHS})")
     parser.add_argument("--seeds", type=at_least(1), default=3, help="of each candidate (default 3)")
     parser.add_argument("--tuned", type=at_least(0), help="number of the trial that tune.py confirmed")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these candidates (default: all)")
@@ -52,7 +46,6 @@ def main() -> None:
     arguments = parser.parse_args()
     source = find_data()
     kind = "simulated" if source.simulated else "real"
-    y, images = load_data(source.folder)
     candidates = read_candidates(arguments.output / f"tune_{kind}.journal", arguments.tuned)
     if unknown := sorted(set(arguments.only or []) - set(candidates)):
         raise ValueError(f"--only: no candidate is called {unknown[0]!r}; there are {', '.join(candidates)}.")
@@ -63,24 +56,20 @@ def main() -> None:
     keys = [
         {"candidate": name, "seed": seed, "epochs": arguments.epochs}
         for seed, name in product(range(arguments.seeds), candidates)
-        if seed == 0 or is_trained(candidates[name])
+        if seed == 0 or {"params", "height"} & set(candidates[name])  # those that learn from these wells
     ]
     if all(results.has(**key) for key in keys):
         return
     ask(record, question, arguments.reason)
-    chosen = np.isin(wells_of(y), Config().test_wells)
-    cleaned = PreprocessData().transform(y[chosen], images.loc[y.index[chosen]])
-    test = SegmentationDataset.from_frames(*cleaned, normalize())
-    truth = judge_of(source, test)
+    y, images = load_data(source.folder)
+    others = leave_out(0, TEST_WELLS, y, images)
+    truth = judge_of(source, others.unseen)
     for key in results.missing(keys):
-        masks = train_and_predict(candidates[key["candidate"]], y, images, test, key["epochs"], key["seed"])
+        masks = train_and_predict(candidates[key["candidate"]], others, images, key["epochs"], key["seed"])
         results.add(**key, **{name: round(value, 4) for name, value in score(masks, truth).items()})
-    found = summary(results.rows, ["candidate"], ["dice", "mean_iou"])
+    found = summary(results.rows, "candidate", ["dice", "mean_iou"])
     answer(record, question, "; ".join(f"{name}: {row['dice']}" for name, row in found.iterrows()))
     print(found.to_string())
-
-
-# ---------------------------------------------------------------- the record of questions
 
 
 def ask(record: Path, question: dict[str, object], reason: str) -> None:
@@ -107,7 +96,7 @@ def ask(record: Path, question: dict[str, object], reason: str) -> None:
         date = datetime.now().strftime("%Y-%m-%d %H:%M")
         table.loc[len(table)] = [len(table) + 1, date, 1, asked, reason, ""]
     write(record, table)
-    print(f"Test wells {', '.join(map(str, Config().test_wells))} opened; questions so far: {len(table)}.")
+    print(f"Test wells {', '.join(map(str, TEST_WELLS))} opened; questions so far: {len(table)}.")
 
 
 def answer(record: Path, question: dict[str, object], scores: str) -> None:
@@ -118,10 +107,10 @@ def answer(record: Path, question: dict[str, object], scores: str) -> None:
 
 
 def read_record(record: Path) -> pd.DataFrame:
-    if not record.exists():
-        return pd.DataFrame(columns=RECORD_COLUMNS)
     try:
         table = pd.read_csv(record, keep_default_na=False)
+    except FileNotFoundError:
+        return pd.DataFrame(columns=RECORD_COLUMNS)
     except (OSError, ValueError) as error:
         raise DataError(f"{record}: expected a record of final evaluations ({error}).") from error
     if list(table) != RECORD_COLUMNS:
@@ -132,9 +121,6 @@ def read_record(record: Path) -> pd.DataFrame:
 def write(record: Path, table: pd.DataFrame) -> None:
     with replace_atomically(record) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
-
-
-# ---------------------------------------------------------------- the candidates
 
 
 def read_candidates(journal: Path, tuned: int | None) -> dict[str, dict]:
@@ -153,34 +139,17 @@ def read_candidates(journal: Path, tuned: int | None) -> dict[str, dict]:
     return candidates
 
 
-def is_trained(candidate: dict) -> bool:
-    """Whether it learns from the wells at hand: the weights that ship with the project do not."""
-    return "params" in candidate or "height" in candidate
-
-
-def train_and_predict(
-    candidate: dict, y: pd.DataFrame, images: pd.DataFrame, test: SegmentationDataset, epochs: int, seed: int
-) -> Tensor:
+def train_and_predict(candidate: dict, others: Fold, images: pd.DataFrame, epochs: int, seed: int) -> Tensor:
     """Masks (N, 1, 36, 36) of the test wells' patches by a network of all other wells."""
-    config = replace(STUDY_CONFIG, seed=seed)
-    others = sorted(config.train_wells + config.val_wells)
-    seen = np.isin(wells_of(y), others)
-    y_seen, images_seen = y[seen], images.loc[y.index[seen]]
     if "params" in candidate:
-        *_, run = train_with(candidate["params"], y_seen, images_seen, epochs, seed)
-        return predict_masks(run.model, test)
+        *_, run = train_with(candidate["params"], others.y, others.images, epochs, seed)
+        return predict_masks(run.model, others.unseen)
     network = load_model(WEIGHTS)[0] if "weights" in candidate else "well_resunet"
-    run = unsaved_run(network, config)
-    if is_trained(candidate):
-        wells = assemble_wells(y_seen, images_seen, others)
-        sections = SectionDataset(wells, candidate["height"], well_transform(), True, config)
-        for _ in train(run, section_loader(sections, config.batch_size, shuffle=True), epochs):
-            pass
-    found = {
-        well: predict_well(run.model, well_from_frame(images, well), config=config)
-        for well in sorted(config.test_wells)
-    }
-    return torch.from_numpy(patches_of_wells(found, test.names))[:, None] >= config.threshold
+    if "height" in candidate:
+        wells = assemble_wells(others.y, others.images, OTHERS)
+        network = train_on_wells(wells, epochs, seed, height=candidate["height"], model=network)
+    found = {well: predict_well(network, well_from_frame(images, well)) for well in TEST_WELLS}
+    return torch.from_numpy(patches_of_wells(found, others.unseen.names))[:, None] >= STUDY_CONFIG.threshold
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ case, and scored on its own validation patches (what it promises) and on the wel
 both by the labels.
 """
 
-from common import Results, hold_out, load_folds, parse_arguments, run_from_command_line
+from common import Results, every, hold_out, load_folds, parse_arguments, run_from_command_line
 
 from experiments.folds import predict_masks, train_on
 from helpers.data.dataset import SegmentationDataset
@@ -21,9 +21,9 @@ def main() -> None:
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
     results.provenance["judge"] = source.labels
-    keys = [(fold.number, by) for fold in folds for by in ("patch", "pair", "wells")]
-    keys = [{"fold": fold, "by": by, "epochs": arguments.epochs} for fold, by in keys]
-    for key in results.missing(keys):
+    for key in results.missing(
+        every(fold=range(3), by=("patch", "pair", "wells"), epochs=[arguments.epochs])
+    ):
         fold = folds[key["fold"]]
         y, images = fold.cleaned()
         held_out = hold_out(y, key["by"], fold.number)

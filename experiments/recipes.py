@@ -19,13 +19,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from common import Results, judge_of, load_folds, parse_arguments, run_from_command_line
+from common import FOLDS, Results, every, judge_of, load_folds, parse_arguments, run_from_command_line
 from torch import Tensor, nn
 
 from experiments.folds import STUDY_CONFIG, Fold, train_on
 from helpers.config import Config
 from helpers.data import load_data
-from helpers.data.transforms import well_transform
 from helpers.data.wells import well_from_frame, wells_of
 from helpers.losses import Loss, focal, soft_iou
 from helpers.metrics import count_pixels, scores_per_well, summarise
@@ -34,7 +33,14 @@ from helpers.training import train
 from helpers.training.runs import unsaved_run
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, Wells, assemble_wells, section_loader
+from helpers.whole_wells.sections import (
+    HEIGHT,
+    SectionDataset,
+    Wells,
+    assemble_wells,
+    section_loader,
+    well_transform,
+)
 from helpers.whole_wells.simulation import simulate_wells
 
 SIMULATED, SIMULATED_EPOCHS = 200, 6  # wells of 1,440 rows to learn from before
@@ -59,13 +65,12 @@ VARIANTS = ["patches", *RECIPES, BEFORE, AFTER, f"{AFTER}, averaged"]
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, {"variants": VARIANTS, "folds": ["0", "1", "2"]})
+    arguments = parse_arguments(__doc__, {"variants": VARIANTS, "folds": FOLDS})
     source, folds = load_folds()
     _, images = load_data(source.folder)
     results, trained = Results(arguments.output, __file__, source), {}
-    keys = [(int(fold), variant) for fold in arguments.folds for variant in arguments.variants]
-    keys = [{"fold": fold, "variant": variant, "epochs": arguments.epochs} for fold, variant in keys]
-    for key in results.missing(keys):
+    numbers = map(int, arguments.folds)
+    for key in results.missing(every(fold=numbers, variant=arguments.variants, epochs=[arguments.epochs])):
         fold, start = folds[key["fold"]], time.perf_counter()
         model = model_of(key["variant"], fold, key["epochs"], trained)
         seconds = round(time.perf_counter() - start)
@@ -95,15 +100,16 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[tuple, nn.Modu
 
 def train_on_wells(
     wells: Wells, epochs: int, seed: int, start: nn.Module | None = None, height: int = HEIGHT,
-    batch_size: int = 8, model: str = "well_resunet", loss: str | Loss = "bce", **options
+    batch_size: int = 8, model: str | nn.Module = "well_resunet", loss: str | Loss = "bce", **options
 ) -> nn.Module:  # fmt: skip
-    """Train by a recipe, from new weights or from those of `start`, which stays as it is."""
+    """Train by a recipe: a new model, this one, or a new one from the weights of `start`, which stays."""
     config = replace(STUDY_CONFIG, seed=seed, batch_size=batch_size)
     run = unsaved_run(model, config, loss, **options)
     if start is not None:
         run.model.load_state_dict(start.state_dict())
     sections = SectionDataset(wells, height, well_transform(), moving=True, config=config)
-    list(train(run, section_loader(sections, batch_size, shuffle=True), epochs))
+    for _ in train(run, section_loader(sections, batch_size, shuffle=True), epochs):
+        pass
     return run.model
 
 

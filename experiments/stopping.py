@@ -6,12 +6,10 @@ without a look at the wells left out, which then judge it: the lowest validation
 validation Dice, the last epoch, and the mean of the weights of the last quarter of the epochs.
 """
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from common import Results, hold_out, judged, load_folds, run_from_command_line
+from common import Results, hold_out, judged, load_folds, parse_arguments, run_from_command_line
 from torch.optim.swa_utils import AveragedModel
 
 from experiments.folds import STUDY_CONFIG, Fold, training_loader
@@ -28,16 +26,11 @@ BUDGETS += [(10, 8, 1e-3), (10, 16, 3e-3), (10, 16, 1e-3)]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
-    arguments = parser.parse_args()
+    arguments = parse_arguments(__doc__, epochs=False)
     source, folds = load_folds()
     results = Results(arguments.output, __file__, source)
-    keys = [
-        {"fold": fold.number, "epochs": epochs, "batch_size": size, "learning_rate": rate}
-        for fold in folds
-        for epochs, size, rate in BUDGETS
-    ]
+    names = ("fold", "epochs", "batch_size", "learning_rate")
+    keys = [dict(zip(names, (fold.number, *budget), strict=True)) for fold in folds for budget in BUDGETS]
     for key in results.missing(keys):
         results.add_all([key | row for row in compare_rules(key, folds[key["fold"]], source)])
 

@@ -25,7 +25,6 @@ from torch.utils.data import DataLoader
 
 from helpers.config import Config
 from helpers.data import find_data, find_labels, load_data, write_csv
-from helpers.data.transforms import well_transform
 from helpers.data.wells import columns_of, wells_of
 from helpers.files import DataError, check_output, listed, replace_atomically
 from helpers.metrics import summarise
@@ -34,7 +33,14 @@ from helpers.training import evaluate, fit
 from helpers.training.checkpoint import load_model, write_weights
 from helpers.training.runs import Run, describe, resume_run, start_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, Wells, assemble_wells, section_loader
+from helpers.whole_wells.sections import (
+    HEIGHT,
+    SectionDataset,
+    Wells,
+    assemble_wells,
+    section_loader,
+    well_transform,
+)
 from helpers.whole_wells.submission import predict_folder
 
 START = "started_from.safetensors"  # in the run's folder: the weights before
@@ -54,8 +60,11 @@ def main() -> None:
     train, val = ({well: wells[well] for well in part} for part in (config.train_wells, config.val_wells))
     train = SectionDataset(train, HEIGHT, well_transform(), moving=True, config=config)
     val = SectionDataset(val, HEIGHT, config=config)
-    if arguments.images:
-        check_images(arguments, config)
+    predict = partial(predict_folder, config=config, images_dir=arguments.images, example=arguments.example)
+    if (
+        arguments.images
+    ):  # read before the training what is predicted after it: what would fail then fails now
+        predict(None, predict=partial(no_groove, columns=arguments.columns))
     run = train_from_shipped(run, train, val, arguments.epochs or 10)
     score = score_of(run, section_loader(val, config.batch_size), learned, judged)
     write_weights(run.folder / "whole_wells.safetensors", describe(run))
@@ -63,8 +72,7 @@ def main() -> None:
     write_card(run, f"{len(y):,} labelled patches, {labels}", learned, score)
     print(f"{score} Saved in {run.folder}")
     if arguments.images:
-        predict = partial(predict_patches, columns=arguments.columns)
-        masks, report = predict_folder(run.model, config, arguments.images, arguments.example, predict)
+        masks, report = predict(run.model, predict=partial(predict_patches, columns=arguments.columns))
         write_csv(masks, arguments.csv)
         print(f"{arguments.csv}: {len(masks)} patches, {len(report)} with unusable pixels.")
 
@@ -113,15 +121,12 @@ def take_up(arguments: argparse.Namespace, there: list[int]) -> Run:
             f"{run.folder}: expected a run of train_wells.py, found one of the model {run.model_name!r} "
             f"without {START}, the weights that it went on from."
         )
-    train_wells, val_wells = list(run.config.train_wells), list(run.config.val_wells)
-    for option, given, own in (
-        ("--epochs", arguments.epochs, run.last_epoch),
-        ("--seed", arguments.seed, run.config.seed),
-        ("--train-wells", arguments.train_wells, train_wells),
-        ("--every-well", there if arguments.every_well else None, train_wells),
-        ("--val-wells", arguments.val_wells, val_wells),
-    ):
-        if given not in (None, own):
+    its_own = {"epochs": run.last_epoch, "seed": run.config.seed, "train_wells": list(run.config.train_wells)}
+    its_own |= {"val_wells": list(run.config.val_wells), "every_well": its_own["train_wells"]}
+    given = vars(arguments) | {"every_well": there if arguments.every_well else None}
+    for name, own in its_own.items():
+        if given[name] not in (None, own):
+            option = f"--{name.replace('_', '-')}"
             raise ValueError(f"{option} contradicts {run.folder}, which has {own}: leave it out.")
     return run
 
@@ -139,15 +144,11 @@ def usable_wells(config: Config, wells: Wells) -> tuple[list[int], list[int]]:
     return learned, judged
 
 
-def check_images(arguments: argparse.Namespace, config: Config) -> None:
-    """Read what is to be predicted in the end before the training: what would fail then fails now."""
-
-    def widths_only(_, images: pd.DataFrame, __) -> Tensor:
-        for well in set(wells_of(images).tolist()):
-            columns_of(images, well, arguments.columns)
-        return torch.zeros(images.shape)
-
-    predict_folder(None, config, arguments.images, arguments.example, widths_only)
+def no_groove(_, images: pd.DataFrame, __, columns: int | None) -> Tensor:
+    """For a prediction that only checks its files: that every well's width can be told."""
+    for well in set(wells_of(images).tolist()):
+        columns_of(images, well, columns)
+    return torch.zeros(images.shape)
 
 
 def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDataset, epochs: int) -> Run:

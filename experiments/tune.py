@@ -9,10 +9,9 @@ Kill it at any time and run it again. The study is the journal beside the CSV.
 """
 
 import argparse
-from itertools import product
 from pathlib import Path
 
-from common import HERE, Results, at_least, kind_of, load_folds, run_from_command_line
+from common import HERE, Results, at_least, every, kind_of, load_folds, run_from_command_line
 from optuna.trial import TrialState
 
 from experiments.tuning import FINISHED, default_params, log_trial, open_study, run_trials, score_folds
@@ -50,11 +49,7 @@ def main() -> None:
     best = sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: -trial.value)
     tried = [trial for trial in best if trial.params != default_params()][: arguments.confirmed]
     candidates = {"defaults": default_params()} | {f"trial {t.number}": t.params for t in tried}
-    keys = [
-        {"candidate": name, "repeat": repeat, "epochs": arguments.epochs}
-        for repeat, name in product(REPEATS, candidates)
-    ]
-    for key in results.missing(keys):
+    for key in results.missing(every(candidate=candidates, repeat=REPEATS, epochs=[arguments.epochs])):
         *_, dices = score_folds(candidates[key["candidate"]], folds, arguments.epochs, key["repeat"])
         results.add_all([key | {"fold": k, "dice": round(dice, 4)} for k, dice in enumerate(dices)])
 

@@ -24,7 +24,8 @@ WELLS = [well for well in Config().train_wells + Config().val_wells if RECIPES[w
 
 def main() -> None:
     torch.set_num_threads(1)
-    results = Results(parse_arguments(__doc__).output, __file__, DataSource(WEIGHTS, True, "clean truth"))
+    source = DataSource(WEIGHTS, simulated=True, labels="clean truth")
+    results = Results(parse_arguments(__doc__, epochs=False).output, __file__, source)
     model, config = load_model(WEIGHTS)
     for seed, well, contrast in product((1, 2, 3), WELLS, (1.0, 0.7, 0.5)):  # shares of the well's contrast
         if results.has(seed=seed, well=well, contrast=contrast):

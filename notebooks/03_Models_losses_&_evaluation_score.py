@@ -91,9 +91,10 @@ def show_folds(rows: pd.DataFrame, by: str, title: str) -> None:
     """Dice of the wells left out: a dot a fold, and a line at the mean."""
     plt.figure(figsize=(7, 0.8 + 0.35 * rows[by].nunique()))
     dots = dict(x="dice", y=by, data=rows)
-    axis = sns.stripplot(**dots, hue=rows["fold"].astype(str), jitter=False, size=7)
+    axis = sns.stripplot(**dots, hue="fold " + rows["fold"].astype(str), jitter=False, size=7)
     sns.pointplot(**dots, errorbar=None, linestyle="none", marker="|", markersize=18, color="0.3")
     axis.set(xlabel="Dice of the wells left out", title=title)
+    sns.move_legend(axis, "center left", bbox_to_anchor=(1, 0.5), title=None)
     plt.show()
 
 

@@ -85,12 +85,13 @@ usual = stopping[(stopping["batch_size"] == 8) & (stopping["learning_rate"] == 2
 of_ten = usual[usual["epochs"] == 10]
 plt.figure(figsize=(7, 2.4))
 dots = dict(x="dice", y="rule", data=of_ten)  # a dot a fold, and a line at the mean
-axis = sns.stripplot(**dots, hue=of_ten["fold"].astype(str), jitter=False, size=7)
+axis = sns.stripplot(**dots, hue="fold " + of_ten["fold"].astype(str), jitter=False, size=7)
 sns.pointplot(**dots, errorbar=None, linestyle="none", marker="|", markersize=18, color="0.3")
 axis.set(
     xlabel="Dice of the wells left out",
     title="No rule has a higher mean Dice than the last of ten epochs",
 )
+sns.move_legend(axis, "center left", bbox_to_anchor=(1, 0.5), title=None)
 plt.show()
 
 # %% [markdown]
