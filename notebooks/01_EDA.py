@@ -105,7 +105,7 @@ config = Config()
 # | silver labels | labels of the real wells that a network made; a score against them measures agreement, not truth |
 # | fold | wells that are left out of training, to validate on |
 # | budget | the training that each variant of a comparison is given: the same number of epochs, or of seconds |
-# | interval | of a difference between two variants on the same folds and seeds: the 95 % interval of its mean. If it holds 0, the difference is *inside its interval*: no gain is shown |
+# | interval | of a difference between two variants on the same folds and seeds: the 95 % interval of its mean. If it holds 0, the folds cannot tell the difference from zero |
 # | a90 | the depth at which a groove is found nine times in ten |
 
 # %% [markdown]
