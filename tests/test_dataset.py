@@ -9,6 +9,7 @@ from torchvision.transforms import v2
 from helpers.config import Config
 from helpers.data import read_labels, write_csv
 from helpers.data.dataset import SegmentationDataset, data_preparation_pipeline, make_loader
+from helpers.data.preprocess import SPE
 from helpers.data.synthetic import ensure_simulated
 from helpers.data.transforms import augment_transform, flip_transform, normalize
 from helpers.files import DataError
@@ -73,6 +74,9 @@ def test_the_pipeline_keeps_each_well_in_one_part_and_accounts_for_every_patch(f
     kept = [name for dataset in datasets.values() for name in dataset.names]
     dropped = [name for dataset in datasets.values() for name in dataset.cleaning.dropped_]
     assert sorted(kept + dropped) == sorted(simulated[0].index)
+    # odd patches are looked for in the training wells alone
+    looked = [part for part, dataset in datasets.items() if SPE in dataset.cleaning.summary_.index]
+    assert looked == ["train"]
     files = sorted(path.name for path in config.interim_dir.rglob("*"))  # masks only
     assert files == ["y_test.csv", "y_train.csv", "y_val.csv"]
     assert list(read_labels(config.interim_dir / "y_val.csv").index) == datasets["val"].names

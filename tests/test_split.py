@@ -26,14 +26,14 @@ Y = make_y({1: 4, 2: 2, 3: 3, 6: 2})
 
 @pytest.mark.filterwarnings("error")  # pandas' SettingWithCopyWarning
 def test_each_part_has_its_wells_and_their_masks_as_copies():
-    y = Y.copy()
+    y = Y[::-1].copy()  # whose order stays
     y_train, y_val, y_test = split_by_wells(y, CONFIG)
-    pd.testing.assert_frame_equal(y_train, Y.iloc[[0, 1, 2, 3, 9, 10]])
-    pd.testing.assert_frame_equal(y_val, Y.iloc[6:9])
-    pd.testing.assert_frame_equal(y_test, Y.iloc[4:6])
+    pd.testing.assert_frame_equal(y_train, Y.iloc[[10, 9, 3, 2, 1, 0]])
+    pd.testing.assert_frame_equal(y_val, Y.iloc[[8, 7, 6]])
+    pd.testing.assert_frame_equal(y_test, Y.iloc[[5, 4]])
     for part in (y_train, y_val, y_test):
         part.iloc[:] = 7
-    pd.testing.assert_frame_equal(y, Y)
+    pd.testing.assert_frame_equal(y, Y[::-1])
 
 
 @pytest.mark.parametrize(
