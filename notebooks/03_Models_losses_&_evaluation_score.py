@@ -64,7 +64,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers import inference, losses, metrics, models, plots
@@ -211,10 +210,10 @@ plots.show_curves(
 logits = torch.linspace(-10, 40, 201, requires_grad=True)
 not_a_groove = torch.zeros_like(logits)
 (through_sigmoid,) = torch.autograd.grad(
-    nn.BCELoss(reduction="sum")(logits.sigmoid(), not_a_groove), logits
+    torch.nn.BCELoss(reduction="sum")(logits.sigmoid(), not_a_groove), logits
 )
 (on_logits,) = torch.autograd.grad(
-    nn.BCEWithLogitsLoss(reduction="sum")(logits, not_a_groove), logits
+    torch.nn.BCEWithLogitsLoss(reduction="sum")(logits, not_a_groove), logits
 )
 gradients = pd.DataFrame(
     {"sigmoid, then BCELoss": through_sigmoid, "BCEWithLogitsLoss": on_logits},

@@ -64,8 +64,7 @@ from helpers.data.dataset import as_images, data_preparation_pipeline
 from helpers.data.wells import cut_well, well_from_frame
 from helpers.notebook import print_versions, show_code
 from helpers.training import checkpoint, runs
-from helpers.whole_wells import prediction, sections
-from helpers.whole_wells.simulation import draw_recipe, simulate_wells
+from helpers.whole_wells import prediction, sections, simulation
 
 print_versions()
 
@@ -197,10 +196,10 @@ one_by_one.groupby("variant", sort=False)[single].mean().round(2)
 # the training wells. With one exception, named below, nothing in these ranges comes from a well that is left out:
 
 # %%
-show_code(draw_recipe)
+show_code(simulation.draw_recipe)
 
 # %%
-invented = simulate_wells(4, config.train_wells, seed=3, rows=720)
+invented = simulation.simulate_wells(4, config.train_wells, seed=3, rows=720)
 plots.show_well_strips(
     {f"simulated\n{number - 999}": well[0].numpy() for number, well in invented.items()},
     {f"simulated\n{number - 999}": well[1].numpy() for number, well in invented.items()},
