@@ -78,9 +78,6 @@ def test_the_wells_left_out_do_not_depend_on_a_trials_cleaning(wells):
     assert len(fold.unseen) == 8 * len(fold.wells)
 
 
-# Parameters
-
-
 def test_the_defaults_are_the_configs_and_lie_in_the_space():
     params = default_params()
     assert list(sorted(params)) == sorted(SPACE)
@@ -110,20 +107,18 @@ def test_the_same_repeat_trains_the_same_models_and_folds_in_step_do_not_disturb
     assert together == alone != other
 
 
-# The study
-
-
-def test_the_first_trial_has_the_defaults(folds, tmp_path, pretended):
-    first, second = run_trials(open_study(tmp_path / "study.journal", folds, 3), folds, 2)
-    assert first.params == default_params() != second.params
-
-
-def test_the_value_is_the_mean_of_the_folds_after_the_last_epoch(folds, tmp_path):
+def test_the_value_of_a_trial_is_the_mean_of_the_folds_after_the_last_epoch(folds, tmp_path):
+    path = tmp_path / "study.journal"
+    open_study(path, folds, 2).ask(SPACE)  # killed at once: the defaults are tried all the same
     with patch("experiments.tuning.score_folds", return_value=[[0.9, 0.7], [0.2, 0.4]]):
-        (trial,) = run_trials(open_study(tmp_path / "study.journal", folds, 2), folds, 1)
+        trial, second = run_trials(open_study(path, folds, 2), folds, 2)
     assert trial.value == pytest.approx(0.3)
     assert trial.intermediate_values == pytest.approx({1: 0.8, 2: 0.3})
     assert trial.user_attrs["folds"] == [0.2, 0.4]
+    assert trial.params == default_params() != second.params
+    before = path.read_bytes()
+    assert [kept.value for kept in finished(read_study(path))] == pytest.approx([0.3, 0.3])
+    assert path.read_bytes() == before
 
 
 def test_a_killed_study_goes_on_as_if_nothing_had_happened(folds, tmp_path, pretended):
@@ -155,12 +150,6 @@ list(t.run_trials(study, folds, 13))
     assert outcomes(study) == outcomes(undisturbed)
 
 
-def test_a_study_killed_in_its_first_trial_still_tries_the_defaults(folds, tmp_path, pretended):
-    open_study(tmp_path / "study.journal", folds, 3).ask(SPACE)
-    first, _ = run_trials(open_study(tmp_path / "study.journal", folds, 3), folds, 2)
-    assert first.params == default_params()
-
-
 def test_a_trial_worse_than_the_median_is_pruned_but_not_in_the_last_epoch(folds, tmp_path, pretended):
     study = open_study(tmp_path / "study.journal", folds, 5)
     trials = list(run_trials(study, folds, 12))
@@ -178,12 +167,6 @@ def test_a_training_that_fails_counts_as_pruned_and_says_why(folds, tmp_path, er
     with patch("experiments.tuning.score_folds", side_effect=error):
         (trial,) = run_trials(study, folds, 1)
     assert trial.state == TrialState.PRUNED and trial.user_attrs["stopped"] == str(error)
-
-
-def test_a_study_is_read_again_with_all_its_trials(folds, tmp_path, pretended):
-    study = open_study(tmp_path / "study.journal", folds, 3)
-    list(run_trials(study, folds, 3))
-    assert outcomes(read_study(tmp_path / "study.journal")) == outcomes(study)
 
 
 def test_tensorboard_gets_curve_and_parameters(folds, tmp_path, pretended):
@@ -205,25 +188,11 @@ def test_a_journal_whose_last_line_was_cut_goes_on(folds, tmp_path, pretended):
     study = open_study(path := tmp_path / "b.journal", folds, 3)
     list(run_trials(study, folds, 2))
     whole = path.read_bytes()
-    for cut in (1, 25, len(whole.splitlines()[-1]), 500):
+    for cut in (1, 25, len(whole.splitlines()[-1]), 500, len(whole) - 20):
         path.write_bytes(whole[:-cut])
         study = open_study(path, folds, 3)
         list(run_trials(study, folds, 3))
         assert outcomes(read_study(path)) == outcomes(undisturbed)
-
-
-def test_a_journal_cut_in_its_first_line_is_begun_anew(folds, tmp_path, pretended):
-    open_study(path := tmp_path / "study.journal", folds, 3)
-    path.write_bytes(path.read_bytes()[:20])
-    (first,) = run_trials(open_study(path, folds, 3), folds, 1)
-    assert first.params == default_params()
-
-
-def test_a_file_without_a_last_newline_that_is_no_journal_stays_as_it_is(folds, tmp_path):
-    (path := tmp_path / "thesis.txt").write_text("years of\nwork")
-    with pytest.raises(DataError, match="expected the journal of a study"):
-        open_study(path, folds, 3)
-    assert path.read_text() == "years of\nwork"
 
 
 def test_a_study_needs_no_symbolic_link(folds, tmp_path, pretended, monkeypatch):
@@ -249,32 +218,18 @@ assert "mine" not in [*compare.MODELS, *compare.LOSSES]
     )
 
 
-# Errors
-
-
 def test_a_file_that_is_no_study_is_named(folds, tmp_path):
-    path = tmp_path / "study.journal"
-    path.write_text("trial,value\n" * 200)
-    with pytest.raises(DataError, match="study.journal: expected the journal of a study"):
-        open_study(path, folds, 2)
+    for text in ("trial,value\n" * 200, "years of\nwork"):
+        (path := tmp_path / "thesis.txt").write_text(text)
+        with pytest.raises(DataError, match="thesis.txt: expected the journal of a study"):
+            open_study(path, folds, 2)
+        assert path.read_text() == text
     with pytest.raises(DataError, match=f"{tmp_path}: expected the journal"):
         open_study(tmp_path, folds, 2)
     with pytest.raises(DataError, match="none.journal: expected the journal of a study, found no file"):
         read_study(tmp_path / "none.journal")
-
-
-def test_reading_a_study_leaves_its_journal_as_it_is(folds, tmp_path):
-    path = tmp_path / "study.journal"
-    open_study(path, folds, 2)
-    before = path.read_bytes()
-    assert [trial.params for trial in read_study(path).trials] == [{}]  # the defaults wait
-    assert path.read_bytes() == before
-
-
-def test_a_folder_that_cannot_be_made_is_named(folds, tmp_path):
-    (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="could not be made"):
-        open_study(tmp_path / "file" / "study.journal", folds, 2)
+        open_study(path / "study.journal", folds, 2)
 
 
 def test_a_study_of_another_setting_is_refused(folds, wells, tmp_path):
