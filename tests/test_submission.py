@@ -90,8 +90,8 @@ def test_an_example_gives_the_order_and_loses_no_patch_with_or_without_a_header(
         ("", r"y_example\.csv: expected a CSV"),
         (",0,1\n", r"y_example\.csv: .*at least one patch, found none"),
         ("n\nwell_4_patch_0\nwell_4_patch_0\n", r"y_example\.csv: .*twice"),
-        ("n\nwell_4_patch_0\ntotal\n", r"y_example\.csv: expected patch names, .*'total'"),
-        ("well_4_patch_x\nwell_4_patch_0\n", r"y_example\.csv: expected patch names, .*'well_4_patch_x'"),
+        ("n\nwell_4_patch_0\ntotal\n", r"y_example\.csv: 'total' is not a patch name"),
+        ("well_4_patch_x\nwell_4_patch_0\n", r"y_example\.csv: 'well_4_patch_x' is not a patch name"),
         (",0,1\nwell_4_patch_9,0,1\n", r"(?i)well_4_patch_9\.npy: .*no such file"),
     ],
 )
@@ -196,7 +196,7 @@ def test_a_trial_leaves_an_old_result_alone(saved, tmp_path, capsys):
 
 
 def test_images_in_other_units_are_told(folder):
-    with pytest.warns(UserWarning, match="The images of well 4: "):
+    with pytest.warns(UserWarning, match="found well 4 "):
         for path in folder.glob("*.npy"):
             np.save(path, np.load(path) * 0)
         predict_folder(BelowMinusOne(), Config(), folder)

@@ -13,6 +13,7 @@ from skimage.measure import label
 
 from helpers.config import PATCH_SIZE
 
+COLUMNS = [str(pixel) for pixel in range(PATCH_SIZE**2)]  # of a table of patches: pixels row by row
 ALL_WELLS = tuple(range(1, 16))
 WIDE_WELLS = frozenset({1, 2, 5, 6, 7, 8, 9, 10})  # of the training set: logged at 72 azimuths
 MOST_PATCHES = 100_000  # of a well: half a gigabyte; the challenge's longest well has 1,905
@@ -20,20 +21,14 @@ _NAME = re.compile(r"well_(0|[1-9]\d{0,8})_patch_(0|[1-9]\d{0,8})", re.ASCII)
 
 
 def parse_name(name: str) -> tuple[int, int]:
-    """Return (well, patch number) of a patch name.
-
-    Raises
-    ------
-    ValueError : the name is not `well_<w>_patch_<p>`.
+    """Return (well, patch number) of a patch name; raise ValueError if it is none.
 
     >>> parse_name("well_15_patch_201")
     (15, 201)
     """
     match = _NAME.fullmatch(str(name))
     if match is None:
-        raise ValueError(
-            f"{name!r} is not a patch name: expected 'well_<w>_patch_<p>', for example 'well_3_patch_17'."
-        )
+        raise ValueError(f"{name!r} is not a patch name: expected well_<w>_patch_<p>, like well_3_patch_17.")
     return int(match[1]), int(match[2])
 
 
@@ -58,10 +53,7 @@ def wells_of(frame: pd.DataFrame) -> np.ndarray:
 
 
 def column_azimuths(width: int) -> np.ndarray:
-    """Direction of the middle of each column of a well, (width,) degrees: (i + 0.5) * 360 / width.
-
-    A column covers a sector of the pipe; the first one begins at 0°, the last one ends at 360°. Whatever
-    speaks of degrees in this project takes them from here.
+    """Direction of the middle of each column of a well, (width,) degrees: the first column begins at 0°.
 
     >>> column_azimuths(4)
     array([ 45., 135., 225., 315.])
@@ -77,19 +69,14 @@ def columns_of(images: pd.DataFrame, well: int, otherwise: int | None = None) ->
     0.29 in the eight real wells of 72 columns, and 2.8 to 6.1 in the seven of 36 (tests/test_wells.py). Equal
     values say nothing: the tool stood still, or nothing was measured.
 
-    Parameters
-    ----------
     images : (n, 1296) thickness of any wells, indexed by patch name; patches may be missing.
-    otherwise : taken where the patches do not tell: one or two of them, or hardly anything measured.
-
-    Raises
-    ------
-    ValueError : they do not tell, and `otherwise` is not given.
+    otherwise : taken where the patches do not tell: one or two of them, or hardly anything measured; without
+        it that is a ValueError.
     """
     rows = {patch: row for row, (of, patch) in enumerate(map(parse_name, images.index)) if of == well}
     pairs = [(rows[patch], rows[patch + 1]) for patch in sorted(rows) if not patch % 2 and patch + 1 in rows]
-    pairs = np.array(pairs[:: 1 + len(pairs) // 200], int).reshape(-1, 2)  # 200 pairs tell as much as all
-    pixels = images.iloc[pairs.ravel()].to_numpy(float).reshape(-1, 2, PATCH_SIZE, PATCH_SIZE)
+    pairs = np.array(pairs, int).reshape(-1, 2)
+    pixels = images.to_numpy()[pairs].astype(float).reshape(-1, 2, PATCH_SIZE, PATCH_SIZE)
     pixels[~(np.abs(pixels) < 100)] = np.nan  # sentinels, whatever the unit
     first, second = pixels[:, 0], pixels[:, 1]
     around, along = np.abs(first - second), np.abs(first[:, -1] - second[:, 0])
@@ -109,31 +96,24 @@ def columns_of(images: pd.DataFrame, well: int, otherwise: int | None = None) ->
 def assemble_well(patches: np.ndarray, columns: int) -> np.ndarray:
     """Put all patches of one well back together as one image, depth downwards: (36 n, 36) or (18 n, 72).
 
-    Parameters
-    ----------
     patches : (n, 36, 36), patches 0 ... n-1 of the well in the order of their numbers.
     columns : around the pipe: 36, or 72, where twins are interleaved.
-
-    Raises
-    ------
     ValueError : patches of another shape, other columns, or an odd number of patches for 72.
     """
     if patches.ndim != 3 or patches.shape[1:] != (PATCH_SIZE, PATCH_SIZE):
         raise ValueError(f"Expected patches of shape (n, 36, 36), found {patches.shape}.")
     if columns not in (PATCH_SIZE, 2 * PATCH_SIZE):
         raise ValueError(f"Expected a well of 36 or 72 columns, found {columns}.")
-    if columns == PATCH_SIZE:
-        return patches.reshape(-1, PATCH_SIZE)
-    if len(patches) % 2:
+    twins = columns // PATCH_SIZE
+    if len(patches) % twins:
         raise ValueError(f"The patches of a well of 72 columns come in pairs; found {len(patches)} patches.")
-    return np.stack([patches[0::2], patches[1::2]], axis=-1).reshape(-1, 2 * PATCH_SIZE)
+    blocks = patches.reshape(-1, twins, PATCH_SIZE, PATCH_SIZE)
+    return np.moveaxis(blocks, 1, -1).reshape(-1, columns)
 
 
 def cut_well(image: np.ndarray) -> np.ndarray:
     """Cut a well, (36 b, 36) or (36 b, 72), into its patches, (n, 36, 36): the inverse of `assemble_well`.
 
-    Raises
-    ------
     ValueError : the width is neither 36 nor 72, or the height is not a multiple of 36.
     """
     if image.ndim != 2 or image.shape[1] not in (PATCH_SIZE, 2 * PATCH_SIZE) or image.shape[0] % PATCH_SIZE:
@@ -143,22 +123,14 @@ def cut_well(image: np.ndarray) -> np.ndarray:
 
 
 def well_from_frame(frame: pd.DataFrame, well: int, columns: int | None = None) -> np.ndarray:
-    """Assemble one well from a frame of patches; rows of patches that are not in it are NaN.
+    """Assemble one well from a frame of patches, up to its last one; rows of patches that it lacks are NaN.
 
-    Parameters
-    ----------
     frame : (n, 1296) pixels indexed by patch name, of any wells, in any order.
     columns : around the pipe, 36 or 72, see `columns_of`; by default what the well of this number has in the
         challenge's training set, or 36.
-
-    Returns
-    -------
-    float32, (36 b, 36) or (36 b, 72), as `assemble_well` gives it. It ends with the last patch in `frame`.
-
-    Raises
-    ------
-    ValueError : `frame` has no patch of this well, has one twice or one beyond `MOST_PATCHES`, has not
-        1,296 columns, or holds thickness that is not as wide as the training set's well.
+    Returns float32, (36 b, 36) or (36 b, 72), as `assemble_well` gives it.
+    ValueError : no patch of this well, one twice or beyond `MOST_PATCHES`, not 1,296 columns, or thickness
+        that is not as wide as the training set's well.
     """
     if columns is None:
         columns = 2 * PATCH_SIZE if well in WIDE_WELLS else PATCH_SIZE
@@ -167,46 +139,30 @@ def well_from_frame(frame: pd.DataFrame, well: int, columns: int | None = None) 
                 f"Well {well} has {columns} columns in the challenge's training set, but this one, by its "
                 f"patches, has {told}: give columns={told}, or its patches another well's number."
             )
-    rows = {}  # patch number -> row of the frame
-    for row, name in enumerate(frame.index):
-        of_well, patch = parse_name(name)
-        if of_well != well:
-            continue
-        if patch >= MOST_PATCHES:
-            raise ValueError(
-                f"Expected patch numbers below {MOST_PATCHES:,}, found {name}: a well as long as that would "
-                "not fit into memory. Is its name right?"
-            )
-        if patch in rows:
-            raise ValueError(f"Expected each patch once, found {name} twice.")
-        rows[patch] = row
-    if not rows:
+    own = frame[wells_of(frame) == well]
+    if own.empty:
         raise ValueError(f"There is no patch of well {well} among the {len(frame)} patches.")
-    if frame.shape[1] != PATCH_SIZE**2:
-        raise ValueError(f"Expected {PATCH_SIZE**2} columns, one a pixel, found {frame.shape[1]}.")
-    count = max(rows) + 1
-    count += count % 2 if columns == 2 * PATCH_SIZE else 0  # a last patch without its twin
+    if own.index.has_duplicates:
+        raise ValueError(f"Expected each patch once, found {own.index[own.index.duplicated()][0]} twice.")
+    if own.shape[1] != PATCH_SIZE**2:
+        raise ValueError(f"Expected {PATCH_SIZE**2} columns, one a pixel, found {own.shape[1]}.")
+    numbers = np.array([parse_name(name)[1] for name in own.index])
+    count = numbers.max() + 1
+    if count > MOST_PATCHES:
+        last = patch_name(well, numbers.max())
+        raise ValueError(f"Expected patch numbers below {MOST_PATCHES:,}, found {last}: is its name right?")
+    count += count % (columns // PATCH_SIZE)  # a last patch without its twin
     patches = np.full((count, PATCH_SIZE, PATCH_SIZE), np.nan, dtype=np.float32)
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite: no measurement either
-        pixels = frame.iloc[list(rows.values())].to_numpy(np.float32)
-    patches[list(rows)] = pixels.reshape(-1, PATCH_SIZE, PATCH_SIZE)
+        patches[numbers] = own.to_numpy(np.float32).reshape(-1, PATCH_SIZE, PATCH_SIZE)
     return assemble_well(patches, columns)
 
 
 def label_grooves(mask: np.ndarray) -> np.ndarray:
     """Number the connected grooves of a mask, diagonal neighbours included, around the azimuth's wrap.
 
-    Parameters
-    ----------
-    mask : (H, W) of 0 and 1, a patch or a well that goes once around the pipe.
-
-    Returns
-    -------
-    (H, W) int: 0 where there is no groove, else the groove's number, 1 ... n without gaps.
-
-    Raises
-    ------
-    ValueError : the mask has not two dimensions.
+    mask : (H, W) of 0 and 1, a patch or a well that goes once around the pipe, else a ValueError.
+    Returns (H, W) int: 0 where there is no groove, else the groove's number, 1 ... n without gaps.
 
     >>> label_grooves(np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]))
     array([[1, 0, 0, 1],
