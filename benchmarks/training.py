@@ -13,13 +13,14 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
@@ -57,20 +58,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=0, help="processes of each loader")
     arguments = parser.parse_args()
-    source = find_data()
+    source, device, workers = find_data(), best_device(), {"num_workers": arguments.workers}
     with tempfile.TemporaryDirectory() as scratch:
         config = Config(interim_dir=scratch, runs_dir=scratch)
-        workers = {"num_workers": arguments.workers}
         datasets, loaders = data_preparation_pipeline(source.folder, config, **workers)
         _, augmented = data_preparation_pipeline(source.folder, config, augment_transform(), **workers)
         images = read_images(find_images(source.folder))  # the reviewer's data set wants a file a patch
         for name, pixels in images.iterrows():
             np.save(f"{scratch}/{name}.npy", pixels.to_numpy().reshape(36, 36))
         labels = pd.read_csv(find_labels(source.folder))
-        labels = labels[labels.iloc[:, 0].isin(datasets["train"].names)]
-        reviewed = FilePerSample(labels, Path(scratch))
-        their_loader = make_loader(reviewed, config.batch_size, shuffle=True, **workers)
-        run, device = start_run("unet", config), best_device()
+        reviewed = FilePerSample(labels[labels.iloc[:, 0].isin(datasets["train"].names)], Path(scratch))
+        run = start_run("unet", config)
         ready = [(images.to(device), masks.to(device)) for images, masks in loaders["train"]]
 
         def bare_steps() -> None:
@@ -82,35 +80,27 @@ def main() -> None:
             if device.type == "cuda":
                 torch.cuda.synchronize()
 
-        ways: dict[str, Callable[[], None]] = {
+        def seconds_of(way: Callable[[], object] | DataLoader) -> float:
+            start = time.perf_counter()
+            deque(way, maxlen=0) if isinstance(way, DataLoader) else way()  # through all batches
+            return time.perf_counter() - start
+
+        ways = {
             "bare training steps": bare_steps,
-            "loader, flips": lambda: exhaust(loaders["train"]),
-            "loader, all of R2.5": lambda: exhaust(augmented["train"]),
-            "loader, the reviewer's way": lambda: exhaust(their_loader),
+            "loader, flips": loaders["train"],
+            "loader, all of R2.5": augmented["train"],
+            "loader, the reviewer's way": make_loader(reviewed, config.batch_size, shuffle=True, **workers),
             "fit": lambda: fit(run, loaders["train"], loaders["val"], epochs=1),
         }
         bare_steps()  # what is slow but once
-        rates = pd.DataFrame(
-            [{way: len(datasets["train"]) / seconds_of(work) for way, work in ways.items()}
-             for _ in range(arguments.rounds)]
-        )  # fmt: skip
+        rounds = [{name: seconds_of(way) for name, way in ways.items()} for _ in range(arguments.rounds)]
+    rates = len(datasets["train"]) / pd.DataFrame(rounds)
     ratios = rates.div(rates["bare training steps"], axis=0)
     machine = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
     print(f"{source.description}; {machine}, torch {torch.__version__}, Python {platform.python_version()}")
     print(f"Batches of {config.batch_size}, {arguments.workers} workers, {arguments.rounds} rounds")
     table = {"patches a second": rates.median().round(), "ratio to the steps": ratios.median().round(2)}
     print(pd.DataFrame(table | {"least": ratios.min().round(2), "most": ratios.max().round(2)}).to_string())
-
-
-def exhaust(batches: Iterable) -> None:
-    for _ in batches:
-        pass
-
-
-def seconds_of(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -79,11 +79,8 @@ def every(**values: Iterable) -> list[dict]:
 
 
 def load_folds() -> tuple[DataSource, list[Fold]]:
-    """The data that `find_data` finds, and the folds of their training and validation wells.
-
-    Torch gets one thread, so that a study's rows do not depend on how many cores the machine has, and a GPU
-    no 19-bit numbers in its convolutions.
-    """
+    """The data that `find_data` finds, and their folds. Torch gets one thread, so that rows do not depend on
+    how many cores the machine has, and a GPU no 19-bit numbers in its convolutions."""
     torch.set_num_threads(1)
     torch.backends.cudnn.allow_tf32 = False
     source = find_data()

@@ -95,7 +95,7 @@ def ask(record: Path, question: dict[str, object], reason: str) -> None:
     else:
         date = datetime.now().strftime("%Y-%m-%d %H:%M")
         table.loc[len(table)] = [len(table) + 1, date, 1, asked, reason, ""]
-    write(record, table)
+    save(record, table)
     print(f"Test wells {', '.join(map(str, TEST_WELLS))} opened; questions so far: {len(table)}.")
 
 
@@ -103,22 +103,19 @@ def answer(record: Path, question: dict[str, object], scores: str) -> None:
     """Write the answer beside its question."""
     table = read_record(record)
     table.loc[table["question"] == json.dumps(question, sort_keys=True), "scores"] = scores
-    write(record, table)
+    save(record, table)
 
 
 def read_record(record: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(record, keep_default_na=False)
-    except FileNotFoundError:
+    if not record.exists():
         return pd.DataFrame(columns=RECORD_COLUMNS)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{record}: expected a record of final evaluations ({error}).") from error
-    if list(table) != RECORD_COLUMNS:
-        raise DataError(f"{record}: expected a record with columns {RECORD_COLUMNS}, found {list(table)}.")
-    return table
+    header, *_ = record.read_text().splitlines() or [""]
+    if header != ",".join(RECORD_COLUMNS):
+        raise DataError(f"{record}: expected a record with columns {RECORD_COLUMNS}, found {header!r}.")
+    return pd.read_csv(record, keep_default_na=False)
 
 
-def write(record: Path, table: pd.DataFrame) -> None:
+def save(record: Path, table: pd.DataFrame) -> None:
     with replace_atomically(record) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
@@ -127,11 +124,10 @@ def read_candidates(journal: Path, tuned: int | None) -> dict[str, dict]:
     """What was chosen before, by name, each with how it was chosen."""
     candidates = {"baseline": {"chosen": "notebook 04", "params": default_params()}}
     if tuned is not None:
-        trials = read_study(journal).trials
-        if tuned >= len(trials):
-            raise ValueError(f"--tuned {tuned}: {journal} has the trials 0 to {len(trials) - 1}.")
-        params = trials[tuned].params
-        candidates["tuned"] = {"chosen": f"trial {tuned} of tune.py, by folds", "params": params}
+        params = dict(enumerate(trial.params for trial in read_study(journal).trials))
+        if tuned not in params:
+            raise ValueError(f"--tuned {tuned}: {journal} has the trials 0 to {len(params) - 1}.")
+        candidates["tuned"] = {"chosen": f"trial {tuned} of tune.py, by folds", "params": params[tuned]}
     candidates["whole wells"] = {"chosen": "whole_well.py, by folds", "height": HEIGHT}
     weights = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
     candidates["simulated only"] = {"chosen": "recipes.py, by folds", "weights": weights}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from common import at_least, run_from_command_line
+from common import run_from_command_line
 
 from helpers import plots
 from helpers.config import PROJECT_ROOT, Config
@@ -26,13 +26,10 @@ from helpers.whole_wells.prediction import WEIGHTS, predict_well
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wells", type=int, nargs="+", default=(6, 13), choices=Config().train_wells)
-    parser.add_argument(
-        "--rows", type=at_least(1), default=300, help="of each well, from the top (default 300)"
-    )
     parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "notebooks", help="folder")
     arguments = parser.parse_args()
     plt.switch_backend("agg")
-    check_output(arguments.output / "front.png")
+    check_output(path := arguments.output / "front.png")
     source = find_data()
     if not source.simulated:
         raise ValueError("Found the real images; set CORROSEG_DATA=simulated, theirs may not be published.")
@@ -44,19 +41,18 @@ def main() -> None:
         thickness, true = (well_from_frame(frame, well) for frame in (images, truth))
         mask = predict_well(model, thickness, config=config) >= config.threshold
         shown = np.where(usable_pixels(thickness, config), thickness, np.nan)
-        for title in (f"well {well},\nas measured", f"well {well},\ngrooves"):
-            with_grooves = title.endswith("grooves")
-            strips[title], outlines[title] = shown, true * with_grooves
-            found[title] = mask.astype(np.float32) * with_grooves
+        for what in ("as measured", "grooves"):
+            title, drawn = f"well {well},\n{what}", what == "grooves"
+            strips[title], outlines[title], found[title] = shown, true * drawn, (mask * drawn).astype(float)
     plots.set_style()
-    plots.show_well_strips(strips, outlines, found, arguments.rows)
+    plots.show_well_strips(strips, outlines, found, rows=300)
     figure = plt.gcf()
     figure.set_size_inches(2 * len(strips) + 1, 4.8)
     for text, words in zip(figure.legends[0].texts, ("true groove", "found by the network"), strict=True):
         text.set_text(words)
-    with replace_atomically(arguments.output / "front.png") as temporary:
+    with replace_atomically(path) as temporary:
         figure.savefig(temporary, dpi=110)
-    print(f"Written: {arguments.output / 'front.png'}")
+    print(f"Written: {path}")
 
 
 if __name__ == "__main__":

@@ -9,22 +9,11 @@ from helpers.plots import BLUE, ORANGE
 
 
 def show_study(results: pd.DataFrame, by: str, scores: dict[str, str], title: str = "") -> None:
-    """Scores of a study, a panel each; a dot is a run, a bar their mean, the line the first row's mean.
-
-    Parameters
-    ----------
-    by : column whose values are compared; its first value is what the others are compared with.
-    scores : columns to draw -> how to label them.
-    title : what one is to see.
-    """
+    """A panel for each of `scores`, column -> label; a row for each value of the column `by`, of which the
+    first is what the others are compared with: the line is its mean. A dot is a run, a bar the runs' mean."""
     order = list(results[by].unique())
-    figure, axes = plt.subplots(
-        1,
-        len(scores),
-        figsize=(2.2 + 3.6 * len(scores), max(2, 0.9 + 0.36 * len(order))),
-        sharey=True,
-        squeeze=False,
-    )
+    size = 2.2 + 3.6 * len(scores), max(2, 0.9 + 0.36 * len(order))
+    figure, axes = plt.subplots(1, len(scores), figsize=size, sharey=True, squeeze=False)
     for axis, (score, label) in zip(axes[0], scores.items(), strict=True):
         means = results.groupby(by)[score].mean()
         axis.axvline(means[order[0]], color="0.75", linewidth=1)
@@ -35,8 +24,7 @@ def show_study(results: pd.DataFrame, by: str, scores: dict[str, str], title: st
         axis.set(xlabel=label)
         axis.xaxis.set_major_locator(MaxNLocator(4))
     axes[0, 0].set_yticks(range(len(order)), order)
-    axes[0, 0].set_ylabel(by)
-    axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
+    axes[0, 0].set(ylabel=by, ylim=(len(order) - 0.5, -0.5))
     figure.supxlabel("dots: runs · bars: their means", fontsize=9)
     figure.suptitle(title, fontsize=11)
     plt.show()

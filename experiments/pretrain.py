@@ -8,13 +8,11 @@ give the same weights. In the end they are scored on the validation wells of the
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from common import at_least, judge_of, run_from_command_line, score
 from torch import nn
-from tqdm import tqdm
 
 from experiments.folds import leave_out
 from helpers.config import Config
@@ -30,21 +28,18 @@ from helpers.whole_wells.simulation import simulate_wells
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--wells", type=at_least(1), default=200, help="simulated wells of 1,440 rows (default 200)"
-    )
+    parser.add_argument("--wells", type=at_least(1), default=200, help="of 1,440 rows (default 200)")
     parser.add_argument("--epochs", type=at_least(1), default=8, help="(default 8)")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of wells and training (default 0)")
     parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"(default {WEIGHTS.name} in data/)")
     arguments = parser.parse_args()
     check_output(arguments.output)
     torch.set_num_threads(1)
-    config = replace(Config(), seed=arguments.seed, batch_size=32, precision="float32")
+    config = Config(seed=arguments.seed, batch_size=32, precision="float32")
     wells = simulate_wells(arguments.wells, config.train_wells, arguments.seed)
     sections = SectionDataset(wells, HEIGHT, well_transform(), moving=True, config=config)
     run = unsaved_run("well_resunet", config, norm="group")
-    loader = section_loader(sections, config.batch_size, shuffle=True)
-    for row in tqdm(train(run, loader, arguments.epochs), total=arguments.epochs, unit="epoch"):
+    for row in train(run, section_loader(sections, config.batch_size, shuffle=True), arguments.epochs):
         print({name: round(value, 4) for name, value in row.items()}, flush=True)
     write_weights(arguments.output, describe(run))
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
@@ -57,9 +52,9 @@ def score_on_validation_wells(model: nn.Module, config: Config) -> str:
     y, images = load_data(source.folder)
     unseen = leave_out(0, config.val_wells, y, images).unseen
     found = predict_patches(model, images.loc[unseen.names], config) >= config.threshold
-    judged = "clean truth" if source.simulated else source.labels
+    judge = "clean truth" if source.simulated else source.labels
     scores = {name: round(value, 3) for name, value in score(found, judge_of(source, unseen)).items()}
-    return f"Validation wells, {source.name}, {judged}: {scores}"
+    return f"Validation wells, {source.name}, {judge}: {scores}"
 
 
 if __name__ == "__main__":

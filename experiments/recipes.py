@@ -36,7 +36,6 @@ from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import (
     HEIGHT,
     SectionDataset,
-    Wells,
     assemble_wells,
     section_loader,
     well_transform,
@@ -99,7 +98,7 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[tuple, nn.Modu
 
 
 def train_on_wells(
-    wells: Wells, epochs: int, seed: int, start: nn.Module | None = None, height: int = HEIGHT,
+    wells: dict, epochs: int, seed: int, start: nn.Module | None = None, height: int = HEIGHT,
     batch_size: int = 8, model: str | nn.Module = "well_resunet", loss: str | Loss = "bce", **options
 ) -> nn.Module:  # fmt: skip
     """Train by a recipe: a new model, this one, or a new one from the weights of `start`, which stays."""

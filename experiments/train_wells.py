@@ -36,7 +36,6 @@ from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 from helpers.whole_wells.sections import (
     HEIGHT,
     SectionDataset,
-    Wells,
     assemble_wells,
     section_loader,
     well_transform,
@@ -53,7 +52,7 @@ def main() -> None:
     source = find_data()
     y, images = load_data(source.folder)
     there = sorted(set(wells_of(y).tolist()))
-    run = take_up(arguments, there) if arguments.resume else None
+    run = take_up(arguments) if arguments.resume else None
     config = run.config if run else new_config(arguments, there)
     wells = assemble_wells(y, images, {*config.train_wells, *config.val_wells}, config, arguments.columns)
     learned, judged = usable_wells(config, wells)
@@ -82,9 +81,11 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=at_least(1), help="(default 10)")
     parser.add_argument("--seed", type=at_least(0), help=f"(default {Config().seed})")
-    parser.add_argument("--train-wells", type=int, nargs="+", help="(default: the review's)")
-    parser.add_argument("--val-wells", type=int, nargs="+", help="(default: the review's)")
-    parser.add_argument("--every-well", action="store_true", help="learn from all labelled wells")
+    for option in ("--train-wells", "--val-wells"):
+        parser.add_argument(option, type=int, nargs="+", help="(default: the review's)")
+    parser.add_argument(
+        "--every-well", action="store_const", const=True, help="learn from all labelled wells"
+    )
     parser.add_argument("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
     parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of new runs")
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
@@ -113,32 +114,27 @@ def new_config(arguments: argparse.Namespace, there: list[int]) -> Config:
     return config
 
 
-def take_up(arguments: argparse.Namespace, there: list[int]) -> Run:
-    """The run to go on with; an error if it is of another script, or an argument contradicts it."""
+def take_up(arguments: argparse.Namespace) -> Run:
+    """The run to go on with; an error if it is of another script, or if anything is given that it has."""
+    for name in ("epochs", "seed", "train_wells", "val_wells", "every_well"):
+        if getattr(arguments, name) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise ValueError(f"{option}: the run in {arguments.resume} has its own, leave {option} out.")
     run = resume_run(arguments.resume)
     if not (run.folder / START).exists():
         raise DataError(
             f"{run.folder}: expected a run of train_wells.py, found one of the model {run.model_name!r} "
             f"without {START}, the weights that it went on from."
         )
-    its_own = {"epochs": run.last_epoch, "seed": run.config.seed, "train_wells": list(run.config.train_wells)}
-    its_own |= {"val_wells": list(run.config.val_wells), "every_well": its_own["train_wells"]}
-    given = vars(arguments) | {"every_well": there if arguments.every_well else None}
-    for name, own in its_own.items():
-        if given[name] not in (None, own):
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{option} contradicts {run.folder}, which has {own}: leave it out.")
     return run
 
 
-def usable_wells(config: Config, wells: Wells) -> tuple[list[int], list[int]]:
+def usable_wells(config: Config, wells: dict) -> tuple[list[int], list[int]]:
     """The training and the validation wells of which any label is known; of the others it is said."""
     lost = {well for well, (_, mask) in wells.items() if mask.isnan().all()}
     learned, judged = (sorted({*part} - lost) for part in (config.train_wells, config.val_wells))
     if not (learned and judged):
-        raise DataError(
-            f"Expected usable pixels to learn from and to judge by, wells {listed(lost)} have none."
-        )
+        raise DataError(f"Expected usable pixels to learn and to judge by, wells {listed(lost)} have none.")
     if lost:
         print(f"Wells {listed(sorted(lost))} have no usable pixel: nothing is learned from them, nor judged.")
     return learned, judged
@@ -162,8 +158,10 @@ def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDatas
         run.model.load_state_dict(shipped.state_dict())
     run.check_data(train, val)
     if new or run.unfinished:
-        size = run.config.batch_size
-        loaders = section_loader(train, size, shuffle=True), section_loader(val, size)
+        loaders = (
+            section_loader(train, run.config.batch_size, shuffle=True),
+            section_loader(val, run.config.batch_size),
+        )
         history = fit(run, *loaders, epochs if new else None)
         print(history[["train_loss", "val_loss"]].round(4).to_string())
     run.model = mean_of_weights(shipped, run.model)

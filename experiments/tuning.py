@@ -71,11 +71,10 @@ def train_with(
 def score_folds(params: Params, folds: list[Fold], epochs: int, repeat: int = 0) -> Iterator[list[float]]:
     """Train a U-Net a fold; after each epoch yield each fold's Dice on the wells left out. Repeat 0 trains
     fold k with seed k, each other repeat with seeds of its own."""
-    trainings = [
-        train_with(params, fold.y, fold.images, epochs, len(folds) * repeat + fold.number) for fold in folds
-    ]
-    for runs in zip(*trainings, strict=True):
-        pairs = [(run.model, fold.unseen) for run, fold in zip(runs, folds, strict=True)]
+    first = len(folds) * repeat
+    runs = [train_with(params, fold.y, fold.images, epochs, first + fold.number) for fold in folds]
+    for of_epoch in zip(*runs, strict=True):
+        pairs = [(run.model, fold.unseen) for run, fold in zip(of_epoch, folds, strict=True)]
         counts = [count_pixels(predict_masks(model, unseen), unseen.masks) for model, unseen in pairs]
         yield [summarise(of_fold)["dice"] for of_fold in counts]
 
