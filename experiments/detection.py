@@ -22,7 +22,6 @@ from tqdm import tqdm
 
 from experiments.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.data import load_data
-from helpers.data.synthetic import simulate_sound_wall
 from helpers.data.wells import well_from_frame, wells_of
 from helpers.files import replace_atomically
 from helpers.report.pod import (
@@ -38,6 +37,7 @@ from helpers.training.checkpoint import load_model
 from helpers.training.runs import unsaved_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import assemble_wells
+from helpers.whole_wells.simulation import simulate_sound_wall
 
 RATE = 10  # false calls in 10,000 rows, at which networks are compared
 ROWS = 7200  # of each simulated wall

@@ -8,17 +8,18 @@ well different from another, as measured on the real ones. The clean truth is kn
 """
 
 import hashlib
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import scipy
+from numpy.random import Generator, default_rng
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
-from helpers.data.wells import cut_well, patch_name
+from helpers.data import wells
+from helpers.data.wells import COLUMNS, cut_well, patch_name
 from helpers.files import make_once
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
@@ -95,20 +96,10 @@ def simulate_well(well: int, seed: int = 0) -> SimulatedWell:
     """Simulate one well of `RECIPES`; the same well and seed give the same arrays everywhere."""
     recipe = RECIPES[well]
     rows = recipe.patches * PATCH_SIZE // recipe.scale
-    return simulate(recipe, rows, np.random.default_rng([seed, well]))
+    return simulate(recipe, rows, default_rng([seed, well]))
 
 
-def simulate_sound_wall(rows: int, well: int = 9, seed: int = 0) -> np.ndarray:
-    """Simulate a wall without any groove, made as `well` is, as long as one likes: (rows, 36 or 72) float32.
-
-    It is another pipe than the well itself, whatever the seed, and the tool and the telemetry spoil nothing.
-    """
-    like = RECIPES[well]
-    sound = Recipe(like.patches, like.columns, like.joint_rows, like.noise, like.pattern)
-    return simulate(sound, rows, np.random.default_rng([seed, well, rows])).thickness
-
-
-def simulate(recipe: Recipe, rows: int, rng: np.random.Generator) -> SimulatedWell:
+def simulate(recipe: Recipe, rows: int, rng: Generator) -> SimulatedWell:
     """Simulate a well of so many rows; `recipe.patches` is not looked at."""
     shape = (rows, recipe.columns)
     collars = _collar_rows(rows, recipe.joint_rows, rng)
@@ -126,7 +117,8 @@ def simulate(recipe: Recipe, rows: int, rng: np.random.Generator) -> SimulatedWe
         thickness[still] = thickness[repeated]
     _add_collars(thickness, recipe.scale, collars, rng)
     thickness -= thickness.mean(axis=1, keepdims=True)  # the tool reports deviations from each row's mean
-    _add_false_echoes(thickness, recipe.spikes, rng)
+    echoes = rng.random(shape) < recipe.spikes
+    thickness[echoes] += rng.uniform(0.1, 0.4, echoes.sum())
     thickness = np.rint(np.clip(thickness, *_RANGE) / _RESOLUTION) * _RESOLUTION
     _spoil(thickness, recipe, rng)
     return SimulatedWell(thickness.astype(np.float32), labels, truth)
@@ -135,19 +127,16 @@ def simulate(recipe: Recipe, rows: int, rng: np.random.Generator) -> SimulatedWe
 def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Simulate all fifteen wells and cut them into patches.
 
-    Returns
-    -------
-    images, labels, truth : frames with the patch names as index and the 1,296 pixels of a patch,
-        row by row, as columns "0" ... "1295"; float32, uint8, uint8.
+    Returns images, labels, truth : (968, 1296) float32, uint8, uint8, indexed by patch name, with columns "0"
+    ... "1295", the pixels row by row.
     """
-    columns = [str(pixel) for pixel in range(PATCH_SIZE**2)]
     of_wells = []
     for well, recipe in RECIPES.items():
         simulated = simulate_well(well, seed)
         names = pd.Index([patch_name(well, patch) for patch in range(recipe.patches)], name="patch")
         parts = (simulated.thickness, simulated.labels, simulated.truth)
         patches = (cut_well(image).reshape(recipe.patches, -1) for image in parts)
-        of_wells.append([pd.DataFrame(pixels, names, columns) for pixels in patches])
+        of_wells.append([pd.DataFrame(pixels, names, COLUMNS) for pixels in patches])
     images, labels, truth = (pd.concat(frames) for frames in zip(*of_wells, strict=True))
     return images, labels, truth
 
@@ -156,44 +145,35 @@ def ensure_simulated(folder: Path, seed: int = 0) -> Path:
     """Return the folder of the simulated wells of this seed, and make it under `folder` on first use.
 
     It holds `images/well_<w>_patch_<p>.npy`, `y_train.csv` (what an annotator drew) and `y_clean.csv` (where
-    the grooves are). Its name tells the seed and a digest of all that the wells follow from: wells of another
+    the grooves are). Its name tells the seed and a digest of recipes, code and libraries: wells of another
     version are neither read nor replaced. DataError if it cannot be made.
     """
-    return make_once(Path(folder) / f"seed_{seed}_{_origin()}", lambda part: _write(part, seed))
+    origin = [Path(source).read_text() for source in (__file__, wells.__file__)]
+    origin += [repr(RECIPES), np.__version__, scipy.__version__]
+    digest = hashlib.sha256("".join(origin).encode()).hexdigest()[:12]
 
+    def write(part: Path) -> None:
+        (part / "images").mkdir()
+        images, labels, truth = simulate_patches(seed)
+        for name, pixels in zip(images.index, images.to_numpy(), strict=True):
+            np.save(part / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))
+        labels.to_csv(part / "y_train.csv", lineterminator="\n", index_label="")
+        truth.to_csv(part / "y_clean.csv", lineterminator="\n", index_label="")
 
-def _origin() -> str:
-    """Digest of what the wells follow from, besides the seed: recipes, code, libraries."""
-    digest = hashlib.sha256(repr((RECIPES, PATCH_SIZE)).encode())
-    for function in (simulate, cut_well):
-        digest.update(Path(inspect.getfile(function)).read_bytes())
-    for library in (np, scipy, pd):
-        digest.update(library.__version__.encode())
-    return digest.hexdigest()[:12]
-
-
-def _write(folder: Path, seed: int) -> None:
-    (folder / "images").mkdir()
-    images, labels, truth = simulate_patches(seed)
-    for name, pixels in zip(images.index, images.to_numpy(), strict=True):
-        np.save(folder / "images" / f"{name}.npy", pixels.reshape(PATCH_SIZE, PATCH_SIZE))
-    labels.to_csv(folder / "y_train.csv", lineterminator="\n", index_label="")
-    truth.to_csv(folder / "y_clean.csv", lineterminator="\n", index_label="")
+    return make_once(Path(folder) / f"seed_{seed}_{digest}", write)
 
 
 # ---------------------------------------------------------------- pipe
 
 
-def _collar_rows(rows: int, joint_rows: int, rng: np.random.Generator) -> np.ndarray:
+def _collar_rows(rows: int, joint_rows: int, rng: Generator) -> np.ndarray:
     """First rows of the collars: pipes of nearly equal length, the first one cut off anywhere."""
     lengths = np.rint(rng.normal(joint_rows, 0.03 * joint_rows, rows // joint_rows + 2)).astype(int)
     starts = np.cumsum(lengths) - rng.integers(joint_rows // 4, joint_rows)
     return starts[(starts > 0) & (starts < rows - 6)]
 
 
-def _manufacturing_pattern(
-    shape: tuple[int, int], recipe: Recipe, collars: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _manufacturing_pattern(shape: tuple, recipe: Recipe, collars: np.ndarray, rng: Generator) -> np.ndarray:
     """Each joint has its own mixture of helical waves, blotches and lengthwise stripes."""
     pattern = np.empty(shape)
     azimuth = 2 * np.pi * np.arange(shape[1]) / shape[1]
@@ -211,19 +191,18 @@ def _manufacturing_pattern(
     return pattern
 
 
-def _smooth(rng: np.random.Generator, shape: tuple[int, int], rows: float, columns: float) -> np.ndarray:
+def _smooth(rng: Generator, shape: tuple[int, int], rows: float, columns: float) -> np.ndarray:
     """Gaussian field of unit variance, correlated over so many rows and columns, periodic in azimuth."""
     field = gaussian_filter(rng.standard_normal(shape), (rows, columns), mode=("reflect", "wrap"))
     return field / field.std()
 
 
-def _add_collars(thickness: np.ndarray, scale: int, collars: np.ndarray, rng: np.random.Generator) -> None:
+def _add_collars(thickness: np.ndarray, scale: int, collars: np.ndarray, rng: Generator) -> None:
     """Between two pipes the echo is lost in the thread: a few rows swing wildly from column to column."""
     for start in collars:
         height = rng.integers(2, 6)
-        swing = gaussian_filter1d(
-            rng.standard_normal((height, thickness.shape[1])), 0.35 * scale, mode="wrap"
-        )
+        swing = rng.standard_normal((height, thickness.shape[1]))
+        swing = gaussian_filter1d(swing, 0.35 * scale, mode="wrap")
         swing *= 0.06 / swing.std() * rng.uniform(0.1, 1.4, (height, 1))
         thickness[start : start + height] += swing
 
@@ -231,7 +210,7 @@ def _add_collars(thickness: np.ndarray, scale: int, collars: np.ndarray, rng: np
 # ---------------------------------------------------------------- grooves
 
 
-def _groove_path(rows: int, recipe: Recipe, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _groove_path(rows: int, recipe: Recipe, rng: Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return the groove's centre (columns, not wrapped) and where it is present, both (rows,)."""
     wander = gaussian_filter1d(rng.standard_normal(rows), 70, mode="reflect")
     wander *= recipe.wander / max(wander.std(), 1e-9)
@@ -252,9 +231,7 @@ def _groove_path(rows: int, recipe: Recipe, rng: np.random.Generator) -> tuple[n
     return centre, present
 
 
-def _metal_loss(
-    recipe: Recipe, centre: np.ndarray, present: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _metal_loss(recipe: Recipe, centre: np.ndarray, present: np.ndarray, rng: Generator) -> np.ndarray:
     """Depth of the groove: rounded across, uneven along the pipe, fading in at its ends."""
     rows, columns = len(centre), recipe.columns
     uneven = gaussian_filter1d(rng.standard_normal(rows), 25, mode="reflect")
@@ -274,14 +251,11 @@ def _ribbon(columns: int, centre: np.ndarray, width: np.ndarray, present: np.nda
     return ((from_first < width[:, None]) & present[:, None]).astype(np.uint8)
 
 
-def _annotate(
-    recipe: Recipe, centre: np.ndarray, present: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _annotate(recipe: Recipe, centre: np.ndarray, present: np.ndarray, rng: Generator) -> np.ndarray:
     """Draw the groove as an annotator does, stretch by stretch, with what goes wrong on the way."""
     rows, width = len(centre), round(recipe.groove_width * recipe.scale)
     drawn_centre, drawn_width, drawn = centre.copy(), np.zeros(rows, int), present.copy()
-    holes = []
-    start = 0
+    holes, start = [], 0
     while start < rows:
         end = min(rows, start + int(rng.integers(40, 160)))
         stretch = slice(start, end)
@@ -300,15 +274,7 @@ def _annotate(
     return mask
 
 
-# ---------------------------------------------------------------- what the tool and the telemetry do
-
-
-def _add_false_echoes(thickness: np.ndarray, share: float, rng: np.random.Generator) -> None:
-    hit = rng.random(thickness.shape) < share
-    thickness[hit] += rng.uniform(0.1, 0.4, hit.sum())
-
-
-def _spoil(thickness: np.ndarray, recipe: Recipe, rng: np.random.Generator) -> None:
+def _spoil(thickness: np.ndarray, recipe: Recipe, rng: Generator) -> None:
     """Write sentinels and NaN, in place, as often as the real files have them."""
     rows, columns = thickness.shape
     thickness[: recipe.blind_rows] = SENTINELS[0]

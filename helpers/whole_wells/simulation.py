@@ -80,3 +80,13 @@ def simulate_wells(
         truth = np.where(usable, well.truth, np.nan).astype(np.float32)
         wells[1000 + number] = torch.from_numpy(thickness), torch.from_numpy(truth)
     return wells
+
+
+def simulate_sound_wall(rows: int, well: int = 9, seed: int = 0) -> np.ndarray:
+    """Simulate a wall without any groove, made as `well` is, as long as one likes: (rows, 36 or 72) float32.
+
+    It is another pipe than the well itself, whatever the seed, and the tool and the telemetry spoil nothing.
+    """
+    like = RECIPES[well]
+    sound = Recipe(like.patches, like.columns, like.joint_rows, like.noise, like.pattern)
+    return simulate(sound, rows, np.random.default_rng([seed, well, rows])).thickness

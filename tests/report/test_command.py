@@ -15,11 +15,11 @@ import torch
 from dliswriter import DLISFile, enums
 
 from helpers.config import PROJECT_ROOT, Config
-from helpers.data.synthetic import simulate_sound_wall
 from helpers.files import DataError
 from helpers.models.well_resunet import WellResUNet
 from helpers.report import command, logs
 from helpers.report.pod import groove_shape
+from helpers.whole_wells.simulation import simulate_sound_wall
 from helpers.whole_wells.well_files import save_well
 
 STEP = 0.0381

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from dliswriter import DLISFile, enums
 
-from helpers.data.synthetic import simulate_sound_wall
 from helpers.files import DataError
 from helpers.report import logs
 from helpers.report.logs import around_the_pipe, read_log, resample
+from helpers.whole_wells.simulation import simulate_sound_wall
 
 STEP = 0.0381  # metres between two rows
 

@@ -1,12 +1,15 @@
 """Simulated wells to learn from."""
 
+from dataclasses import replace
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
 
 from helpers.config import Config
-from helpers.data.synthetic import RECIPES
-from helpers.whole_wells.simulation import SPREAD, WIDER, draw_recipe, simulate_wells
+from helpers.data.synthetic import RECIPES, simulate_well
+from helpers.whole_wells.simulation import SPREAD, WIDER, draw_recipe, simulate_sound_wall, simulate_wells
 
 LIKE = Config().train_wells
 
@@ -52,3 +55,15 @@ def test_recipes_stay_within_the_ranges_of_the_wells_they_are_drawn_from():
 def test_grooveless_wells_alone_are_refused():
     with pytest.raises(ValueError, match=r"wells with a groove to draw from, found \[9, 10\]"):
         draw_recipe((9, 10), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("well", "columns"), [(9, 72), (13, 36)])
+def test_a_sound_wall_is_made_as_the_well_is_without_a_groove(well, columns):
+    with patch.dict(RECIPES, {well: replace(RECIPES[well], groove_share=0.0, patches=90, spikes=0.0)}):
+        like = simulate_well(well).thickness
+    wall = simulate_sound_wall(1000, well)
+    assert wall.shape == (1000, columns) and wall.dtype == np.float32
+    assert np.isfinite(wall).all() and wall.min() > -0.25
+    assert wall.std() == pytest.approx(like[like > -0.25].std(), rel=0.3)
+    np.testing.assert_array_equal(wall, simulate_sound_wall(1000, well))
+    assert not np.array_equal(wall, simulate_sound_wall(1000, well, seed=1))
