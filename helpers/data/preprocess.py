@@ -1,9 +1,8 @@
 """Cleaning: repair pixels, drop ruined patches, and leave odd patches out of the training set.
 
-Review points R1.13, R1.15, R1.16 and R2.1. The junior's notebook left out images with missing values, and
-trained on the sentinels −999.25 and −999.0. The reviewer's code repairs them; three of its flaws are kept
-out: a fill replaces the unusable pixels only, never the whole row; all 1,296 pixels are counted, the last one
-too; and the detectors see the training wells only, so no validation well shapes the training set.
+Review points R1.13, R1.15, R1.16 and R2.1. Three flaws of the reviewer's code are kept out: a fill replaces
+the unusable pixels only, never the whole row; all 1,296 pixels are counted, the last one too; and the
+detectors see the training wells only, so no validation well shapes the training set.
 """
 
 from collections.abc import Sequence
@@ -18,12 +17,9 @@ from helpers.data.load import COLUMNS, check_same_patches
 from helpers.data.wells import wells_of
 from helpers.files import DataError
 
-# What can be wrong with a pixel, and the step of cleaning that it makes
-UNUSABLE = {
-    "missing": "missing values",
-    "below": "outliers below the range",
-    "above": "outliers above the range",
-}
+Images = pd.DataFrame | Sequence[np.ndarray]
+# What can be wrong with a pixel, by the step of cleaning that it makes
+UNUSABLE = dict(missing="missing values", below="outliers below the range", above="outliers above the range")
 SPE, CLUSTER = "outside the SPE/DmodX ellipse", "outside the largest DBSCAN cluster"
 
 
@@ -70,13 +66,9 @@ def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.nda
 def spe_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
     """Flag (n, 1296) repaired patches with the SPE/DmodX test of the `pca` package: (n,) bool.
 
-    What the package calls SPE/DmodX is an ellipse of `config.spe_std` standard deviations in the plane
-    of the first two principal components, however many are kept. So two are enough: they flag the same
-    patches as the 565 that hold 95 % of the variance. The distance to the model proper (Q residuals) is
-    another test, and flags others. https://erdogant.github.io/pca/
-
-    Raises
-    ------
+    It is an ellipse of `config.spe_std` standard deviations in the plane of the first two principal
+    components, however many are kept: two flag the same patches as the 565 that hold 95 % of the variance.
+    The distance to the model proper (Q residuals) is another test. https://erdogant.github.io/pca/
     DataError : fewer than 3 patches, which span no ellipse.
     """
     from pca import pca  # here, since it loads pyplot and statsmodels, which repairing pixels does not need
@@ -118,57 +110,46 @@ class PreprocessData:
     36 x 36 in the order of `y`, whose order nobody can check. They return new frames of the patches that
     are left, masks as they came and float32 thickness. DataError : frames do not fit together, the
     detectors get fewer than 3 patches, or nothing is left.
-
-    >>> cleaner = PreprocessData()
-    >>> y_train, images_train = cleaner.fit_transform(y_train, images_train)  # doctest: +SKIP
-    >>> cleaner.summary_  # doctest: +SKIP
     """
 
     def __init__(self, config: Config = Config()):
         self.config = config
 
-    def fit_transform(
-        self, y: pd.DataFrame, images: pd.DataFrame | Sequence[np.ndarray]
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def fit_transform(self, y: pd.DataFrame, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Repair and drop ruined and odd patches: for the training wells."""
         y, images = self.transform(y, images)
         for step, detector in ((SPE, spe_outliers), (CLUSTER, dbscan_outliers)):
             flagged = detector(images.to_numpy(), self.config)
             self._steps.append(step)
             self._all.loc[images.index[flagged], ["action", "reason"]] = "dropped", step
-            y, images = self._left(y, images, ~flagged)
+            y, images = self._left(y, images)
         return y, images
 
-    def transform(
-        self, y: pd.DataFrame, images: pd.DataFrame | Sequence[np.ndarray]
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def transform(self, y: pd.DataFrame, images: Images) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Repair and drop ruined patches only: for validation and test wells."""
         images = _checked(y, images)
         # Repaired before it becomes float32, in which a large double would overflow
         pixels, counts = repair_pixels(images.to_numpy(), self.config)
         unusable = counts.sum(axis=1).to_numpy()
         ruined = unusable >= min(self.config.ruined_pixels, len(COLUMNS))
-        action = np.select([ruined, unusable > 0], ["dropped", "filled"], "")
         most = np.array(list(UNUSABLE.values()))[counts.to_numpy().argmax(axis=1)]
         counts = counts.set_index(images.index.rename("patch"))
         counts.insert(0, "well", wells_of(images))
-        self._all = counts.assign(action=action, reason=np.where(unusable > 0, most, ""))
-        self._steps = []
-        images = pd.DataFrame(pixels.astype(np.float32, copy=False), images.index, images.columns)
-        return self._left(y, images, ~ruined)
+        counts["action"] = np.select([ruined, unusable > 0], ["dropped", "filled"], "")
+        counts["reason"] = np.where(unusable > 0, most, "")
+        self._all, self._steps = counts, []
+        return self._left(y, pd.DataFrame(pixels.astype(np.float32, copy=False), images.index, COLUMNS))
 
-    def _left(self, y: pd.DataFrame, images: pd.DataFrame, left: np.ndarray):
+    def _left(self, y: pd.DataFrame, images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        left = ~y.index.isin(self.dropped_)
         if not left.any():
-            raise DataError(
-                f"Cleaning left none of {len(self._all)} patches:\n{self.summary_}\n"
-                "Check the thresholds of the config against the data."
-            )
-        return y[left].copy(), pd.DataFrame(images.to_numpy()[left], images.index[left], images.columns)
+            found = f"Cleaning left none of {len(self._all)} patches:\n{self.summary_}"
+            raise DataError(f"{found}\nCheck the thresholds of the config against the data.")
+        return y[left].copy(), images[left].copy()
 
     @property
     def report_(self) -> pd.DataFrame:
-        """One row per touched patch (the index): well, pixels that were missing, below and above the range,
-        action ("filled" or "dropped"), reason."""
+        """A row a touched patch: well, pixels missing, below and above the range, action, reason."""
         return self._all[self._all["action"] != ""]
 
     @property
