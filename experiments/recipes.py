@@ -31,15 +31,10 @@ from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.models import mean_of_weights
 from helpers.training import train
 from helpers.training.runs import unsaved_run
+from helpers.whole_wells import sections
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
-from helpers.whole_wells.sections import (
-    HEIGHT,
-    SectionDataset,
-    assemble_wells,
-    section_loader,
-    well_transform,
-)
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells
 from helpers.whole_wells.simulation import simulate_wells
 
 SIMULATED, SIMULATED_EPOCHS = 200, 6  # wells of 1,440 rows to learn from before
@@ -106,8 +101,8 @@ def train_on_wells(
     run = unsaved_run(model, config, loss, **options)
     if start is not None:
         run.model.load_state_dict(start.state_dict())
-    sections = SectionDataset(wells, height, well_transform(), moving=True, config=config)
-    for _ in train(run, section_loader(sections, batch_size, shuffle=True), epochs):
+    dataset = SectionDataset(wells, height, sections.well_transform(), moving=True, config=config)
+    for _ in train(run, sections.section_loader(dataset, batch_size, shuffle=True), epochs):
         pass
     return run.model
 

@@ -32,14 +32,9 @@ from helpers.models import mean_of_weights
 from helpers.training import evaluate, fit
 from helpers.training.checkpoint import load_model, write_weights
 from helpers.training.runs import Run, describe, resume_run, start_run
+from helpers.whole_wells import sections
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.sections import (
-    HEIGHT,
-    SectionDataset,
-    assemble_wells,
-    section_loader,
-    well_transform,
-)
+from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells
 from helpers.whole_wells.submission import predict_folder
 
 START = "started_from.safetensors"  # in the run's folder: the weights before
@@ -57,7 +52,7 @@ def main() -> None:
     wells = assemble_wells(y, images, {*config.train_wells, *config.val_wells}, config, arguments.columns)
     learned, judged = usable_wells(config, wells)
     train, val = ({well: wells[well] for well in part} for part in (config.train_wells, config.val_wells))
-    train = SectionDataset(train, HEIGHT, well_transform(), moving=True, config=config)
+    train = SectionDataset(train, HEIGHT, sections.well_transform(), moving=True, config=config)
     val = SectionDataset(val, HEIGHT, config=config)
     predict = partial(predict_folder, config=config, images_dir=arguments.images, example=arguments.example)
     if (
@@ -65,7 +60,7 @@ def main() -> None:
     ):  # read before the training what is predicted after it: what would fail then fails now
         predict(None, predict=partial(no_groove, columns=arguments.columns))
     run = train_from_shipped(run, train, val, arguments.epochs or 10)
-    score = score_of(run, section_loader(val, config.batch_size), learned, judged)
+    score = score_of(run, sections.section_loader(val, config.batch_size), learned, judged)
     write_weights(run.folder / "whole_wells.safetensors", describe(run))
     labels = source.description if source.simulated else find_labels(source.folder).name
     write_card(run, f"{len(y):,} labelled patches, {labels}", learned, score)
@@ -79,19 +74,18 @@ def main() -> None:
 def read_arguments() -> argparse.Namespace:
     """Read the command line. What is not given is None: a resumed run has its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=at_least(1), help="(default 10)")
-    parser.add_argument("--seed", type=at_least(0), help=f"(default {Config().seed})")
-    for option in ("--train-wells", "--val-wells"):
-        parser.add_argument(option, type=int, nargs="+", help="(default: the review's)")
-    parser.add_argument(
-        "--every-well", action="store_const", const=True, help="learn from all labelled wells"
-    )
-    parser.add_argument("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
-    parser.add_argument("--runs", type=Path, default=Config().runs_dir, help="folder of new runs")
-    parser.add_argument("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
-    parser.add_argument("--images", type=Path, help="patches to predict in the end, folder or zip")
-    parser.add_argument("--csv", type=Path, help="CSV to write their masks to")
-    parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
+    add = parser.add_argument
+    add("--epochs", type=at_least(1), help="(default 10)")
+    add("--seed", type=at_least(0), help=f"(default {Config().seed})")
+    add("--train-wells", type=int, nargs="+", help="(default: the review's)")
+    add("--val-wells", type=int, nargs="+", help="(default: the review's)")
+    add("--every-well", action="store_const", const=True, help="learn from all labelled wells")
+    add("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
+    add("--runs", type=Path, default=Config().runs_dir, help="folder of new runs")
+    add("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
+    add("--images", type=Path, help="patches to predict in the end, folder or zip")
+    add("--csv", type=Path, help="CSV to write their masks to")
+    add("--example", type=Path, help="CSV with the patches' names in the order wanted")
     arguments = parser.parse_args()
     if (arguments.images is None) != (arguments.csv is None):
         parser.error("--images and --csv belong together: give both or none")
@@ -100,18 +94,15 @@ def read_arguments() -> argparse.Namespace:
 
 def new_config(arguments: argparse.Namespace, there: list[int]) -> Config:
     """The settings of a new run; DataError unless the data have every well that it needs."""
-    config = Config(
-        seed=arguments.seed or Config().seed,
-        train_wells=there if arguments.every_well else arguments.train_wells or Config().train_wells,
-        val_wells=arguments.val_wells or Config().val_wells,
-        runs_dir=arguments.runs,
-    )
-    if missing := sorted({*config.train_wells, *config.val_wells} - {*there}):
+    train = there if arguments.every_well else arguments.train_wells or Config().train_wells
+    val = arguments.val_wells or Config().val_wells
+    if missing := sorted({*train, *val} - {*there}):
         raise DataError(
             f"There is no patch of wells {missing}: the data has wells {there}. Name those to learn from "
             "with --train-wells, or take all with --every-well, and those to watch with --val-wells."
         )
-    return config
+    seed = arguments.seed or Config().seed
+    return Config(seed=seed, train_wells=train, val_wells=val, runs_dir=arguments.runs)
 
 
 def take_up(arguments: argparse.Namespace) -> Run:
@@ -130,7 +121,7 @@ def take_up(arguments: argparse.Namespace) -> Run:
 
 
 def usable_wells(config: Config, wells: dict) -> tuple[list[int], list[int]]:
-    """The training and the validation wells of which any label is known; of the others it is said."""
+    """The training and the validation wells of which any label is known; the others are told."""
     lost = {well for well, (_, mask) in wells.items() if mask.isnan().all()}
     learned, judged = (sorted({*part} - lost) for part in (config.train_wells, config.val_wells))
     if not (learned and judged):
@@ -159,8 +150,8 @@ def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDatas
     run.check_data(train, val)
     if new or run.unfinished:
         loaders = (
-            section_loader(train, run.config.batch_size, shuffle=True),
-            section_loader(val, run.config.batch_size),
+            sections.section_loader(train, run.config.batch_size, shuffle=True),
+            sections.section_loader(val, run.config.batch_size),
         )
         history = fit(run, *loaders, epochs if new else None)
         print(history[["train_loss", "val_loss"]].round(4).to_string())
