@@ -579,7 +579,7 @@ differences(paddings, "padding", "zeros")
 # %% [markdown]
 # Circular padding gains 0.05 of Dice on average, most of it in one fold, and nothing in another; reflecting the rows adds little.
 # For grooves at the wrap, where it should help, it does in every fold ([notebook 09, section
-# 8](09_Test_wells_and_errors.ipynb#8-From-failure-to-remedy)). The baseline keeps zeros, as reviewed; networks for
+# 5](09_Test_wells_and_errors.ipynb#5-From-failure-to-remedy)). The baseline keeps zeros, as reviewed; networks for
 # whole wells use circular padding ([notebook 07](07_Whole_wells.ipynb)).
 #
 # ## What we now know
