@@ -80,17 +80,13 @@ def score_folds(params: Params, folds: list[Fold], epochs: int, repeat: int = 0)
 
 
 def open_study(path: Path, folds: list[Fold], epochs: int) -> Study:
-    """Begin a study in a file, Optuna's journal, or take it up where it was left or killed. One process at a
-    time may work on it.
+    """Begin a study in a file, Optuna's journal, or take it up where it was left or killed; DataError if the
+    file cannot be made, is no study, or is one of other data, folds, epochs or space.
 
     The first trial has the defaults, so that every other is measured against them. A trial that was cut off
     is marked as failed, and the next one repeats it. The pruner stops a trial after an epoch if its best mean
     Dice so far is below the median of the others at that epoch, from the third epoch on, once five trials are
-    complete.
-
-    Raises
-    ------
-    DataError : the file cannot be made, is no study, or is one of other data, folds, epochs or space.
+    complete. One process at a time may work on a study.
     """
     path = Path(path).absolute()
     with disk_errors(path, "made", path.parent):
@@ -147,27 +143,24 @@ def run_trials(study: Study, folds: list[Fold], trials: int) -> Iterator[FrozenT
     """Go on until `trials` trials of the study are finished, and yield each.
 
     Parameters are drawn by TPE (Bergstra et al. 2011, https://papers.nips.cc/paper/4443). Its seed follows
-    from the number of finished trials, so a killed study draws what an undisturbed one draws. A trial
-    whose loss is not finite, or whose cleaning leaves nothing, counts as pruned; its attribute "stopped"
-    says why.
+    from the number of finished trials, so a killed study draws what an undisturbed one draws. A trial whose
+    loss is not finite, or whose cleaning leaves nothing, counts as pruned; its attribute "stopped" says why.
     """
     epochs = study.user_attrs["setting"]["epochs"]
     while (done := len(study.get_trials(deepcopy=False, states=FINISHED))) < trials:
         study.sampler = optuna.samplers.TPESampler(seed=done)
-        trial = study.ask(SPACE)
-        state, value = TrialState.COMPLETE, None
+        trial, value = study.ask(SPACE), None
         try:
             for epoch, dices in enumerate(score_folds(trial.params, folds, epochs), 1):
-                value = float(np.mean(dices))
-                trial.report(value, epoch)
+                trial.report(float(np.mean(dices)), epoch)
                 trial.set_user_attr("folds", dices)
                 if epoch < epochs and trial.should_prune():
-                    state, value = TrialState.PRUNED, None
                     break
+            else:
+                value = float(np.mean(dices))
         except (FloatingPointError, DataError) as error:
             trial.set_user_attr("stopped", str(error))
-            state, value = TrialState.PRUNED, None
-        yield study.tell(trial, value, state)
+        yield study.tell(trial, value, TrialState.PRUNED if value is None else TrialState.COMPLETE)
 
 
 def log_trial(folder: Path, trial: FrozenTrial) -> None:
