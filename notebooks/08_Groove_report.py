@@ -59,12 +59,12 @@ import numpy as np
 import pandas as pd
 
 from experiments import folds, plots as study_plots
-from helpers.data import COLUMNS, find_images, load_data, read_labels, synthetic, write_csv
+from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.data.wells import well_from_frame
 from helpers.notebook import print_versions, show_code
 from helpers.report import grooves as report, judging, plots as views, pod
 from helpers.training import checkpoint, runs
-from helpers.whole_wells import prediction, submission
+from helpers.whole_wells import prediction, simulation, submission
 
 print_versions()
 
@@ -176,21 +176,11 @@ if data.simulated:
         for well, thickness in thicknesses.items()
     }
     counts, errors = judging.judge_reports(masks, truths, thicknesses, config)
-    print(f"wells {judged_wells}:", ", ".join(f"{name} {n:.3g}" for name, n in counts.items()))
-    print(errors.round(3).to_string())
-    each = {
-        well: judging.judge_report(masks[well], truths[well], thicknesses[well])[1]
-        for well in judged_wells
-    }
-    sizes = pd.concat([e for e in each.values() if len(e)])[["top_rows", "bottom_rows"]].abs()
+    print(pd.concat([counts, counts.sum().to_frame("all").T]).to_string())
+    sizes = errors[["top_rows", "bottom_rows"]].abs()
+    print("median error:", errors.median().round(3).to_dict())
     print("median size of the error, rows:", sizes.median().to_dict())
     print(f"off by 100 rows or more at one end: {(sizes >= 100).any(axis=1).sum()} of {len(sizes)}")
-    middle = {
-        well: round(float(each[well]["azimuth_deg"].median()), 1)
-        for well in judged_wells
-        if len(each[well])
-    }
-    print(f"median error of the azimuth, degrees, by well: {middle}")
 else:
     print("The grooves of real wells are not known, so the report cannot be checked.")
 
@@ -211,7 +201,7 @@ else:
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:
-    quiet, wall = (synthetic.simulate_sound_wall(100 * 36, seed=seed) for seed in (1, 0))
+    quiet, wall = (simulation.simulate_sound_wall(100 * 36, seed=seed) for seed in (1, 0))
 else:
     halves = well_from_frame(images, 9)
     quiet, wall = halves[: len(halves) // 72 * 36], halves[len(halves) // 72 * 36 :]
@@ -230,11 +220,12 @@ for name, limit in thresholds.items():
         wall,
         trials=160,
         depths=(0.004, 0.1),
-        shape=pod.GrooveShape(width=30, length=72),
+        width=30,
+        length=72,
     )
-    false_calls[name] = pod.false_calls(lambda wall, limit=limit: find(wall) >= limit, wall)
+    false_calls[name] = pod.false_calls(find(wall) >= limit)
 curves = {name: pod.fit_detection_curve(table) for name, table in trials.items()}
-views.show_detection(curves, trials)
+views.show_detection({name: (curve, trials[name]) for name, curve in curves.items()})
 pd.DataFrame(
     {
         name: {
