@@ -16,18 +16,11 @@ from helpers.data.preprocess import repair_pixels
 def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
     """Return the groove probability of every pixel, in the loader's order.
 
-    Parameters
-    ----------
     model : gives logits; it is put into evaluation mode, and its device is used.
     loader : gives (images, masks), not shuffled, or the names would not fit the result.
 
-    Returns
-    -------
-    (N, 1, H, W) float32 on the CPU, between 0 and 1.
-
-    Raises
-    ------
-    ValueError : the loader shuffles or drops patches, or the model gives NaN.
+    Returns (N, 1, H, W) float32 on the CPU, between 0 and 1. ValueError : the loader shuffles or drops
+    patches, or the model gives NaN.
     """
     in_order = isinstance(loader.sampler, SequentialSampler) and type(loader.batch_sampler) is BatchSampler
     if loader.drop_last or not in_order:

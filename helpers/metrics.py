@@ -15,19 +15,11 @@ from torch import Tensor
 def count_pixels(prediction: Tensor, target: Tensor) -> Tensor:
     """Count true positives, false positives and false negatives of each image.
 
-    Parameters
-    ----------
     prediction, target : (N, ...) masks; boolean, or numbers that are all 0 or 1. One dimension is one image,
         flattened.
 
-    Returns
-    -------
-    (N, 3) int64 on the same device: tp, fp, fn.
-
-    Raises
-    ------
-    ValueError : shapes differ, or a value is neither 0 nor 1 (probabilities and logits must be
-        cut at a threshold first).
+    Returns (N, 3) int64 on the same device: tp, fp, fn. ValueError : shapes differ, or a value is neither 0
+    nor 1 (probabilities and logits must be cut at a threshold first).
     """
     if prediction.shape != target.shape:
         raise ValueError(
@@ -49,8 +41,6 @@ def count_pixels(prediction: Tensor, target: Tensor) -> Tensor:
 def dice(prediction: Tensor, target: Tensor) -> Tensor:
     """Dice score of each image, 2 tp / (2 tp + fp + fn); two empty masks agree perfectly: 1.
 
-    Parameters
-    ----------
     prediction : (N, ...) probabilities, cut at 0.5, or masks. For another threshold pass the mask,
         `probabilities >= threshold`.
     target : (N, ...) masks of 0 and 1. One-hot over several channels, they count as one mask: pass the

@@ -43,16 +43,9 @@ def set_style() -> None:
     )
 
 
-def show_patches(
-    images: np.ndarray,
-    titles: Sequence[str],
-    masks: np.ndarray | None = None,
-    predictions: np.ndarray | None = None,
-    columns: int = 6,
-    heading: str = "",
-) -> None:
-    """A grid of patches, (n, H, W), with the outlines of masks and predictions of the same shape."""
-    draw_patches(images, titles, masks, predictions, columns).suptitle(heading, fontsize=11)
+def show_patches(*patches, heading: str = "", **options) -> None:
+    """Show the figure of `draw_patches`, whose arguments these are, under a heading."""
+    draw_patches(*patches, **options).suptitle(heading, fontsize=11)
     plt.show()
 
 
@@ -63,7 +56,7 @@ def draw_patches(
     predictions: np.ndarray | None = None,
     columns: int = 6,
 ) -> Figure:
-    """The figure of `show_patches`, for TensorBoard."""
+    """A grid of patches, (n, H, W), with the outlines of masks and predictions of the same shape."""
     rows = math.ceil(len(images) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.15 * rows), squeeze=False)
     for axis in axes.flat:

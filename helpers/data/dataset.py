@@ -39,9 +39,7 @@ class SegmentationDataset(Dataset):
     masks : (N, 1, 36, 36) uint8, 0 or 1.
     cleaning : the `PreprocessData` that cleaned the patches, where `data_preparation_pipeline` did.
 
-    Raises
-    ------
-    helpers.files.DataError : a file is missing or damaged.
+    Raises DataError : a file is missing or damaged.
 
     >>> dataset = SegmentationDataset("data/interim/y_val.csv", images_dir)  # doctest: +SKIP
     >>> image, mask = dataset[0]  # doctest: +SKIP
@@ -93,7 +91,7 @@ def data_preparation_pipeline(
 
     Parameters
     ----------
-    folder : a data folder, see `helpers.data.load_data`; by default what `helpers.data.find_data` finds.
+    folder : a data folder, see `load_data`, which says what is raised; by default what `find_data` finds.
     train_transform : by default `flip_transform`; the network's scale is put after it, as it is after
         validation's and test's images, which nothing else is done to.
     num_workers : processes that make training batches; with 0 the main one does.
@@ -102,10 +100,6 @@ def data_preparation_pipeline(
     -------
     datasets, loaders : each with "train", "val" and "test". Batches are (images, masks), both (B, 1, 36, 36)
     float32. Only training batches are shuffled, by torch's global generator.
-
-    Raises
-    ------
-    helpers.files.DataError : see `load_data`, `split_y_to_train_val_test` and `PreprocessData`.
 
     >>> datasets, loaders = data_preparation_pipeline()  # doctest: +SKIP
     >>> images, masks = next(iter(loaders["train"]))  # doctest: +SKIP

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from helpers.config import PATCH_SIZE
 from helpers.files import disk_errors
@@ -55,8 +56,7 @@ class Board:
             writer.close()
 
     def _log_graph(self, run: Run) -> None:
-        """Once, for the models that can be drawn: not for compiled ones, nor for Mask R-CNN, whose path
-        depends on what it sees."""
+        """Once, for models that can be drawn: not for compiled ones, nor for Mask R-CNN."""
         example = torch.zeros(1, 1, PATCH_SIZE, PATCH_SIZE, device=run.device)
         run.model.eval()
         # TensorBoard's graphs need torch.jit, which warns of its end, prints and raises errors of many kinds
@@ -112,7 +112,11 @@ class Board:
         final["best_val_loss"] = run.best_val_loss
         metrics = {f"Validation, final/{name.replace('val_', '')}": value for name, value in final.items()}
         with disk_errors(self.folder, "written", self.folder):
-            self.writer.add_hparams(made_with, metrics, run_name=".", global_step=row["epoch"])
+            # Not by `add_hparams`: it makes a second file, which TensorBoard may read before the first
+            for summary in hparams(made_with, metrics):
+                self.writer.file_writer.add_summary(summary)
+            for name, value in metrics.items():
+                self.writer.add_scalar(name, value, row["epoch"])
 
 
 def _wait_for_the_next_second(folder: Path) -> None:

@@ -67,14 +67,10 @@ def write_weights(path: Path, checkpoint: dict[str, object]) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, object]:
-    """Read a checkpoint, or, as one, a file of `write_weights`.
+    """Read a checkpoint, or, as one, a file of `write_weights`; DataError if it is missing or damaged.
 
     Only tensors and plain values are read (`weights_only=True`): a checkpoint cannot run code. Both kinds
     have checksums, which are compared, so that no flipped bit goes unnoticed.
-
-    Raises
-    ------
-    DataError : the file is missing, damaged, or not a checkpoint of this project.
     """
     expected = (
         "expected a model_<timestamp>_<epoch>.pt or last_<timestamp>.pt that helpers.training.fit saved"
@@ -117,12 +113,8 @@ def _digest(about: str, weights: dict[str, Tensor]) -> str:
 
 
 def build_trained(checkpoint: dict[str, object], model: nn.Module | None = None) -> nn.Module:
-    """The model that a checkpoint describes, or the given one, with its weights.
-
-    Raises
-    ------
-    ValueError : the weights are not finite, or do not fit the architecture.
-    """
+    """The model that a checkpoint describes, or the given one, with its weights; ValueError if they are not
+    finite, or do not fit the architecture."""
     weights, options = checkpoint["state_dict"], checkpoint["options"]
     broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if broken:
@@ -173,11 +165,7 @@ def plain_config(config: Config) -> dict[str, object]:
 def config_from(plain: dict[str, object]) -> Config:
     """The inverse of `plain_config`, of this or another version of `Config`: a setting that is missing takes
     its default, one that is unknown is passed over with a warning. The folders are this machine's.
-
-    Raises
-    ------
-    ValueError : a setting is of another kind than its default, or out of its range.
-    """
+    ValueError : a setting is of another kind than its default, or out of its range."""
     defaults = plain_config(Config())
     if unknown := sorted(set(plain) - set(defaults)):
         warnings.warn(f"Settings of another version are passed over: {', '.join(unknown)}.", stacklevel=2)

@@ -29,6 +29,7 @@ def train_one_epoch(
     """Train on every batch once (R3.6), and return the mean loss over patches.
 
     The loss stays on the model's device until the end; only whether it is finite is asked for in each batch.
+    FloatingPointError : it is not; the model is as before that batch.
 
     Parameters
     ----------
@@ -38,10 +39,6 @@ def train_one_epoch(
     precision : of the forward pass, by torch's autocast.
     scaler : for float16, whose smallest gradients would vanish: it scales the loss, and leaves a step out
         where a gradient is infinite.
-
-    Raises
-    ------
-    FloatingPointError : a loss is NaN or infinite. The model is as before that batch.
     """
     device = next(model.parameters()).device
     scaler = scaler or torch.amp.GradScaler(device.type, enabled=False)
@@ -79,11 +76,7 @@ def evaluate(
     """Return the mean loss over patches, and the counts (N, 3) of `metrics.count_pixels`, on the CPU.
 
     All is in float32. Masks are the pixels of probability >= `threshold`; counts are in the loader's order,
-    without the images of which no pixel's label is known: two empty masks would agree.
-
-    Raises
-    ------
-    FloatingPointError : the loss is NaN or infinite.
+    without the images of which no pixel's label is known. FloatingPointError : the loss is not finite.
     """
     device = next(model.parameters()).device
     model.eval()
@@ -114,13 +107,9 @@ def fit(
     calls; a loader with a generator of its own goes its own way. The same seed gives the same bits on CPUs of
     one kind; elsewhere roundings differ, and some operations have no deterministic algorithm on a GPU.
 
-    Parameters
-    ----------
     epochs : 1 or more; without it, a call that was killed is finished.
 
-    Returns
-    -------
-    The history of the whole run, see `Run.history_frame`.
+    Returns the history of the whole run, see `Run.history_frame`.
 
     Raises
     ------

@@ -45,12 +45,7 @@ def best_device() -> torch.device:
 
 def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
     """The numbers that a training calculates in: a name in `PRECISIONS`, or "auto", which is bfloat16 on a
-    GPU that can (compute capability 8.0 or more), float16 on another, as a T4, and float32 on a CPU.
-
-    Raises
-    ------
-    ValueError : no such precision.
-    """
+    GPU that can (compute capability 8.0 or more), float16 on another, as a T4, and float32 on a CPU."""
     if wanted in PRECISIONS:
         return PRECISIONS[wanted]
     if wanted != "auto":
@@ -145,12 +140,8 @@ class Run:
 
 
 def start_run(model: str | nn.Module, config: Config = Config(), loss: str | Loss = "bce", **options) -> Run:
-    """`unsaved_run`, with a folder to be saved in.
-
-    Raises
-    ------
-    ValueError : there is no such model, option, loss or precision.
-    DataError : the folder `<config.runs_dir>/corrosion_segmentation_trainer_<timestamp>` cannot be made.
+    """`unsaved_run`, with a folder `<config.runs_dir>/corrosion_segmentation_trainer_<timestamp>` to be saved
+    in. DataError : it cannot be made.
 
     >>> run = start_run("unet", Config(), dropout=0.1)  # doctest: +SKIP
     """
@@ -223,9 +214,6 @@ def resume_run(folder: Path, model: nn.Module | None = None, loss: Loss | None =
 
     All that the run depends on comes from its checkpoint, the config too: data for it are prepared with
     `run.config`. Only folders are this machine's own. A model or loss of one's own is to be given again.
-
-    Raises
-    ------
     DataError : the folder holds no `last_<timestamp>.pt`, or a damaged one; its model or loss is not known.
 
     >>> run = resume_run("runs/corrosion_segmentation_trainer_20261122_201436")  # doctest: +SKIP
