@@ -161,7 +161,7 @@ def test_unknown_pixels_change_neither_loss_nor_counts(wells):
 def test_a_killed_run_on_sections_ends_as_if_it_had_not_been_and_the_model_loads(wells, tmp_path):
     runs = []
     for killed in (False, True):
-        config = Config(runs_dir=tmp_path / str(killed), picture_every=1)
+        config = Config(runs_dir=tmp_path / str(killed), picture_every=9)
         run = start_run("well_resunet", config, width=2)
         sections = SectionDataset(wells, 36, well_transform(), moving=True)
         loaders = section_loader(sections, 2, shuffle=True), section_loader(SectionDataset(wells, 72), 4)

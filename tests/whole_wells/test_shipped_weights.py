@@ -195,7 +195,7 @@ def test_paths_are_checked_before_the_training(call, tmp_path, folder, capsys):
     csv = ["--csv", tmp_path / "y.csv"]
     with pytest.raises(DataError, match="nowhere: expected a folder"):
         call("--images", tmp_path / "nowhere", *csv)
-    with pytest.raises(DataError, match="no.csv: expected a CSV"):
+    with pytest.raises(DataError, match="no.csv: could not be read"):
         call("--images", folder, *csv, "--example", tmp_path / "no.csv")
     for number in range(2, 4):
         (folder / f"well_12_patch_{number}.npy").unlink()
