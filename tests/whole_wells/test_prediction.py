@@ -149,20 +149,26 @@ def test_a_saved_well_is_read_back_byte_for_byte_without_being_loaded(well, tmp_
     np.testing.assert_array_equal(open_well(tmp_path / "found.npy"), predict_well(model, well, 100))
 
 
+class Exploit:
+    def __reduce__(self):
+        return (open, ("owned", "w"))
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [
         (None, ""),
         (b"\x93NUMPY\x01\x00", ""),
-        (pickle.dumps([1, 2, 3]), ""),
+        (pickle.dumps(Exploit()), ""),
         (np.array([[{}]], dtype=object), ""),
         (np.zeros((36, 36), int), "found int64 of shape"),
         (np.zeros(36), r"found shape \(36,\)"),
     ],
 )
 def test_a_file_that_is_no_well_is_named_and_objects_are_not_opened_nor_is_that_advised(
-    tmp_path, content, found
+    tmp_path, content, found, monkeypatch
 ):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "other.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -170,6 +176,7 @@ def test_a_file_that_is_no_well_is_named_and_objects_are_not_opened_nor_is_that_
         np.save(path, content, allow_pickle=True)
     with pytest.raises(DataError, match=f"other.npy: expected a .npy file of one well.*{found}") as error:
         open_well(path)
+    assert not (tmp_path / "owned").exists()
     assert "pickle" not in str(error.value) and "trust" not in str(error.value)
 
 
