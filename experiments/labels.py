@@ -10,12 +10,13 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from common import Results, judged, load_folds, parse_arguments, run_from_command_line
+from common import Results, every, judged, load_folds, parse_arguments, run_from_command_line
 from torch import Tensor
 
-from experiments.folds import train_on
+from experiments.folds import probabilities_on, train_on, well_folds
 from helpers.data import read_labels
-from helpers.labels.quality import known_defects, label_issues, most_suspicious, unseen_probabilities
+from helpers.data.wells import wells_of
+from helpers.labels.quality import known_defects, label_issues, most_suspicious
 from helpers.losses import bce
 
 SHARE = 0.1  # of the training patches that are suspected
@@ -32,7 +33,23 @@ def bootstrapped_bce(logits: Tensor, masks: Tensor, trust: float = 0.8) -> Tenso
     return bce(logits, trust * masks + (1 - trust) * answer)
 
 
-def training_labels(case: str, y: pd.DataFrame, truth: pd.DataFrame | None, issues, suspects):
+def unseen_probabilities(
+    y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int, folds: int = 3
+) -> pd.DataFrame:
+    """Groove probability of every pixel by a model that has not seen its well, a frame like `y`: of each fold
+    of the wells of `y` by a baseline U-Net trained on the others, on cleaned `images`."""
+    wells, parts = wells_of(y), []
+    for left_out in well_folds(y, folds, sorted(set(wells.tolist()))):
+        unseen = np.isin(wells, left_out)
+        model = train_on(y[~unseen], images, epochs, seed)
+        parts.append(probabilities_on(model, images.loc[y.index[unseen]]))
+    return pd.concat(parts).loc[y.index]
+
+
+def training_labels(
+    case: str, y: pd.DataFrame, truth: pd.DataFrame | None, issues: pd.DataFrame, suspects: pd.Index
+) -> pd.DataFrame:
+    """The labels `y` as this case changes them, see the text above."""
     if case == "suspects dropped":
         return y.drop(suspects)
     if case == "suspects corrected by model":
@@ -66,9 +83,7 @@ def main() -> None:
         return y, images, truth, issues, most_suspicious(issues.mean(axis=1), SHARE)
 
     cases = CASES + (WITH_TRUTH if source.simulated else ())
-    keys = [(fold.number, case) for fold in folds for case in cases]
-    keys = [{"fold": fold, "case": case, "epochs": arguments.epochs} for fold, case in keys]
-    for key in results.missing(keys):
+    for key in results.missing(every(fold=range(3), case=cases, epochs=[arguments.epochs])):
         y, images, truth, issues, suspects = suspected(key["fold"])
         labels = training_labels(key["case"], y, truth, issues, suspects)
         loss = bootstrapped_bce if key["case"] == "bootstrapped BCE" else bce

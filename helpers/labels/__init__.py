@@ -1,5 +1,1 @@
-"""What goes wrong, with models and with labels (notebooks 09 and 10).
-
-`errors` says what became of each groove, `places` where, `calibration` how sure a model is; `quality` ranks
-suspicious labels, `defects` and `ribbons` find slips of the pen and annotators' styles.
-"""
+"""What goes wrong, with models (notebook 09: `errors`) and with labels (10: `quality`, `defects`)."""

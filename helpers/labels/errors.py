@@ -1,4 +1,4 @@
-"""Which grooves fail, how, and where (review point R4.2).
+"""Which grooves fail, and how (review point R4.2).
 
 A well is looked at in blocks of 36 rows, once around the pipe: a patch, or two twins put together. In a block
 each connected groove of the truth is one case, and each predicted one that is near none of them is a false
@@ -13,29 +13,18 @@ from helpers.data.wells import label_grooves, well_from_frame, wells_of
 from helpers.labels.ribbons import row_centres
 
 KINDS = ("found", "missed", "broken", "shifted", "too wide", "too narrow", "false")
-MEASURES = ["kind", "first_row", "rows", "width", "angle", "contrast", "covered", "offset", "width_ratio"]
+MEASURES = ["kind", "first_row", "rows", "width", "contrast", "covered", "offset", "width_ratio"]
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) -> pd.DataFrame:
-    """Say of each groove in a block, (H, W) once around the pipe, what became of it.
+    """Say of each groove in a block, (H, W) once around the pipe, what became of it (`outcome`).
 
-    The *zone* of a true groove is what lies within one groove width of it, row by row; its width w is the
-    median over its rows. Of the prediction in the zone we ask, in this order, and the first rule that holds
-    names the case:
-
-    - "missed": fewer than a quarter of the groove's rows have any predicted pixel;
-    - "broken": fewer than nine tenths of them have;
-    - "shifted": the median offset of the prediction's middle from the groove's is at least w / 3;
-    - "too wide": in the rows that have both, the prediction has at least 1.5 times the groove's pixels;
-    - "too narrow": there it has at most 2/3 of them;
-    - "found": none of these.
-
-    A predicted groove that no zone touches is "false".
+    The *zone* of a true groove is what lies within one groove width of it, row by row; its width is the
+    median over its rows. A predicted groove that no zone touches is "false".
 
     Returns
     -------
-    One row a groove: kind; first_row and rows; width (columns); angle (degrees from the pipe's axis, in units
-    of pixels; positive to the right going down; NaN below 6 rows); contrast (median of the wall beside the
+    One row a groove: kind; first_row and rows; width (columns); contrast (median of the wall beside the
     groove, up to two widths away, minus median of the groove); covered (share of rows with a prediction),
     offset (columns), width_ratio, each NaN where there is nothing to compare.
     """
@@ -45,15 +34,18 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
         distance, shape = _distance(inside), _shape(inside, thickness)
         zone = np.abs(distance) <= 1.5 * shape["width"]  # half of it is the groove, a whole one lies beside
         zones |= zone
-        cases.append(shape | _outcome(inside, prediction & zone, distance, shape["width"]))
+        cases.append(shape | outcome(inside, prediction & zone, distance, shape["width"]))
     for inside in _pieces(prediction):
         if not (inside & zones).any():
             cases.append(_shape(inside, thickness) | {"kind": "false"})
     return pd.DataFrame(cases, columns=MEASURES)
 
 
-def _outcome(inside: np.ndarray, near: np.ndarray, distance: np.ndarray, width: float) -> dict:
-    """What became of the true groove `inside`: its kind, and the measures that decide; `near`: prediction."""
+def outcome(inside: np.ndarray, near: np.ndarray, distance: np.ndarray, width: float) -> dict:
+    """What became of the true groove `inside`: the first rule that holds names its kind.
+
+    near : what is predicted in the groove's zone. distance : see `_distance`.
+    """
     both = near.any(axis=1)
     covered = both.sum() / inside.any(axis=1).sum()
     offset = width_ratio = np.nan
@@ -86,18 +78,11 @@ def _distance(inside: np.ndarray) -> np.ndarray:
 def _shape(inside: np.ndarray, thickness: np.ndarray) -> dict[str, float]:
     """Measures of one groove, see `confusion`."""
     rows = np.flatnonzero(inside.any(axis=1))
-    middle = np.unwrap(row_centres(inside)[rows], period=inside.shape[1])
     width = float(np.median(inside[rows].sum(axis=1)))
     away = np.abs(_distance(inside))
     wall = thickness[(away > 0.75 * width) & (away <= 2.5 * width) & ~inside]
-    slope = np.polyfit(rows, middle, 1)[0] if len(rows) >= 6 else np.nan
-    return {
-        "first_row": int(rows[0]),
-        "rows": len(rows),
-        "width": width,
-        "angle": float(np.degrees(np.arctan(slope))),
-        "contrast": float(np.median(wall) - np.median(thickness[inside])) if wall.size else np.nan,
-    }
+    contrast = float(np.median(wall) - np.median(thickness[inside])) if wall.size else np.nan
+    return {"first_row": int(rows[0]), "rows": len(rows), "width": width, "contrast": contrast}
 
 
 def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
@@ -106,20 +91,18 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
     Returns
     -------
     The rows of `confusion`, with well and block (the patch, or the pair of twins), first_row now counted from
-    the top of the well, and all columns now columns of 36, so that wells compare. Blocks with dropped patches
+    the top of the well, width and offset in columns of 36, so that wells compare. Blocks with dropped patches
     are left out.
     """
     found = []
     for well in sorted(set(wells_of(truth))):
         masks, guesses, thickness = (well_from_frame(frame, well) for frame in (truth, prediction, images))
-        unit = masks.shape[1] / PATCH_SIZE
         for block, start in enumerate(range(0, len(masks), PATCH_SIZE)):
             part = slice(start, start + PATCH_SIZE)
             if np.isfinite(masks[part]).all():
                 cases = confusion(masks[part], guesses[part], thickness[part])
                 cases["first_row"] += start
-                cases[["width", "offset"]] /= unit
-                cases["angle"] = np.degrees(np.arctan(np.tan(np.radians(cases["angle"])) / unit))
+                cases[["width", "offset"]] /= masks.shape[1] / PATCH_SIZE
                 found.append(cases.assign(well=well, block=block))
     filled = [cases for cases in found if len(cases)] or found[:1]
     return pd.concat(filled, ignore_index=True)
@@ -128,42 +111,9 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
 def count_kinds(cases: pd.DataFrame, by: str = "well") -> pd.DataFrame:
     """How many grooves of each group ended how: true grooves, then the share of each kind among them, in per
     cent, and "false per 100": false grooves for each 100 true ones."""
-    counts = cases.groupby(by, observed=True)["kind"].value_counts().unstack(fill_value=0)
-    counts = counts.reindex(columns=list(KINDS), fill_value=0)
+    counts = pd.crosstab(cases[by], cases["kind"]).reindex(columns=list(KINDS), fill_value=0)
     false = counts.pop("false")
     true = counts.sum(axis=1)
     shares = 100 * counts.div(true.where(true > 0), axis=0)
     shares.insert(0, "grooves", true)
     return shares.assign(**{"false per 100": 100 * false / true.where(true > 0)}).rename_axis(columns=None)
-
-
-def kinds_by_size(cases: pd.DataFrame, column: str, groups: int = 4, decimals: int = 1) -> pd.DataFrame:
-    """`count_kinds` of grooves in groups of about equal number, from the smallest |value| to the largest.
-
-    The contrast counts with its sign. A column of few values gets a group for each; a group's name is its
-    smallest and its largest value, with so many decimals. Cases without a value are left out.
-    """
-    values = (cases[column] if column == "contrast" else cases[column].abs()).round(decimals) + 0.0
-    true = values[(cases["kind"] != "false") & values.notna()]
-    starts = np.unique(true)  # of the groups: one for each value, or quantiles where there are many
-    if len(starts) > groups + 1:
-        starts = np.unique(true.quantile(np.linspace(0, 1, groups + 1)[:-1]))
-    # What is smaller than all true grooves, a false one, counts in the first group
-    group = pd.cut(values, [-np.inf, *starts[1:], np.inf], right=False, labels=False)
-    spans = true.groupby(group).agg(["min", "max"])
-    names = {
-        number: f"{low:.{decimals}f}–{high:.{decimals}f}" if low < high else f"{low:.{decimals}f}"
-        for number, low, high in spans.itertuples()
-    }
-    counts = count_kinds(cases.assign(group=group), "group")
-    return counts.loc[spans.index].rename(index=names).rename_axis(column)
-
-
-def drop_specks(masks: pd.DataFrame, least: int = 3) -> pd.DataFrame:
-    """Clear the pieces of each patch's mask that reach over fewer than `least` rows; a new frame."""
-    kept = masks.to_numpy(copy=True)
-    for pixels in kept:
-        for piece in _pieces(pixels.reshape(PATCH_SIZE, PATCH_SIZE)):
-            if piece.any(axis=1).sum() < least:
-                pixels[piece.ravel()] = 0
-    return pd.DataFrame(kept, masks.index, masks.columns)
