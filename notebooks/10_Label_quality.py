@@ -35,7 +35,6 @@
 # 2. [Systematic errors](#2-Systematic-errors)
 # 3. [The annotator's style](#3-The-annotator's-style)
 # 4. [Does it pay?](#4-Does-it-pay?)
-# 5. [On the real images](#5-On-the-real-images)
 
 
 # %%
@@ -57,7 +56,6 @@ data = open_notebook(DATA)
 # %% tags=["nbval-ignore-output"]
 import matplotlib.pyplot as plt
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from experiments import folds, plots as study_plots
 from helpers import plots
@@ -90,135 +88,100 @@ study_plots.show_study(
 # %% [markdown]
 # ## 1 Suspicious labels
 #
-# *R4.3.* [cleanlab](https://github.com/cleanlab/cleanlab) compares each label with the probability that a model which has
-# not seen the well gives it. It ranks whole patches in two ways: "softmin" looks at the worst pixels, "pixels flagged" counts the
-# pixels that confident learning considers wrong. Two simple rankings and a random one are compared with it. Only the labels of the training
-# wells are ranked, since only those may be corrected. Each is checked by a model that was trained on two thirds of these wells, without its own.
+# *R4.3.* A label is suspicious where a model that has not seen its well contradicts it. Only the labels of the training
+# wells are checked, since only those may be corrected: each by a model that was trained on two thirds of these wells, without its own.
 
 # %% tags=["nbval-ignore-output"]
 y_loaded, images_loaded = load_data(data.folder)
 y, images = preprocess.PreprocessData(config).transform(y_loaded, images_loaded)
+truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated else None
 wells = pd.Series(wells_of(y), y.index)
 y_train = y[wells.isin(config.train_wells)]
-truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated else None
-probability = quality.unseen_probabilities(y_train, images, fold_epochs, config.seed)
-
-# %% tags=["nbval-ignore-output"]
-issues = quality.label_issues(y_train, probability)
-suspicion = quality.rank_labels(y_train, probability, issues, config.seed)
-print(f"pixels flagged: {issues.to_numpy().sum():,} of {issues.size:,}")
-
-# %% [markdown]
-# On simulated wells we know which labels are wrong, and how. Here a label is called spoiled if its IoU with the truth is
-# below 0.7.
-
-
-# %% tags=["nbval-ignore-output"]
-def show_first_suspects(suspicion: pd.DataFrame) -> None:
-    shares = {"first 2%": 0.02, "first 5%": 0.05, "first 10%": 0.1, "first 20%": 0.2}
-    table = {
-        first: {
-            name: spoiled[quality.most_suspicious(suspicion[name], share)].mean()
-            for name in suspicion
-        }
-        for first, share in shares.items()
-    }
-    print("share that is spoiled, of the first suspects of each ranking:")
-    print(pd.DataFrame(table).round(2).to_string())
-
-
-if data.simulated:
-    known = quality.known_defects(y_train, truth.loc[y_train.index])
-    spoiled = known["iou"] < 0.7
-    print(f"{spoiled.sum()} of {len(spoiled)} labels are spoiled ({spoiled.mean():.0%})")
-    checked = 100 * pd.RangeIndex(1, len(spoiled) + 1) / len(spoiled)
-    in_order = {name: spoiled[quality.most_suspicious(suspicion[name], 1)] for name in suspicion}
-    plots.show_curves(
-        pd.DataFrame(
-            {
-                name: 100 * order.to_numpy().cumsum() / spoiled.sum()
-                for name, order in in_order.items()
-            },
-            checked.rename("labels checked, the most suspicious first, %"),
-        ),
-        "spoiled labels found, %",
-        "The first fifth of the suspects holds about a third of the spoiled labels",
-    )
-    show_first_suspects(suspicion)
-else:
-    print("Real wells: which labels are wrong is not known, so a ranking cannot be checked.")
-
-# %% tags=["nbval-ignore-output"]
-if data.simulated:
-    flawed = pd.DataFrame(
-        {kind: known[kind] >= (1 if kind == "hole" else 6) for kind in known if kind != "iou"}
-    )
-    auc = {
-        kind: {ranking: roc_auc_score(flawed[kind], suspicion[ranking]) for ranking in suspicion}
-        for kind in flawed
-    }
-    print(pd.DataFrame(auc).round(2).to_string())
+predicted = []
+for left_out in folds.well_folds(y_train, wells=config.train_wells):
+    others = wells.isin(config.train_wells) & ~wells.isin(left_out)
+    model = folds.train_on(y[others], images, fold_epochs, config.seed)
+    predicted.append(folds.probabilities_on(model, images[wells.isin(left_out)]))
+by_folds = pd.concat(predicted).loc[y_train.index]
 
 # %% [markdown]
-# The curves show what a person finds who checks the most suspicious labels first. Of the first tenth by flagged pixels
-# a little more than a quarter are spoiled; one in five would be by chance. So these suspicions are a weak guide: most of the first
-# suspects are not bad labels but the model's own worst mistakes. (One seed, four epochs. The longer models of section 4 do no better.)
-#
-# The second table is the area under the ROC curve for each kind of flaw (six rows or more of a patch; a hole of any size; 0.5 is chance).
-# Plain 1 − Dice finds the stretches that the annotator overlooked best; cleanlab's rankings find slips of a pixel, wrong widths and
-# holes better. The latter have detectors of their own, which need no model (section 2).
-#
 # ### A model that has seen none of these labels
 #
 # These models learned from labels with the same kinds of errors. The network that ships with the project ([notebook
-# 07](07_Whole_wells.ipynb#4-Pipes-that-nobody-has-logged)) was trained on the truth of other simulated wells, not on labels. The same rankings by
-# it:
+# 07](07_Whole_wells.ipynb)) learned from the truth of other simulated wells.
+#
+# Both are asked in two ways: by [cleanlab](https://github.com/cleanlab/cleanlab), which counts the pixels whose label confident
+# learning considers wrong, and by Dice between label and prediction. On simulated wells we know which labels are wrong; here a
+# label is called spoiled if its IoU with the truth is below 0.7.
 
 # %% tags=["nbval-ignore-output"]
 shipped, _ = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
-found = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], config)
-by_shipped = pd.DataFrame(found.flatten(1).numpy(), y_train.index, y_train.columns)
-shipped_issues = quality.label_issues(y_train, by_shipped)
-shipped_suspicion = quality.rank_labels(y_train, by_shipped, shipped_issues, config.seed)
-if data.simulated:
-    show_first_suspects(shipped_suspicion)
-    wrong = (y_train != truth.loc[y_train.index]).to_numpy()
-    right_now = ((by_shipped >= config.threshold) == (truth.loc[y_train.index] == 1)).to_numpy()
-    print(f"{wrong.sum():,} pixels are labelled wrongly; of these the network has", end=" ")
-    print(f"{right_now[wrong].mean():.0%} right, of all others {right_now[~wrong].mean():.0%}")
-
-# %% [markdown]
-# Of the tenth that it suspects most, by flagged pixels or cross-entropy, about seven in ten are spoiled, where one in five would be by chance. We did not test why the other models are a weaker
-# guide: they learned from such labels, from six wells, for four epochs, and saw patches only. This network is right on more than four in five of the wrongly labelled pixels,
-# but wrong on a small share of the others, which are many more. So a person should look at its suspects; it should not correct them itself. (Its training wells and these
-# wells come from the same simulation. On real wells this cannot be counted.)
-#
-# Nine suspects of the models above:
+masks = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], config)
+by_shipped = pd.DataFrame(masks.flatten(1).numpy(), y_train.index, y_train.columns)
+guides = {"models of such labels": by_folds, "network of simulated truth": by_shipped}
+suspicion = {}
+for guide, probability in guides.items():
+    issues = quality.label_issues(y_train, probability)
+    for ranking, values in quality.rank_labels(y_train, probability, issues).items():
+        suspicion[f"{guide}, {ranking}"] = values
+suspicion = pd.DataFrame(suspicion)
 
 # %% tags=["nbval-ignore-output"]
-suspects = quality.most_suspicious(suspicion["cleanlab, pixels flagged"], 0.1)
-first = suspects[~pd.Series(suspects).map(block_of).duplicated()][:9]  # not both of two twins
-titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in first]
 if data.simulated:
-    titles = [
-        f"{title}\nIoU {known.loc[name, 'iou']:.2f}\n{'spoiled' if spoiled[name] else 'not spoiled'}"
-        for title, name in zip(titles, first, strict=True)
-    ]
-pictures, labels = (frame.loc[first].to_numpy().reshape(-1, 36, 36) for frame in (images, y))
-predicted = (probability.loc[first].to_numpy() >= 0.5).reshape(-1, 36, 36)
-heading = "The most suspicious labels, and what the model predicts"
-plots.show_patches(pictures, titles, labels, predicted, columns=9, heading=heading)
-if data.simulated:
-    figure, axes = plt.subplots(1, len(first), figsize=(1.9 * len(first), 2.3))
-    for axis, mask, label in zip(axes, truth.loc[first].to_numpy(), labels, strict=True):
-        axis.imshow(mask.reshape(36, 36), cmap="Greys", vmax=2)
-        plots.draw_outline(axis, plots.LABEL_LINE, label)
-        axis.set_axis_off()
-    figure.suptitle("The same labels over the true grooves, grey")
-    plt.show()
+    known = quality.known_defects(y_train, truth.loc[y_train.index])
+    spoiled = known["iou"] < 0.7
+    checked = 100 * pd.RangeIndex(1, len(spoiled) + 1) / len(spoiled)
+    found = {
+        name: spoiled[quality.most_suspicious(values, 1)].to_numpy().cumsum()
+        for name, values in suspicion.items()
+    }
+    curves = 100 * pd.DataFrame(found, checked.rename("labels checked, most suspicious first, %"))
+    title = "A network that learned from truth finds spoiled labels; by chance: the diagonal"
+    plots.show_curves(curves / spoiled.sum(), "spoiled labels found, %", title)
+    tenth = {
+        name: spoiled[quality.most_suspicious(values, 0.1)].mean()
+        for name, values in suspicion.items()
+    }
+    print(f"spoiled, of all labels: {spoiled.mean():.0%}; of the tenth most suspicious:")
+    print(pd.Series(tenth).map("{:.0%}".format).to_string())
+    wrong = (y_train != truth.loc[y_train.index]).to_numpy()
+    right = ((by_shipped >= config.threshold) == (truth.loc[y_train.index] == 1)).to_numpy()
+    print(
+        f"{wrong.sum():,} pixels are labelled wrongly; the network of simulated truth has", end=" "
+    )
+    print(f"{right[wrong].mean():.0%} of them right, of all others {right[~wrong].mean():.0%}")
+else:
+    print("Real wells: which labels are wrong is not known, so a ranking cannot be checked.")
 
 # %% [markdown]
-# Titles give well, patch and, where the truth is known, the label's IoU with it, and whether that is below 0.7. Most of these suspects are not spoiled.
+# The curves show what a person finds who checks the most suspicious labels first. The models of such labels are a weak guide: most of
+# their suspects are their own worst mistakes. The network of simulated truth is a better one. We did not test why: it has seen none of these
+# labels, but also more wells, and whole wells. It is right on most of the wrongly labelled pixels,
+# but wrong on a share of the others, which are many more. So a person should look at its suspects; it should not correct them itself. (Its
+# training wells and these wells come from the same simulation. On real wells this cannot be counted.)
+#
+# The first suspects of each, by flagged pixels:
+
+# %% tags=["nbval-ignore-output"]
+first = []  # (guide, patch), five of each guide, never both of two twins
+for guide in guides:
+    order = pd.Series(quality.most_suspicious(suspicion[f"{guide}, pixels flagged"], 0.1))
+    first += [(guide, name) for name in order[~order.map(block_of).duplicated()][:5]]
+names = [name for _, name in first]
+titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in names]
+if data.simulated:
+    verdicts = spoiled[names].map({True: "spoiled", False: "not spoiled"})
+    ious = known.loc[names, "iou"].map("IoU {:.2f}".format)
+    titles = ["{}: {}\n{}".format(*texts) for texts in zip(titles, verdicts, ious, strict=True)]
+predicted = pd.DataFrame([guides[guide].loc[name] >= config.threshold for guide, name in first])
+pictures, labels, predicted = (
+    frame.to_numpy().reshape(-1, 36, 36) for frame in (images.loc[names], y.loc[names], predicted)
+)
+heading = f"First row: suspects of the {list(guides)[0]}. Second row: of the {list(guides)[1]}"
+plots.show_patches(pictures, titles, labels, predicted, columns=5, heading=heading)
+
+# %% [markdown]
+# Titles give well, patch and, where the truth is known, the verdict. The dashed line is what the guide of the row predicts.
 #
 # ## 2 Systematic errors
 #
@@ -230,83 +193,65 @@ if data.simulated:
 # | holes | `find_holes` | wall that a groove encloses, around the wrap too |
 # | slips of a pixel | `find_slips` | the label lies beside the metal loss over 20 rows or more |
 # | width changes between stretches | `width_changes` | the width jumps, and holds for ten rows on both sides |
-# | broken at patch borders | `ends_at_borders` | grooves end at borders more often than between other rows |
-# | twins disagree | `twin_disagreements` | a column of one twin contradicts both neighbours, which the other drew |
-
-# %%
-per_well = defects.defects_per_well(y, images)
-per_well.round(1).convert_dtypes().astype(object).where(per_well.notna(), "–")
-
-# %%
-per_well.sum().map("{:,.0f}".format).to_frame("all wells").T
-
-# %% [markdown]
-# In simulated labels the simulation has put holes, slips and width changes. Grooves do not end at patch borders more often than
-# between other rows ("expected there"), and twins agree: these labels were drawn on whole wells. Otherwise these two columns would
-# show it (see section 5). How far can the detectors be trusted?
+#
+# In simulated labels the simulation has put all three. How far can the rules be trusted?
 
 # %%
 flagged = defects.defects_per_patch(y, images)
+table = flagged.sum().to_frame("patches flagged")
 if data.simulated:
     drawn = quality.known_defects(y, truth)
-    pairs = {"hole": ("hole", 1), "slip": ("slipped", 6), "width change": ("width", 6)}
-    rows = {}
-    for name, (kind, least) in pairs.items():
-        real = drawn[kind] >= least
-        rows[name] = {
-            "patches flagged": flagged[name].sum(),
-            "patches with the flaw": real.sum(),
-            "precision": real[flagged[name]].mean(),
-            "recall": flagged[name][real].mean(),
+    real = pd.DataFrame(
+        {
+            "hole": drawn["hole"] >= 1,
+            "slip": drawn["slipped"] >= 6,  # rows of the patch
+            "width change": drawn["width"] >= 6,
         }
-    print(pd.DataFrame(rows).T.round(2).convert_dtypes().to_string())
+    )
+    table["patches with the flaw"] = real.sum()
+    table["precision"] = (real & flagged).sum() / flagged.sum()
+    table["recall"] = (real & flagged).sum() / real.sum()
+table.round(2)
 
 # %%
-examples = [
-    (kind, name)
-    for kind in ("hole", "slip", "width change")
-    for name in flagged.index[flagged[kind] & (wells == 13)][:4]
-]
-if examples:
-    names = [name for _, name in examples]
-    titles = [f"{kind}\n{name}" for kind, name in examples]
-    if data.simulated:
-        right = [drawn.loc[name, pairs[kind][0]] >= pairs[kind][1] for kind, name in examples]
-        titles = [f"{'true' if r else 'false'} {t}" for r, t in zip(right, titles, strict=True)]
-    plots.show_patches(
-        images.loc[names].to_numpy().reshape(-1, 36, 36),
-        titles,
-        y.loc[names].to_numpy().reshape(-1, 36, 36),
-        columns=4,
-        heading="What the rules find: true and false holes, slips and width changes",
-    )
+examples = []
+for kind in flagged:
+    of_kind = pd.Series(flagged.index[flagged[kind]])
+    one_a_well = of_kind[~of_kind.str.split("_").str[1].duplicated()]
+    examples += [(kind, name) for name in one_a_well[:5]]
+names = [name for _, name in examples]
+titles = [f"{kind}\n{name}" for kind, name in examples]
+if data.simulated:
+    titles = [
+        f"{'true' if real.loc[name, kind] else 'false'} {title}"
+        for (kind, name), title in zip(examples, titles, strict=True)
+    ]
+pictures, labels = (frame.loc[names].to_numpy().reshape(-1, 36, 36) for frame in (images, y))
+heading = "What the rules find: true and false holes, slips and width changes"
+plots.show_patches(pictures, titles, labels, columns=5, heading=heading)
 
 # %% [markdown]
 # Every hole is found, with no false alarm. A width change marks the end of a stretch whose width is wrong all along, so its
-# recall by patch must be low. Slips are found, but for each true one there are about two false; 36 of the 90 are in well 3, probably because of
-# its strong pattern. Their counts per well show where to look, no more.
+# recall by patch must be low. Slips are found, but most that the rule flags are false: where the pipe's own pattern is strong, it passes
+# for metal loss. So a slip tells a person where to look, no more.
 #
 # ## 3 The annotator's style
 #
 # Does one annotator draw wider labels than another? `annotator_styles` describes the labels of each well. (A step is a
-# sideways move of half a column of 36 or more between two rows; jitter is the mean second difference of the label's middle.)
+# sideways move of half a column of 36 or more between two rows.)
 
 # %%
 styles = defects.annotator_styles(y)
-styles.dropna().round(2)
-
-# %%
 axis = styles.plot.scatter("width, columns of 36", "steps per 100 rows", figsize=(6.5, 4))
 for well, style in styles.dropna().iterrows():
     place = style[["width, columns of 36", "steps per 100 rows"]]
     axis.annotate(f"{well}", place, xytext=(5, 3), textcoords="offset points", fontsize=10)
-axis.set_title("The mean width of labels differs widely between wells")
+axis.set_title("The mean width of labels differs widely between wells (numbers)")
 plt.show()
 
 # %% [markdown]
-# Widths group the wells: about 2.5 columns in wells 1, 2, 5 and 7, about 4 in wells 3, 12, 13 and 14. In the simulation width and drift
-# belong to the groove, and annotators differ only by chance, so there is no style to be found. On real
-# labels the same table would separate an annotator who draws 2 columns from one who draws 4 over the same kind of groove.
+# In the simulation width and drift belong to the groove, and annotators differ only by chance, so there is no style to be found. On
+# labels of people the same figure would separate an annotator who draws narrow bands from one who draws wide ones over the same kind of groove.
 #
 # As a feature, each patch gets the standardised style of its well. It comes from the labels, so only training patches have one; for a
 # well without labels one chooses the style that its masks should have.
@@ -321,41 +266,27 @@ feature.loc[wells_of(y_train)].set_axis(y_train.index).iloc[::120].round(1)
 #
 # `experiments/labels.py` leaves each of three folds of the training and validation wells out in turn. The labels of the others are ranked
 # by models that have not seen their wells; the tenth that is most suspicious is dropped, corrected by these models, or replaced by the
-# truth, as a perfect annotator would redraw it. Then the U-Net is trained for ten epochs, and scored by the clean truth of the wells left out.
+# truth, as a perfect annotator would redraw it. Then the U-Net is trained, and scored by the clean truth of the wells left out.
 # "All redrawn" replaces all labels by the truth, the most that cleaning of labels can do; "bootstrapped BCE" is a loss that gives labels less weight.
+# Against the labels as drawn, same fold and seed, with the interval of the mean difference:
 
 # %%
 print(study[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
-print("share of the suspects that are spoiled, fold by fold:", *study["suspects_spoiled"].unique())
-
-# %% [markdown]
-# Against the labels as drawn, same fold and seed, with the 95 % interval of the mean difference:
-
-# %%
 folds.paired_differences(study, "case", "dice", than="labels as drawn").round(3)
 
 # %% [markdown]
-# Nothing beats the labels as drawn, not even labels without any error. So we see no sign that errors of labels limit the model here, though a gain of up to 0.045 is inside the interval.
-# Labels corrected by the model itself lower Dice in two folds of three, though the interval holds 0. Our guess: grooves that the model
-# does not find are removed from its labels. So a person should decide about suspects, not the model.
+# Nothing beats the labels as drawn, not even labels without any error, though each interval holds a small gain too. So we see no sign
+# that errors of labels limit the model here. Labels corrected by the model itself lower Dice in two folds of three. Our guess: grooves
+# that the model does not find are removed from its labels. So a person should decide about suspects, not the model.
 #
-# ## 5 On the real images
-#
-# With `CORROSEG_DATA` set the same cells run on the real images. There they find errors of **silver labels**, which were made by
-# a U-Net of this kind, not by people. `CORROSEG_DATA=<folder> make run` gives these figures:
-#
-# * *Systematic errors.* 3 holes in 9,633 patches. 100 grooves end at a patch border, where 28 would if borders were rows like any other,
-#   and in the 72-column wells 450 pixels of one twin contradict both neighbours. Both columns of the table show that these masks were made patch by patch,
-#   each twin by itself.
-# * *Style.* A width holds for 2 to 14 rows (median of each well), where the simulated annotators, like the challenge's, keep it over long
-#   stretches. Widths are those of the wells, 2.3 columns in well 7 to 4.3 in well 15.
+# With `CORROSEG_DATA` set the same cells run on the real images. There they check **silver labels**, which were made by
+# a U-Net of this kind, not by people.
 #
 # ## What we now know
 #
-# - Models that learned from such labels are a weak guide: of their first suspects more than a quarter are spoiled, where one in five would be by
-#   chance. Of the suspects of a network trained on simulated truth, about seven in ten are. Holes are found by a
-#   rule, slips with about two false alarms each.
-# - With data of this size correcting labels shows no gain, and a model that corrects its own labels is 0.046 of Dice lower on average (−0.244 to 0.152).
+# - Models that learned from such labels are a weak guide to wrong ones; a network that learned from simulated truth is a better one.
+# - Holes are found by a rule; slips too, with many false alarms.
+# - With data of this size correcting labels shows no gain.
 #
 # ## Exercises
 #
