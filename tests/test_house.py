@@ -1,6 +1,7 @@
 """The plan of helpers/: a small ground floor, wings that import from it, no circles; how long they may be."""
 
 import ast
+import re
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -86,6 +87,7 @@ def lines(paths: set[Path]) -> int:
 def test_notebooks_1_to_4_need_a_small_ground_floor_and_nothing_else():
     ground = ground_floor()
     assert {wing_of(module_of(path)) for path in ground} == {None}
+    assert not [path for path in NOTEBOOKS if re.search(r"(from|import) experiments", path.read_text())]
     models = {path for path in ground if path.parent.name == "models"}
     files = {path for path in ground - models if path.name != "__init__.py"}
     assert len(files) <= 18
