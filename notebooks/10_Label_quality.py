@@ -160,13 +160,14 @@ else:
 # but wrong on a share of the others, which are many more. So a person should look at its suspects; it should not correct them itself. (Its
 # training wells and these wells come from the same simulation. On real wells this cannot be counted.)
 #
-# The first suspects of each, by flagged pixels:
+# Five of the tenth that each suspects most, by flagged pixels:
 
 # %% tags=["nbval-ignore-output"]
-first = []  # (guide, patch), five of each guide, never both of two twins
+first = []  # (guide, patch), five of each guide's tenth, evenly spaced, never both of two twins
 for guide in guides:
     order = pd.Series(quality.most_suspicious(suspicion[f"{guide}, pixels flagged"], 0.1))
-    first += [(guide, name) for name in order[~order.map(block_of).duplicated()][:5]]
+    order = order[~order.map(block_of).duplicated()]
+    first += [(guide, name) for name in order[:: max(1, len(order) // 5)][:5]]
 names = [name for _, name in first]
 titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in names]
 if data.simulated:
@@ -232,7 +233,7 @@ plots.show_patches(pictures, titles, labels, columns=5, heading=heading)
 
 # %% [markdown]
 # Every hole is found, with no false alarm. A width change marks the end of a stretch whose width is wrong all along, so its
-# recall by patch must be low. Slips are found, but most that the rule flags are false: where the pipe's own pattern is strong, it passes
+# recall by patch must be low. Slips are found, but most that the rule flags are false: probably the pipe's own pattern passes
 # for metal loss. So a slip tells a person where to look, no more.
 #
 # ## 3 The annotator's style
