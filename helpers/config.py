@@ -56,9 +56,7 @@ class Config:
     clip_norm: float = 1.0  # a longer gradient is shortened to this
     patience: int | None = None  # stop after this many epochs without a lower validation loss
     picture_every: int = 5  # epochs between pictures of validation patches in TensorBoard
-    precision: str = (
-        "auto"  # of training: what the device is fastest in, see precision_on
-    )
+    precision: str = "auto"  # of training: what the device is fastest in, see precision_on
 
     def __post_init__(self):
         """Keep plain values, as a checkpoint needs them; numpy's, lists and folders as text are taken."""

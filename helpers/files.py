@@ -31,12 +31,9 @@ class DataError(ValueError):
 def replace_atomically(path: Path) -> Iterator[Path]:
     """Yield a path to write to, a file or a new folder, and put it in the place of `path` at the end.
 
-    When the block fails or is interrupted, `path` stays as it was and what is half-written is removed. If
-    `path` is a symbolic link, the file that it names is replaced and the link stays. DataError : there is
-    something at `path` that is no regular file, or it could not be written.
-
-    >>> with replace_atomically(Path("model.pt")) as temporary:  # doctest: +SKIP
-    ...     torch.save(state, temporary)
+    When the block fails, `path` stays as it was and what is half-written is removed. A symbolic link stays,
+    and the file that it names is replaced. DataError : what is at `path` is no regular file, or it could not
+    be written.
     """
     target, temporary = _where_to_write(path)
     try:
@@ -52,14 +49,14 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
 
     Processes may make it at once: the first one gives the name. DataError : it could not be made.
     """
-    if not folder.is_dir():
-        try:
+    try:
+        if not folder.is_dir():
             with replace_atomically(folder) as part:
                 part.mkdir()
                 make(part)
-        except DataError:
-            if not folder.is_dir():  # else another process was first
-                raise
+    except DataError:
+        if not folder.is_dir():  # else another process was first
+            raise
     return folder
 
 
@@ -86,8 +83,7 @@ def _where_to_write(path: Path) -> tuple[Path, Path]:
 def remove_leftovers(folder: Path, pattern: str = f"{UNFINISHED}*") -> None:
     """Remove the unfinished files and folders that killed processes left in a folder, and nobody else's.
 
-    Those are a day old or more: a younger one may belong to a process, here or on another machine that
-    shares the disk, which is still writing it.
+    Only those a day old: a younger one may still be written, by a process here or on another machine.
     """
     for path in Path(folder).glob(pattern):
         with suppress(OSError):  # another process may be removing it as well
@@ -103,19 +99,18 @@ def check_input(path: Path) -> None:
     """Raise DataError unless `path` is a regular file: a pipe would be waited for, a device may never end."""
     with disk_errors(path, "read", Path(path)):
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise DataError(f"{path}: expected a file, found {_kind(Path(path))}.")
+            raise DataError(f"{path}: expected a file, found {_kind(path)}.")
 
 
 def _kind(path: Path) -> str:
-    return "a folder" if path.is_dir() else "a pipe or a device, neither a file nor a folder"
+    return "a folder" if os.path.isdir(path) else "a pipe or a device, neither a file nor a folder"
 
 
 @contextmanager
 def disk_errors(path: Path, what: str, disk: Path) -> Iterator[None]:
     """Turn an OSError into a DataError that names `path` and, when `disk` is full, the space left on it.
 
-    Of a Google Drive that is not mounted there is a folder all the same, on Colab's own disk, once anything
-    has been written to it; so that is an error too.
+    A Google Drive that is not mounted is an error too: its folder would lie on Colab's own disk.
     """
     if "google.colab" in sys.modules and DRIVE in Path(disk, "_").absolute().parents:
         if not os.path.ismount(DRIVE):
@@ -163,15 +158,13 @@ def run_from_command_line(main: Callable[[], None]) -> None:
         return
     except KeyboardInterrupt:
         said, status = "Stopped. No file is left half-written; start again.", 130
-    except MemoryError:
-        said = "There is not enough memory for this."
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # that is `| head`, which has what it wanted
             said = ": ".join(str(part) for part in (error.filename, reason_of(error)) if part) + "."
         with suppress(OSError, ValueError):  # nothing more goes to an output that may be closed or full
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, FloatingPointError) as error:  # a DataError is a ValueError
-        said = str(error)
+    except (ValueError, FloatingPointError, MemoryError) as error:  # a DataError is a ValueError
+        said = "There is not enough memory for this." if isinstance(error, MemoryError) else str(error)
     if said:
         print(said, file=sys.stderr)
     sys.exit(status)

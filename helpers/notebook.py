@@ -24,16 +24,11 @@ _data_of_notebook = None  # the folder that a notebook has put into $CORROSEG_DA
 def open_notebook(data_folder: str | Path = "", config: Config = Config()) -> DataSource:
     """Work in the project's folder, seed the generators, style figures, find the data; print which they are.
 
-    In Colab, first install what its runtime lacks (no restart is needed: nothing that is loaded changes), and
-    mount Google Drive if the data or the runs lie there. Where the notebook does not lie in the project, its
-    place is printed too. Where nobody looks, `%tensorboard` prints a line instead of starting a server.
+    In Colab, first install what its runtime lacks, and mount Google Drive if the data or the runs lie there.
+    Where the notebook does not lie in the project, its place is printed too. Where nobody looks,
+    `%tensorboard` prints a line instead of starting a server.
 
-    Parameters
-    ----------
     data_folder : of the challenge's files, as they were downloaded; without it, see `find_data`.
-
-    Raises
-    ------
     DataError : `find_data` found no usable data, or the installation failed.
     """
     global _data_of_notebook

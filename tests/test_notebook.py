@@ -19,7 +19,7 @@ import tensorboard.notebook
 import torch
 from nbclient import NotebookClient
 
-from helpers import data, files, notebook
+from helpers import files, notebook
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import find_data
 from helpers.files import DataError
@@ -113,14 +113,14 @@ def test_relative_folder_counts_from_what_make_says_then_pwd_then_the_working_di
     monkeypatch.setenv("CORROSEG_FROM", str(tmp_path / "make"))
     monkeypatch.chdir(tmp_path / "kernel")
     monkeypatch.setenv("PWD", str(tmp_path / "typed"))
-    monkeypatch.setattr(data, "PROJECT_ROOT", tmp_path / "root")
+    monkeypatch.setattr("helpers.data.load.PROJECT_ROOT", tmp_path / "root")
     monkeypatch.setenv("CORROSEG_DATA", "my data")
     assert find_data(config).folder == tmp_path / places[first] / "my data"
 
 
 def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_path, monkeypatch):
     monkeypatch.setenv("PWD", str(tmp_path / "typed"))
-    monkeypatch.setattr(data, "PROJECT_ROOT", tmp_path / "root")
+    monkeypatch.setattr("helpers.data.load.PROJECT_ROOT", tmp_path / "root")
     monkeypatch.setenv("CORROSEG_DATA", "mine")
     with pytest.raises(DataError, match=r"CORROSEG_DATA is 'mine'.*images/ .*X_train.*y_train") as caught:
         find_data(config)
@@ -142,7 +142,7 @@ def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_p
         (["y_train_9oPq.csv"], "real challenge images with the challenge's labels"),
         (
             ["y_train.csv", "y_clean.csv"],
-            "15 simulated wells (synthetic.py) with simulated labels; the",
+            "15 simulated wells (helpers.data.synthetic) with simulated labels; the",
         ),
         (
             [],

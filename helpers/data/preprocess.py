@@ -169,7 +169,7 @@ class PreprocessData:
         return summary
 
 
-def _checked(y: pd.DataFrame, images: pd.DataFrame | Sequence[np.ndarray]) -> pd.DataFrame:
+def _checked(y: pd.DataFrame, images: Images) -> pd.DataFrame:
     """Images as a frame of floating-point numbers, which fits the masks; DataError if it does not."""
     if not isinstance(images, pd.DataFrame):
         if len(images) != len(y):

@@ -14,15 +14,14 @@ from helpers.files import DataError
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 PARTS = tuple(NAMES)
+Parts = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
-def split_y_to_train_val_test(
-    y: pd.DataFrame, config: Config = Config()
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def split_y_to_train_val_test(y: pd.DataFrame, config: Config = Config()) -> Parts:
     """Split masks by wells, write y_train.csv, y_val.csv and y_test.csv to `config.interim_dir`, return them.
 
-    Masks only: the images stay where they are and are found by name (R2.2). Everything else as in
-    `split_by_wells`; besides, DataError : a file cannot be written.
+    Masks only: the images stay where they are and are found by name (R2.2). See `split_by_wells`; besides,
+    DataError : a file cannot be written.
     """
     parts = split_by_wells(y, config)
     for name, part in zip(PARTS, parts, strict=True):
@@ -30,21 +29,11 @@ def split_y_to_train_val_test(
     return parts
 
 
-def split_by_wells(
-    y: pd.DataFrame, config: Config = Config()
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+def split_by_wells(y: pd.DataFrame, config: Config = Config()) -> Parts:
     """Return the rows of `y` of the config's training, validation and test wells.
 
-    Parameters
-    ----------
     y : (n, 1296) masks, index = patch names. It need not have all wells of the config.
-
-    Returns
-    -------
-    y_train, y_val, y_test : copies, rows in the order of `y`; each row is in exactly one of them.
-
-    Raises
-    ------
+    Returns y_train, y_val, y_test : copies, rows in the order of `y`; each row is in exactly one of them.
     DataError : a well in two parts of the config or in none, or a part without patches.
     ValueError : a name in the index is no patch name.
     """
