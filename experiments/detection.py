@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from common import Results, load_folds, parse_arguments, run_from_command_line
+from common import FOLDS, Results, load_folds, parse_arguments, run_from_command_line
 from recipes import train_on_wells
 from tqdm import tqdm
 
@@ -24,14 +24,8 @@ from experiments.folds import STUDY_CONFIG, Fold, training_loader
 from helpers.data import load_data
 from helpers.data.wells import well_from_frame, wells_of
 from helpers.files import replace_atomically
-from helpers.report.pod import (
-    GrooveShape,
-    calls,
-    fit_detection_curve,
-    hit_or_miss,
-    rate_interval,
-    threshold_for,
-)
+from helpers.report.grooves import calls
+from helpers.report.pod import fit_detection_curve, hit_or_miss, rate_interval, threshold_for
 from helpers.training import train
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import unsaved_run
@@ -42,21 +36,21 @@ from helpers.whole_wells.simulation import simulate_sound_wall
 RATE = 10  # false calls in 10,000 rows, at which networks are compared
 ROWS = 7200  # of each simulated wall
 TRIALS, DEPTHS = 160, (0.004, 0.1)  # of each shape
-SHAPES = {
-    "plain": GrooveShape(30, 72),
-    "narrow": GrooveShape(15, 72),
-    "wide": GrooveShape(60, 72),
-    "short": GrooveShape(30, 36),
-    "long": GrooveShape(30, 144),
-    "drifting": GrooveShape(30, 144, drift=40),
-    "broken": GrooveShape(30, 144, broken=True),
+SHAPES = {  # see pod.groove_shape
+    "plain": {"width": 30, "length": 72},
+    "narrow": {"width": 15, "length": 72},
+    "wide": {"width": 60, "length": 72},
+    "short": {"width": 30, "length": 36},
+    "long": {"width": 30, "length": 144},
+    "drifting": {"width": 30, "length": 144, "drift": 40},
+    "broken": {"width": 30, "length": 144, "broken": True},
 }
 MODELS = ("patches", "whole wells", "shipped weights")
+Find = Callable[[np.ndarray], np.ndarray]  # of a wall, (H, W): its probabilities, or its mask
 
 
 def main() -> None:
-    choices = {"folds": ["0", "1", "2"], "models": MODELS}
-    arguments = parse_arguments(__doc__, choices)
+    arguments = parse_arguments(__doc__, {"folds": FOLDS, "models": MODELS})
     source, folds = load_folds()
     _, images = load_data(source.folder)
     results = Results(arguments.output, __file__, source)
@@ -64,28 +58,27 @@ def main() -> None:
         walls = walls_of(fold, images, source.simulated)
         for name in tqdm(arguments.models if walls else [], unit="model", desc=f"fold {fold.number}"):
             key = {"fold": fold.number, "model": name, "epochs": arguments.epochs}
-            if results.has(**key):
-                continue
-            probability = finder(name, fold, arguments.epochs)
-            results.add_all([key | row for row in measure(probability, *walls)])
+            if not results.has(**key):
+                rows = measure(finder(name, fold, arguments.epochs), *walls)
+                results.add_all([key | row for row in rows])
     if "shipped weights" in arguments.models and source.simulated and arguments.output is None:
         measure_shipped(WEIGHTS.with_name("detection.csv"))
 
 
-def walls_of(fold: Fold, images: pd.DataFrame, simulated: bool) -> tuple[np.ndarray, ...] | None:
-    """Walls to set the threshold on, to count false calls on, to plant grooves in; None: none is unseen."""
+def walls_of(fold: Fold, images: pd.DataFrame, simulated: bool) -> list[np.ndarray]:
+    """Walls to set the threshold on, to count false calls on, to plant grooves in; none if none is unseen."""
     if simulated:
         like = (9, 10, 9)
-        return tuple(simulate_sound_wall(ROWS, well, 100 * fold.number + k) for k, well in enumerate(like))
+        return [simulate_sound_wall(ROWS, well, 100 * fold.number + k) for k, well in enumerate(like)]
     unseen = [well for well in (9, 10) if well in fold.wells]
     if not unseen:
-        return None
+        return []
     wall = well_from_frame(images, unseen[0])
     half = len(wall) // 72 * 36
-    return wall[:half], wall[half:], wall[half:]
+    return [wall[:half], wall[half:], wall[half:]]
 
 
-def finder(name: str, fold: Fold, epochs: int) -> Callable[[np.ndarray], np.ndarray]:
+def finder(name: str, fold: Fold, epochs: int) -> Find:
     """Train this network without the fold's wells; return what gives a wall's probabilities."""
     config = replace(STUDY_CONFIG, seed=fold.number)
     if name == "patches":
@@ -93,8 +86,7 @@ def finder(name: str, fold: Fold, epochs: int) -> Callable[[np.ndarray], np.ndar
         list(train(run, training_loader(*fold.cleaned(config), config), epochs))
         return lambda wall: predict_well_by_patches(run.model, wall)
     if name == "whole wells":
-        seen = sorted(set(wells_of(fold.y).tolist()))
-        own = assemble_wells(fold.y, fold.images, seen)
+        own = assemble_wells(fold.y, fold.images, sorted(set(wells_of(fold.y).tolist())))
         model = train_on_wells(own, epochs, fold.number, norm="group")
     else:
         model, _ = load_model(WEIGHTS)
@@ -102,40 +94,41 @@ def finder(name: str, fold: Fold, epochs: int) -> Callable[[np.ndarray], np.ndar
 
 
 def measure(
-    probability: Callable[[np.ndarray], np.ndarray],
-    for_threshold: np.ndarray,
-    for_calls: np.ndarray,
-    to_plant: np.ndarray,
+    probability: Find, for_threshold: np.ndarray, for_calls: np.ndarray, to_plant: np.ndarray
 ) -> list[dict]:
     """A row a shape of groove, at the threshold of the common false-call rate."""
     threshold = threshold_for(probability(for_threshold), RATE)
-    count = int(calls(probability(for_calls) >= threshold).max())
-    low, high = rate_interval(count, len(for_calls))
-    false = {"threshold": round(threshold, 6), "wall_rows": len(for_calls), "false_calls": count}
-    false |= {"false_per_10000": round(count / len(for_calls) * 10_000, 2)}
-    false |= {"low": round(low, 2), "high": round(high, 2)}
-    rows = []
+    count, rows = int(calls(probability(for_calls) >= threshold).max()), len(for_calls)
+    low, high = rate_interval(count, rows)
+    false = {"threshold": round(threshold, 6), "wall_rows": rows, "false_calls": count}
+    false |= {
+        "false_per_10000": round(count / rows * 10_000, 2),
+        "low": round(low, 2),
+        "high": round(high, 2),
+    }
+    found = []
     for name, trials in plant(lambda wall: probability(wall) >= threshold, to_plant).items():
-        found = {"hits": int(trials["hit"].sum()), "trials": len(trials), "a90": "", "a90_95": ""}
+        row = {"shape": name} | false | {"hits": int(trials["hit"].sum()), "trials": len(trials)}
         try:
             curve = fit_detection_curve(trials)
-            found |= {"a90": round(curve.depth_at(0.9), 5), "a90_95": round(curve.depth_at(0.9, 0.95), 5)}
+            row |= {"a90": round(curve.depth_at(0.9), 5), "a90_95": round(curve.depth_at(0.9, 0.95), 5)}
         except ValueError as error:  # all found, or none: no curve
             print(f"{name}: {error}")
-        rows.append({"shape": name} | false | found)
-    return rows
+            row |= {"a90": "", "a90_95": ""}
+        found.append(row)
+    return found
 
 
-def plant(find: Callable[[np.ndarray], np.ndarray], wall: np.ndarray) -> dict[str, pd.DataFrame]:
+def plant(find: Find, wall: np.ndarray) -> dict[str, pd.DataFrame]:
     """Hits and misses of each shape; the same grooves for every network."""
-    return {name: hit_or_miss(find, wall, TRIALS, DEPTHS, shape, seed=0) for name, shape in SHAPES.items()}
+    return {name: hit_or_miss(find, wall, TRIALS, DEPTHS, **shape) for name, shape in SHAPES.items()}
 
 
 def measure_shipped(path: Path) -> None:
-    """Keep the trials of the shipped network at its own threshold, in walls of 36 and of 72 columns."""
+    """Keep the trials of the shipped network at its own threshold, in walls of 72 and of 36 columns."""
     model, config = load_model(WEIGHTS)
     tables = []
-    for number, well in enumerate((9, 11)):  # 72 and 36 columns
+    for number, well in enumerate((9, 11)):
         wall = simulate_sound_wall(ROWS, well, seed=1000)
 
         def find(wall: np.ndarray) -> np.ndarray:

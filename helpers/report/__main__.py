@@ -1,13 +1,8 @@
 """The door of `python -m helpers.report`, which is described in `helpers.report.command`."""
 
+from importlib import import_module
+
 from helpers.files import run_from_command_line
 
-
-def main() -> None:
-    from helpers.report import command  # here: it takes seconds, which Ctrl-C may stop as well
-
-    command.main()
-
-
-if __name__ == "__main__":
-    run_from_command_line(main)
+if __name__ == "__main__":  # the import comes late: it takes seconds, which Ctrl-C may stop as well
+    run_from_command_line(lambda: import_module("helpers.report.command").main())

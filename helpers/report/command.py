@@ -38,7 +38,7 @@ from helpers.models.well_resunet import WellResUNet
 from helpers.report.grooves import engineers_report, report_by_pieces
 from helpers.report.logs import CHANNEL, Log, read_log
 from helpers.report.page import write_page
-from helpers.report.pod import DetectionCurve, fit_detection_curve
+from helpers.report.pod import fit_detection_curve
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import best_device
 from helpers.whole_wells.prediction import VIEWS, WEIGHTS, predict_well_file
@@ -54,33 +54,30 @@ def main() -> None:
     check_paths(arguments)
     model, config = load_model(arguments.model, best_device())
     if not isinstance(model, WellResUNet):
-        raise ValueError(
-            f"{arguments.model}: expected a network for whole wells, found {type(model).__name__}."
-        )
-    config = replace(config, threshold=arguments.threshold or config.threshold)
-    curve = detection_curve(arguments)
+        kind = type(model).__name__
+        raise ValueError(f"{arguments.model}: expected a network for whole wells, found {kind}.")
+    config, curve = replace(config, threshold=arguments.threshold or config.threshold), None
+    if arguments.model == WEIGHTS and arguments.threshold is None and arguments.views == 1:
+        curve = fit_detection_curve(trials := pd.read_csv(TRIALS)), trials  # measured in this one way only
     with made_together(arguments.output) as folder:
         log, name = open_log(arguments, folder / FILES[0])
         thickness = open_well(log.path)
-        notes = [*check_deviation(thickness, name, config), *log.notes]
-        print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths.", *notes, flush=True)
+        log = replace(log, notes=(*check_deviation(thickness, name, config), *log.notes))
+        print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths.", *log.notes, flush=True)
         with tqdm(total=len(thickness), unit="row", desc="search", mininterval=1) as bar:
             options = {"progress": bar.update, "views": arguments.views, "config": config}
             predict_well_file(model, log.path, folder / FILES[1], **options)
-        probability = open_well(folder / FILES[1])
-        report = report_by_pieces(thickness, probability, config, log.breaks)
+        report = report_by_pieces(thickness, open_well(folder / FILES[1]), config, log.breaks)
         cut = report["start_row"].isin(log.breaks) | (report["end_row"] + 1).isin(log.breaks)
         if cut.any():
-            notes.append(f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}.")
+            said = f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}."
+            log = replace(log, notes=(*log.notes, said))
         table = engineers_report(report, log.depth, arguments.inner_diameter, curve and curve[0].pod)
         table.round(5).to_csv(folder / FILES[2])
-        facts, title = facts_of(arguments, name, thickness.shape, log, config), f"Grooves of {name}"
-        card = arguments.model.parent / "README.md"
+        facts, card = facts_of(arguments, name, thickness, log, config), arguments.model.parent / "README.md"
         card = card.read_text(encoding="utf-8") if card.is_file() else f"{arguments.model} has no model card."
-        write_page(
-            folder / FILES[3], title, facts, table, report, thickness, log.depth, notes, curve, card, config
-        )
-        del thickness, probability  # Windows moves no file that is mapped
+        write_page(folder / FILES[3], facts, table, report, thickness, log, curve, card, config)
+        del thickness  # Windows moves no file that is mapped
     print(f"{len(table)} grooves: {arguments.output / FILES[3]}, {arguments.output / FILES[2]}")
 
 
@@ -92,9 +89,9 @@ def read_arguments() -> argparse.Namespace:
     add("--columns", type=int, choices=(36, 72), help="of that well, if its patches do not tell")
     add("--output", type=Path, required=True, help="folder of the report")
     add("--channel", default=CHANNEL, help=f"of wall thickness (default {CHANNEL})")
-    add("--frame", help="of a DLIS file, where several have the channel")
+    add("--frame", default="", help="of a DLIS file, where several have the channel")
     add("--logical-file", type=int, metavar="N", help="likewise, counted from 0")
-    add("--unit", help="of the channel, where the file names none or a wrong one: in, mm ...")
+    add("--unit", default="", help="of the channel, where the file names none or a wrong one: in, mm ...")
     add("--inner-diameter", type=float, metavar="MM", help="of the casing, for widths in mm")
     add("--threshold", type=float, metavar="P", help="of probability, not the network's own")
     most = {"default": 1, "type": int, "choices": range(1, len(VIEWS) + 1), "metavar": "N"}
@@ -126,33 +123,30 @@ def check_paths(arguments: argparse.Namespace) -> None:
 def made_together(folder: Path, seconds: float = 5.0) -> Iterator[Path]:
     """Yield a hidden folder to make `FILES` in; at the end all move to `folder`, in place of older ones.
 
-    Reports into one folder at the same time are made apart, and move one after another; one that was killed
-    while it moved its files, which takes no time, is waited for so many seconds.
+    Reports into one folder at the same time are made apart, and move one after another. Moving takes no time,
+    so a lock that stays for so many seconds was left by a process that was killed.
     """
     part = folder / f"{UNFINISHED}{uuid.uuid4().hex[:8]}-report"
     lock = folder / f"{UNFINISHED}00000000-lock"
-    with disk_errors(folder, "written", folder):
-        part.mkdir()
-    alone = False
     try:
-        yield part
-        end = time.monotonic() + seconds
         with disk_errors(folder, "written", folder):
-            while not alone:
+            part.mkdir()
+        yield part
+        with disk_errors(folder, "written", folder):
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
                 with suppress(FileExistsError):
                     lock.mkdir()
                     break
-                alone = time.monotonic() > end
                 time.sleep(0.05)
-            alone = True
-            (folder / FILES[3]).unlink(missing_ok=True)  # no page is ever beside another log's table
-            for name in FILES:
-                os.replace(part / name, folder / name)
+            try:
+                (folder / FILES[3]).unlink(missing_ok=True)  # no page is ever beside another log's table
+                for name in FILES:
+                    os.replace(part / name, folder / name)
+            finally:
+                shutil.rmtree(lock, ignore_errors=True)
     finally:
-        with suppress(OSError):
-            shutil.rmtree(part)
-            if alone:
-                lock.rmdir()
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def open_log(arguments: argparse.Namespace, target: Path) -> tuple[Log, str]:
@@ -164,9 +158,7 @@ def open_log(arguments: argparse.Namespace, target: Path) -> tuple[Log, str]:
         save_well(well_from_frame(images, arguments.well, columns), target)
         return Log(target), f"well {arguments.well}, {source.name}"
     if arguments.log.suffix.lower() == ".npy":
-        open_well(arguments.log)
-        with disk_errors(target, "written", target.parent):
-            shutil.copyfile(arguments.log, target)
+        save_well(open_well(arguments.log), target)
         return Log(target), arguments.log.name
     options = arguments.channel, arguments.frame, arguments.logical_file, arguments.unit
     return read_apart(arguments.log, target, *options), arguments.log.name
@@ -191,13 +183,13 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[st
     low, median, high = np.quantile(rows[usable], (0.25, 0.5, 0.75)) if usable.any() else (0.0, 0.0, 0.0)
     spread, (least, most) = high - low, USUAL_SPREAD
     said = f"half of the values lie within {spread:.5f} inch, those of a wall within {least:g} to {most:g}."
-    problems = [
-        (rows.shape[1] not in (36, 72), f"{rows.shape[1]} columns, expected 36 or 72, once around the pipe."),
-        (usable.mean() < 0.5, f"{1 - usable.mean():.0%} of the pixels hold nothing that a wall can have."),
-        (abs(median) > USUAL_MEDIAN, f"the median is {median:.2f}, far from 0."),
-        (not least / 4 <= spread <= most * 4, said),  # millimetres are 25 times too many
-    ]
-    for problem in (text for is_there, text in problems if is_there):
+    problems = {
+        f"{rows.shape[1]} columns, expected 36 or 72, once around the pipe.": rows.shape[1] not in (36, 72),
+        f"{1 - usable.mean():.0%} of the pixels hold nothing that a wall can have.": usable.mean() < 0.5,
+        f"the median is {median:.2f}, far from 0.": abs(median) > USUAL_MEDIAN,
+        said: not least / 4 <= spread <= most * 4,  # millimetres are 25 times too many
+    }
+    for problem in (text for text, is_there in problems.items() if is_there):
         raise DataError(
             f"{name}: {problem} Expected thickness in inches minus the mean of each row. Is the unit right? "
             "That of a DLIS file's channel is named with --unit, that of an .npy file is always inch."
@@ -205,18 +197,10 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[st
     return [] if least <= spread <= most else [f"Is the unit right? {said.capitalize()}"]
 
 
-def detection_curve(arguments: argparse.Namespace) -> tuple[DetectionCurve, pd.DataFrame] | None:
-    """Of the shipped network at its own threshold; of others it was not measured."""
-    if arguments.model != WEIGHTS or arguments.threshold is not None or arguments.views != 1:
-        return None
-    trials = pd.read_csv(TRIALS)
-    return fit_detection_curve(trials), trials
-
-
 def facts_of(
-    arguments: argparse.Namespace, name: str, shape: tuple[int, int], log: Log, config: Config
+    arguments: argparse.Namespace, name: str, thickness: np.ndarray, log: Log, config: Config
 ) -> dict[str, str]:
-    facts = {"Log": name, "Rows and azimuths": f"{shape[0]:,} x {shape[1]}"}
+    facts = {"Log": name, "Rows and azimuths": f"{len(thickness):,} x {thickness.shape[1]}"}
     if log.depth is not None:
         every = np.median(steps := np.abs(np.diff(log.depth))) or steps.mean()
         facts["Depth"] = f"{min(log.depth):.2f} to {max(log.depth):.2f} m, a row every {every * 1000:.1f} mm"

@@ -1,6 +1,7 @@
 """What an inspection engineer wants of a well: a list of its grooves, in rows or in metres."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -22,40 +23,24 @@ COLUMNS += ["mean_loss", "max_loss", "confidence"]
 def number_grooves(mask: np.ndarray, gap: int = 3) -> np.ndarray:
     """Number the grooves of a well; pieces apart by at most `gap` rows and two columns are one groove.
 
-    Parameters
-    ----------
-    mask : (H, W) of 0 and 1, once around the pipe; the last column meets the first.
-
-    Returns
-    -------
-    (H, W) int: 0 where there is no groove, else 1 ... n, from the top of the well downwards.
-
-    Raises
-    ------
-    ValueError : the mask cannot be a well's, see `geometry.check_well`.
+    `mask` is (H, W) of 0 and 1, once around the pipe; the last column meets the first. Returns (H, W) int: 0
+    where there is no groove, else 1 ... n, from the top of the well downwards. ValueError : the mask cannot
+    be a well's, see `geometry.check_well`.
     """
-    near = mask = np.asarray(mask).astype(bool)
+    mask = np.asarray(mask).astype(bool)
     check_well(mask.shape)
-    if gap:
-        around = np.pad(mask, ((0, 0), (1, 1)), mode="wrap")
-        near = ndimage.binary_dilation(around, np.ones((2 * (gap // 2) + 1, 3)))[:, 1:-1]
-        if gap % 2:  # an odd gap is closed by reaching one row further, on one side
-            near[1:] |= near[:-1]
-    labels = np.where(mask, label_grooves(near), 0)
-    numbers, first = np.unique(labels[mask], return_index=True)
-    order = np.zeros(labels.max(initial=0) + 1, int)
-    order[numbers[np.argsort(first)]] = np.arange(1, len(numbers) + 1)
-    return order[labels]
+    near = ndimage.maximum_filter(mask, (gap + 1, 3), mode=("constant", "wrap"))
+    numbers = np.zeros(mask.shape, int)
+    numbers[mask] = pd.factorize(label_grooves(near)[mask])[0] + 1  # in the order in which they begin
+    return numbers
 
 
 def calls(mask: np.ndarray) -> np.ndarray:
     """Number the grooves that an inspection would call, ten rows long at least: as `number_grooves`."""
     labels = number_grooves(mask)
-    rows = [place[0].stop - place[0].start for place in ndimage.find_objects(labels)]
-    kept = np.flatnonzero(np.array(rows) >= SHORTEST_CALL) + 1
-    numbers = np.zeros(len(rows) + 1, int)
-    numbers[kept] = np.arange(1, len(kept) + 1)
-    return numbers[labels]
+    rows = np.array([place[0].stop - place[0].start for place in ndimage.find_objects(labels)])
+    called = np.r_[False, rows >= SHORTEST_CALL]
+    return (np.cumsum(called) * called)[labels]
 
 
 def groove_report(
@@ -67,28 +52,19 @@ def groove_report(
 ) -> pd.DataFrame:
     """List the grooves of an assembled well, from the top downwards.
 
-    Parameters
-    ----------
-    mask : (H, W) of 0 and 1, whose grooves are numbered with `gap`, see `number_grooves`.
-    thickness : (H, W) as the tool gives it; what `preprocess.usable_pixels` bars was not measured.
-    probability : (H, W) of each pixel to be groove.
+    `mask` is (H, W) of 0 and 1, its grooves numbered by `number_grooves` with `gap`. `thickness` is (H, W) as
+    the tool gives it; what `preprocess.usable_pixels` bars was not measured. `probability` is (H, W), of each
+    pixel to be groove. ValueError : shapes differ, or cannot be a well's.
 
-    Returns
-    -------
-    A row a groove, indexed by its number:
+    A row that comes back is a groove, indexed by its number:
 
     start_row, end_row, length_rows : its first and last row, from 0 at the top, and how many these are.
     azimuth_deg : mean direction of its pixels, 0 to below 360, see `helpers.data.wells.column_azimuths`.
-    drift_deg : how far it moves around the pipe in 100 rows, by a straight line through the middles of its
-        rows; NaN for a groove of one row.
+    drift_deg : around the pipe in 100 rows, by a line through the middles of its rows; NaN if it has one row.
     width_columns, width_deg : mean width over the rows that it is in.
     mean_loss, max_loss : of metal, in the files' units: how far its pixels lie below the mean of the sound
         wall within `NEAR_ROWS` and `NEAR_DEGREES` of them. NaN if nothing was measured there.
     confidence : mean probability of its pixels; NaN without `probability`.
-
-    Raises
-    ------
-    ValueError : shapes differ, or cannot be a well's.
     """
     shapes = [array.shape for array in (mask, thickness, probability) if array is not None]
     if len(set(shapes)) > 1:
@@ -104,15 +80,11 @@ def groove_report(
         width = inside.sum() / inside.any(axis=1).sum()
         losses = loss[place][inside]
         losses = losses[np.isfinite(losses)]
+        azimuth = np.rad2deg(np.angle(around[np.nonzero(inside)[1]].mean()))
         rows[number] = (
-            place[0].start,
-            place[0].stop - 1,
-            place[0].stop - place[0].start,
-            # rounded, or a last bit below 0° would come out as 360°
-            np.rad2deg(np.angle(around[np.nonzero(inside)[1]].mean())).round(6) % 360,
-            _drift(inside, around),
-            width,
-            width * 360 / mask.shape[1],
+            *(place[0].start, place[0].stop - 1, place[0].stop - place[0].start),
+            *(azimuth.round(6) % 360, _drift(inside, around)),  # unrounded, -1e-15 would be 360°
+            *(width, width * 360 / mask.shape[1]),
             *((losses.mean(), losses.max()) if len(losses) else (np.nan, np.nan)),
             np.nan if probability is None else probability[place][inside].mean(),
         )
@@ -141,31 +113,26 @@ def _background(mask: np.ndarray, thickness: np.ndarray) -> np.ndarray:
 
 
 def report_by_pieces(
-    thickness: np.ndarray,
-    probability: np.ndarray,
-    config: Config = Config(),
-    breaks: Sequence[int] = (),
+    thickness: np.ndarray, probability: np.ndarray, config: Config = Config(), breaks: Sequence[int] = ()
 ) -> pd.DataFrame:
     """The `groove_report` of a well's `calls`, piece by piece, for wells that are on disk.
 
-    Both are (H, W), arrays or memory-mapped; pixels from `config.threshold` on are a groove's. Finds a dozen
-    rows apart are of different grooves, so memory depends on the longest one only. `breaks` are rows before
-    which others are missing, so that no groove goes across.
+    Both are (H, W), arrays or memory-mapped; pixels from `config.threshold` on are a groove's. The well is
+    cut where for a dozen rows nothing was found, so memory depends on its longest groove only, and at
+    `breaks`, rows before which others are missing: no groove goes across.
     """
-    edges, starts = [0, *breaks, len(probability)], range(0, len(probability), ROWS)
-    pieces = (probability[start : start + ROWS] for start in starts)
-    found = np.flatnonzero(np.concatenate([(piece >= config.threshold).any(axis=1) for piece in pieces]))
-    part = np.searchsorted(breaks, found, side="right")
-    apart = np.flatnonzero(np.diff(found) > 12) + 1
-    apart = apart[np.unique(found[apart] // ROWS, return_index=True)[1]]
-    apart = np.union1d(apart, np.flatnonzero(np.diff(part)) + 1)
+    pieces = (probability[start : start + ROWS] for start in range(0, len(probability), ROWS))
+    found = np.concatenate([(piece >= config.threshold).any(axis=1) for piece in pieces])
+    calm = np.flatnonzero(~ndimage.maximum_filter1d(found, 13))
+    calm = calm[np.unique(calm // ROWS, return_index=True)[1]]  # one is enough
+    edges = np.unique(np.concatenate([[0, len(found)], calm, breaks]).astype(int))
     reports = [groove_report(np.zeros((1, 2)), np.zeros((1, 2)))]  # of no groove
-    for rows, number in zip(np.split(found, apart), part[np.r_[0, apart]], strict=True) if len(found) else ():
-        start, stop = max(edges[number], rows[0] - 6), min(edges[number + 1], rows[-1] + 7)
-        piece = np.asarray(probability[start:stop])
-        mask = calls(piece >= config.threshold) > 0
-        reports.append(groove_report(mask, np.asarray(thickness[start:stop]), piece, config=config))
-        reports[-1][["start_row", "end_row"]] += start
+    for start, stop in pairwise(edges):
+        if found[start:stop].any():
+            piece = np.asarray(probability[start:stop])
+            mask = calls(piece >= config.threshold) > 0
+            reports.append(groove_report(mask, np.asarray(thickness[start:stop]), piece, config=config))
+            reports[-1][["start_row", "end_row"]] += start
     report = pd.concat(reports, ignore_index=True)
     return report.set_index(pd.RangeIndex(1, len(report) + 1, name="groove"))
 
@@ -178,13 +145,10 @@ def engineers_report(
 ) -> pd.DataFrame:
     """A report in metres and millimetres, its units in the columns' names.
 
-    Parameters
-    ----------
-    report : from `groove_report`, of a log whose losses are in inches (`helpers.report.logs`).
-    depth : (H,) metres of each row; without it places stay rows, and drift is in 100 rows.
-    inner_diameter : of the casing, millimetres; without it widths are in degrees only.
-    pod : `helpers.report.pod.DetectionCurve.pod` of the network that found the grooves. It gives
-        detection_probability: of a groove as deep as the mean loss, so rather too low.
+    `report` is a `groove_report` whose losses are in inches. Without `depth`, (H,) metres, places stay rows,
+    and drift is in 100 rows; without `inner_diameter` of the casing, millimetres, widths are in degrees only.
+    `pod` is `DetectionCurve.pod` of the network that found the grooves: it gives detection_probability, of a
+    groove as deep as the mean loss, so rather too low.
     """
     if depth is None:
         names = {"start_row": "top_row", "end_row": "bottom_row", "drift_deg": "drift_deg_per_100_rows"}

@@ -1,8 +1,7 @@
 """Logs as tools write them: an azimuthal thickness channel of a DLIS file becomes a well on disk.
 
 DLIS is the industry's format (API RP 66, version 1, 1991); dlisio, Equinor's library, reads it. A log is read
-in pieces and written as `.npy`, so that a file of gigabytes needs little more memory than a small one: dlisio
-keeps the place of each row, about 40 bytes.
+and written in pieces, so gigabytes need little more memory than a small one: dlisio keeps 40 bytes a row.
 """
 
 import logging
@@ -46,12 +45,7 @@ class Log:
 
 
 def read_log(
-    source: Path,
-    target: Path,
-    channel: str = CHANNEL,
-    frame: str | None = None,
-    logical_file: int | None = None,
-    unit: str | None = None,
+    source: Path, target: Path, channel=CHANNEL, frame="", logical_file: int | None = None, unit=""
 ) -> Log:
     """Read a thickness channel of a DLIS file, and write it as a well of 36 or 72 columns.
 
@@ -59,48 +53,37 @@ def read_log(
     half a millimetre, 0.02 inch, is what ultrasonic tools resolve. Each of their rows has the mean 0, so here
     too a row's mean is taken off, be it of the wall's thickness or of the deviation from the nominal one.
 
-    Parameters
-    ----------
-    target : `.npy` to write; half of it is never left.
-    channel, frame : by name, or, where several have it, by name, origin and copy number: "THBK.1.0". Each
-        sample of the channel is one turn of the tool.
-    logical_file : its number, from 0; needed where several have the channel.
-    unit : of the channel, where the file names none or a wrong one.
+    A sample of the channel is one turn of the tool. Where several have its name or its frame's, they are
+    named with origin and copy number, "THBK.1.0", or by logical file, from 0. `unit` is that of the channel,
+    where the file names none or a wrong one. `target` is an `.npy`, of which half is never left.
 
-    Raises
-    ------
     DataError : the file is missing, damaged or no DLIS; the channel is missing, in several places, of an
-        unknown unit, or cannot be a well; the target cannot be written; dlisio is not installed.
+    unknown unit, or cannot be a well; the target cannot be written; dlisio is not installed.
     """
-    source, notes = Path(source), []
+    source, notes, kept = Path(source), [], []
     with _opened(source) as files:
         logical, chosen, curve = _choose(source, files, channel, frame, logical_file)
         read, places, columns = _reader(source, logical, chosen, curve, unit)
-        is_wall, upwards = _first_look(source, read, places)
+        (low, high), upwards = _first_look(source, read, places, notes)
         if upwards:
             notes.append("It was logged upwards; rows were turned round, the shallowest first.")
             places = places[::-1]
         width = 2 * PATCH_SIZE if columns >= 1.5 * PATCH_SIZE else PATCH_SIZE
         if columns != width:
             notes.append(f"{columns} azimuths were resampled to {width} around the pipe.")
-        around, (low, high) = around_the_pipe(columns, width), WALL if is_wall else DEVIATION
-        kept = []
+        around = around_the_pipe(columns, width)
         bar = tqdm(total=len(places), unit="row", desc="read", mininterval=1)
         with bar, replace_atomically(target) as temporary, open(temporary, "wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": (len(places), width)}
             np.lib.format.write_array_header_1_0(file, header)
-            for values, depth, number in read(places):
+            for values, *place in read(places):
                 values[~((low <= values) & (values <= high))] = np.nan
                 known = np.isfinite(values).sum(axis=1, keepdims=True)
-                means = np.nansum(values, axis=1, keepdims=True) / np.maximum(known, 1)
-                file.write(resample(values - means, around).astype("<f4").tobytes())
-                kept.append((means[:, 0], depth, number))
+                values -= np.nansum(values, axis=1, keepdims=True) / np.maximum(known, 1)
+                file.write(resample(values, around).astype("<f4").tobytes())
+                kept.append(place)
                 bar.update(len(values))
-        offsets, depth, numbers = map(np.concatenate, zip(*kept, strict=True))
-        offsets = np.abs(offsets[offsets != 0])  # of rows with any measurement
-        if len(offsets) and np.median(offsets) > 0.001:
-            kind = "the wall's thickness" if is_wall else "a deviation of its thickness"
-            notes.append(f"The channel is {kind}; each row's mean was taken off.")
+        depth, numbers = map(np.concatenate, zip(*kept, strict=True))
         depth, index = _tidy_depth(depth, notes), chosen.channels[0]
         if depth is None:
             index = f"{index.name} ({chosen.index_type}, unit {index.units})"
@@ -128,21 +111,19 @@ def _opened(source: Path) -> Iterator:
     """The file's logical files; whatever goes wrong with them is one DataError."""
     try:
         from dlisio import common, dlis
-    except ImportError as error:
-        raise DataError(
-            f"{source}: a DLIS file is read with dlisio, which is not installed: pip install dlisio."
-        ) from error
-    if not source.is_file():
-        raise DataError(f"{source}: expected a DLIS file, found no file of this name. Is the path right?")
-    common.set_encodings(["latin1"])  # for names that are not in UTF-8: every byte is a letter of it
-    logging.getLogger("dlisio").setLevel(logging.CRITICAL)  # it tells many lines of what one sentence says
-    try:
+
+        common.set_encodings(["latin1"])  # for names that are not in UTF-8: every byte is a letter of it
+        logging.getLogger("dlisio").setLevel(
+            logging.CRITICAL
+        )  # it tells many lines of what one sentence says
         with dlis.load(str(source)) as files:
             if not len(files):
                 raise ValueError("it has no logical file")
             yield files
     except DataError:
         raise
+    except ImportError as error:
+        raise DataError(f"{source}: dlisio, which reads DLIS, is missing: pip install dlisio.") from error
     except Exception as error:  # a damaged file makes dlisio raise a dozen kinds, wherever it is asked
         reason = reason_of(error).splitlines()[0].removeprefix("Problem:").strip()
         raise DataError(
@@ -151,40 +132,34 @@ def _opened(source: Path) -> Iterator:
         ) from error
 
 
-def _choose(source: Path, files, channel: str, frame: str | None, number: int | None):
+def _choose(source: Path, files, channel: str, frame: str, number: int | None):
     """The one logical file, frame and channel that are meant."""
 
-    def label(thing) -> str:
-        return f"{thing.name}.{thing.origin}.{thing.copynumber}"
+    def names(thing) -> tuple[str, str, str]:
+        return "", thing.name, f"{thing.name}.{thing.origin}.{thing.copynumber}"
 
-    images, fitting = set(), {}
+    images, found = set(), {}
     for place, logical in enumerate(files):
-        for candidate in logical.frames:
-            for curve in filter(None, candidate.channels):
+        for each in logical.frames:
+            for curve in filter(None, each.channels):
                 if max(curve.dimension, default=0) >= AZIMUTHS[0]:
                     images.add(curve.name)
-                wanted = channel in (curve.name, label(curve)) and number in (None, place)
-                if wanted and frame in (None, candidate.name, label(candidate)):
-                    name = f"{label(curve)} in frame {label(candidate)} of logical file {place}"
-                    fitting[name] = logical, candidate, curve
-    if not fitting:
+                if channel in names(curve) and frame in names(each) and number in (None, place):
+                    name = f"{names(curve)[2]} in frame {names(each)[2]} of logical file {place}"
+                    found[name] = logical, each, curve
+    if len(found) != 1:
         raise DataError(
-            f"{source}: expected a channel {channel} in frame {frame or '(any)'} of logical file "
-            f"{'(any)' if number is None else number}. Channels with azimuths: {listed(sorted(images), 20)}. "
-            "The one of wall thickness is named with --channel."
+            f"{source}: expected one channel {channel}, found {listed(found)}. Name one with --channel, "
+            "--frame and --logical-file, as they are written here. Channels with azimuths: "
+            f"{listed(sorted(images), 20)}."
         )
-    if len(fitting) > 1:
+    ((logical, each, curve),) = found.values()
+    if None in each.channels:
         raise DataError(
-            f"{source}: several channels {channel}: {listed(fitting)}. Name one with --channel, --frame and "
-            "--logical-file, as they are written here."
-        )
-    ((logical, candidate, curve),) = fitting.values()
-    if None in candidate.channels:
-        raise DataError(
-            f"{source}: frame {candidate.name} refers to a channel that the file does not describe, or "
+            f"{source}: frame {each.name} refers to a channel that the file does not describe, or "
             "describes twice, so its rows cannot be read. Have it exported again."
         )
-    return logical, candidate, curve
+    return logical, each, curve
 
 
 def unit_in_metres(unit: str | None) -> float | None:
@@ -200,28 +175,26 @@ def unit_in_metres(unit: str | None) -> float | None:
     return None
 
 
-def _reader(source: Path, logical, frame, curve, unit: str | None) -> tuple[Callable, list[int], int]:
+def _reader(source: Path, logical, frame, curve, unit: str) -> tuple[Callable, list[int], int]:
     """What reads rows of a frame, the places of its rows, and the channel's azimuths."""
     from dlisio.dlis.utils.fdata import curves
 
-    columns, wrong = int(np.prod(curve.dimension, dtype=float)), None
-    dtype, index = frame.dtype(strict=False), frame.channels[0]
-    if dtype.itemsize > PIECE:
-        raise ValueError(f"a row of frame {frame.name} has {dtype.itemsize:,} bytes")
+    columns, index = int(np.prod(curve.dimension, dtype=float)), frame.channels[0]
+    dtype, places = frame.dtype(strict=False), logical.fdata_index.get(frame.fingerprint, [])
     # channels of one name have others here
     field, index_field = (dtype.names[1 + frame.channels.index(of)] for of in (curve, index))
-    places = logical.fdata_index.get(frame.fingerprint, [])
     scale = unit_in_metres(unit or curve.units)
-    if not AZIMUTHS[0] <= columns <= AZIMUTHS[1] or max(curve.dimension) != columns:
-        wrong = f"dimensions {curve.dimension}, expected {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row"
-    elif dtype[field].base.kind not in "iuf":
-        wrong = "no plain numbers, as a thickness is"
-    elif not scale:
-        wrong = f"the unit {unit or curve.units!r}, expected a length, as in, 0.1 in, mm or m (--unit)"
-    elif not places:
-        wrong = f"no rows in frame {frame.name}"
-    if wrong:
-        raise DataError(f"{source}: channel {curve.name} has {wrong}.")
+    expected = f"expected {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row"
+    problems = {
+        f"rows of {dtype.itemsize:,} bytes in frame {frame.name}": dtype.itemsize > PIECE,
+        f"dimensions {curve.dimension}, {expected}": not AZIMUTHS[0] <= columns <= AZIMUTHS[1]
+        or max(curve.dimension) != columns,
+        "no plain numbers, as a thickness is": dtype[field].base.kind not in "iuf",
+        f"the unit {unit or curve.units!r}, expected a length, as in, 0.1 in, mm or m (--unit)": not scale,
+        f"no rows in frame {frame.name}": not places,
+    }
+    for problem in (text for text, is_there in problems.items() if is_there):
+        raise DataError(f"{source}: channel {curve.name} has {problem}.")
     is_depth = "DEPTH" in str(frame.index_type).upper() and dtype[index_field].kind in "iuf"
     metres = unit_in_metres(index.units) if is_depth else None
 
@@ -233,11 +206,8 @@ def _reader(source: Path, logical, frame, curve, unit: str | None) -> tuple[Call
         """Pieces of (h, columns) inches, (h,) metres of depth and (h,) numbers of rows."""
         step = max(1, PIECE // dtype.itemsize)
         for start in range(0, len(places), step):
-            part = SimpleNamespace(  # dlisio is shown a part of its own list of places
-                fdata_index={frame.fingerprint: places[start : start + step]},
-                file=logical.file,
-                error_handler=logical.error_handler,
-            )
+            some = {frame.fingerprint: places[start : start + step]}  # dlisio is shown these places only
+            part = SimpleNamespace(**(vars(logical) | {"fdata_index": some}))
             piece = curves(part, frame, dtype, "", frame.fmtstr(), "")
             values = measured(piece[field].reshape(len(piece), columns)) * scale / INCH
             depth = measured(piece[index_field]) * metres if metres else np.full(len(piece), np.nan)
@@ -246,15 +216,22 @@ def _reader(source: Path, logical, frame, curve, unit: str | None) -> tuple[Call
     return read, places, columns
 
 
-def _first_look(source: Path, read: Callable, places: list[int]) -> tuple[bool, bool]:
-    """Whether 2,000 of its rows say that a channel is thickness, not deviation, and was logged upwards."""
+def _first_look(
+    source: Path, read: Callable, places: list[int], notes: list[str]
+) -> tuple[tuple[float, float], bool]:
+    """What 2,000 of its rows say: the limits of its values, in inches, and whether it was logged upwards."""
     values, depth, _ = map(np.concatenate, zip(*read(places[:: 1 + len(places) // 2000]), strict=True))
-    values, depth = values[np.isfinite(values)], depth[np.isfinite(depth)]
+    values = values[np.isfinite(values) & (values != 0)]  # a tool switched on too early writes zeros
     if not len(values):
         raise DataError(f"{source}: the channel holds no measured value in its {len(places):,} rows.")
-    values = values[values != 0]  # a tool that is switched on too early writes zeros
+    is_wall = np.median(values) > 0.1
+    low, high = limits = WALL if is_wall else DEVIATION
+    if abs(values[(low <= values) & (values <= high)].sum()) > 0.001 * len(values):
+        kind = "the wall's thickness" if is_wall else "a deviation of its thickness"
+        notes.append(f"The channel is {kind}; each row's mean was taken off.")
+    depth = depth[np.isfinite(depth)]
     downwards = np.sign(np.diff(depth)).sum() * (-1 if len(depth) and np.median(depth) < 0 else 1)
-    return bool(len(values) and np.median(values) > 0.1), bool(downwards < 0)
+    return limits, bool(downwards < 0)
 
 
 def _tidy_depth(depth: np.ndarray, notes: list[str]) -> np.ndarray | None:
@@ -268,7 +245,7 @@ def _tidy_depth(depth: np.ndarray, notes: list[str]) -> np.ndarray | None:
     good = np.flatnonzero(np.abs(depth - nearby) <= 200 * abs(usual))
     if absent := len(depth) - len(good):
         rows = np.arange(len(depth))
-        beyond = np.minimum(rows - good[0], 0) + np.maximum(rows - good[-1], 0)
+        beyond = rows - rows.clip(good[0], good[-1])
         depth = np.interp(rows, good, depth[good]) + usual * beyond
         notes.append(f"{absent:,} absent or odd depths were filled from their neighbours.")
     if np.median(depth) < 0:
@@ -282,23 +259,20 @@ def _breaks(depth: np.ndarray | None, numbers: np.ndarray, notes: list[str]) -> 
     lost = np.maximum(np.abs(np.diff(numbers)) - 1, 0)
     if lost.any():
         notes.append(f"{lost.sum():,} rows are missing in the file, by the numbers of the others.")
-    broken = lost >= BREAK
+    broken, ends = lost >= BREAK, "row {:,}".format
     if depth is not None:
-        steps = np.diff(depth)
+        steps, ends = np.diff(depth), (lambda row: f"{depth[row]:.2f} m")
         usual = np.median(steps[steps != 0])
         if back := int((steps * usual < 0).sum()):
             furthest = -(steps * np.sign(usual)).min()
             notes.append(f"The tool went back at {back:,} rows, by {furthest:.2f} m at most.")
         if uneven := int((np.abs(steps - usual) > 0.1 * abs(usual)).sum()):
-            notes.append(
-                f"{uneven:,} of {len(steps):,} depth steps differ by over a tenth from the usual "
-                f"{abs(usual) * 1000:.1f} mm, the longest is {np.abs(steps).max():.3f} m."
-            )
+            said = f"{uneven:,} of {len(steps):,} depth steps differ by over a tenth from the usual"
+            longest = np.abs(steps).max()
+            notes.append(f"{said} {abs(usual) * 1000:.1f} mm, the longest is {longest:.3f} m.")
         broken |= np.abs(steps - usual) > BREAK * abs(usual)
-    breaks = np.flatnonzero(broken) + 1
-    if len(breaks):
-        ends = zip(breaks - 1, breaks, strict=True) if depth is None else depth[[breaks - 1, breaks]].T
-        form = "row {:,} / {:,}" if depth is None else "{:.2f} / {:.2f} m"
-        at = listed([form.format(*pair) for pair in ends], 20)
+    breaks = (np.flatnonzero(broken) + 1).tolist()
+    if breaks:
+        at = listed([f"{ends(row - 1)} / {ends(row)}" for row in breaks], 20)
         notes.append(f"The log breaks off and goes on elsewhere at {at}: no groove goes across.")
-    return tuple(breaks.tolist())
+    return tuple(breaks)

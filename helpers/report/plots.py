@@ -6,31 +6,25 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
-from helpers.report.pod import DetectionCurve
+from helpers.report.pod import Measured
 
 ROWS = 1500  # of a strip: a longer well is shown in every second, third ... row
 NUMBERED = 60  # grooves with their number in the picture, the longest
 
 
 def show_report(thickness: np.ndarray, report: pd.DataFrame, title: str) -> None:
-    """Show `draw_report` of a well, (H, W) thickness, under a title."""
+    """Show `draw_report` under a title."""
     draw_report(thickness, report).suptitle(title, fontsize=11)
     plt.show()
 
 
 def draw_report(
-    thickness: np.ndarray,
-    report: pd.DataFrame,
-    depth: np.ndarray | None = None,
-    label: str = THICKNESS_LABEL,
+    thickness: np.ndarray, report: pd.DataFrame, depth: np.ndarray | None = None, label=THICKNESS_LABEL
 ) -> Figure:
-    """A well in one to six strips from left to right, each groove as a box with its number.
+    """A well in one to six strips from left to right, each groove of a `groove_report` as a numbered box.
 
-    Parameters
-    ----------
-    thickness : (H, W), an array or a memory-mapped file; NaN is white. depth : (H,) metres, or None.
-    report : from `helpers.report.grooves.groove_report`.
-    label : of the colours.
+    `thickness` is (H, W), an array or a memory-mapped file, NaN is white; `depth` is (H,) metres, or None;
+    `label` is that of the colours.
     """
     height = len(thickness)
     strips = min(6, max(1, -(-height // 400)))
@@ -40,17 +34,16 @@ def draw_report(
     numbered = set(report["length_rows"].nlargest(NUMBERED).index)
     style = {"fill": False, "lw": 1.2, "color": PREDICTION_LINE["colors"]}
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    text = {"fontsize": 9, "ha": "center", "va": "bottom", "bbox": box, "clip_on": True}
     for axis, start in zip(axes[0], range(0, height, rows), strict=False):
         stop = min(start + rows, height)
         extent = (0, 360, stop, start)
         picture = draw_thickness(axis, np.asarray(thickness[start:stop:every]), extent=extent, aspect="auto")
-        here = report[(report["start_row"] < stop) & (report["end_row"] >= start)]
-        for number, groove in here.iterrows():
+        for number, groove in report[(report["start_row"] < stop) & (report["end_row"] >= start)].iterrows():
             azimuth, half = groove["azimuth_deg"], max(groove["width_deg"], 8.0)
             corner = azimuth - half, groove["start_row"]
             axis.add_patch(plt.Rectangle(corner, 2 * half, groove["length_rows"], **style))
             if number in numbered:
-                text = {"fontsize": 9, "ha": "center", "va": "bottom", "bbox": box, "clip_on": True}
                 axis.annotate(str(number), (azimuth, max(groove["start_row"], start)), **text)
         # each strip has the same scale of depth, the last one too
         axis.set(xlim=(0, 360), ylim=(start + rows, start), xticks=[0, 180, 360], xlabel="azimuth, °")
@@ -63,37 +56,28 @@ def draw_report(
     return figure
 
 
-def show_detection(curves: dict[str, DetectionCurve], trials: dict[str, pd.DataFrame]) -> None:
+def show_detection(curves: dict[str, Measured]) -> None:
     """Show `draw_detection`, in the units of the files."""
-    draw_detection(curves, trials).suptitle("The fewer false calls, the deeper a groove must be to be found")
+    draw_detection(curves).suptitle("The fewer false calls, the deeper a groove must be to be found")
     plt.show()
 
 
-def draw_detection(
-    curves: dict[str, DetectionCurve],
-    trials: dict[str, pd.DataFrame],
-    scale: float = 1.0,
-    unit: str = "units of the files",
-) -> Figure:
+def draw_detection(curves: dict[str, Measured], scale=1.0, unit="units of the files") -> Figure:
     """Probability of detection against depth, with the one-sided 95 % bound, a90 and a90/95 marked.
 
-    Ticks along the top are hits, along the bottom misses.
-
-    Parameters
-    ----------
-    curves, trials : name -> curve, and the trials that it was fitted to.
-    scale : of the unit that is shown, in the depths' own.
+    Depths are shown in `scale` of a unit. Ticks along the top are hits, along the bottom misses.
     """
     figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
-    for order, ((name, curve), colour) in enumerate(zip(curves.items(), (ORANGE, BLUE), strict=False)):
+    for order, (name, colour) in enumerate(zip(curves, (ORANGE, BLUE), strict=False)):
+        curve, trials = curves[name]
         depths = np.geomspace(*curve.depths, 200)
-        axis.plot(depths * scale, curve.pod(depths), color=colour, linewidth=2.5, label=name)
+        line = {"color": colour, "linewidth": 2.5, "label": name}
         bound = {"color": colour, "linewidth": 1.2, "linestyle": "dashed", "label": f"{name}: 95 % bound"}
-        axis.plot(depths * scale, curve.pod(depths, 0.95), **bound)
-        for confidence, marker in ((0.5, "o"), (0.95, "s")):
+        for confidence, marker, style in ((0.5, "o", line), (0.95, "s", bound)):
+            axis.plot(depths * scale, curve.pod(depths, confidence), **style)
             axis.plot(curve.depth_at(0.9, confidence) * scale, 0.9, marker, color=colour, markersize=7)
         for hit, level in ((1, 1.03 + 0.03 * order), (0, -0.03 - 0.03 * order)):
-            at = trials[name].loc[trials[name]["hit"] == hit, "depth"] * scale
+            at = trials.loc[trials["hit"] == hit, "depth"] * scale
             axis.plot(at, np.full(len(at), level), "|", color=colour, markersize=7, alpha=0.6)
     for marker, name in (("o", "a90"), ("s", "a90/95")):
         axis.plot([], [], marker, color="grey", label=name)
@@ -102,7 +86,6 @@ def draw_detection(
     low, high = axis.get_xlim()
     ticks = [tick for tick in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2) if low < tick < high]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axis.set_yticks(np.linspace(0, 1, 6))
     axis.minorticks_off()
     figure.legend(loc="outside right center", fontsize=9)
     return figure

@@ -162,18 +162,18 @@ def test_a_threshold_of_ones_own_has_no_curve(inspect, tmp_path, grooved):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
-    [("--threshold", value, "expected 0.001 to 0.999, found") for value in ("0", "1", "-1", "nan")]
-    + [
-        ("--inner-diameter", value, "expected 50 to 1000, found")
-        for value in ("-220", "0", "nan", "8.5", "inf")
-    ]
-    + [("--views", value, "invalid choice") for value in ("0", "9")],
+    ("option", "values", "said"),
+    [
+        ("--threshold", ("0", "1", "-1", "nan"), "expected 0.001 to 0.999, found"),
+        ("--inner-diameter", ("-220", "0", "nan", "8.5", "inf"), "expected 50 to 1000, found"),
+        ("--views", ("0", "9"), "invalid choice"),
+    ],
 )
-def test_an_impossible_number_is_refused(inspect, tmp_path, capsys, option, value, said):
-    with pytest.raises(SystemExit):
-        inspect("--well", "2", "--output", str(tmp_path), f"{option}={value}")
-    assert f"argument {option}: " in (error := capsys.readouterr().err) and said in error
+def test_an_impossible_number_is_refused(inspect, tmp_path, capsys, option, values, said):
+    for value in values:
+        with pytest.raises(SystemExit):
+            inspect("--well", "2", "--output", str(tmp_path), f"{option}={value}")
+        assert f"argument {option}: " in (error := capsys.readouterr().err) and said in error
 
 
 def test_a_network_of_patches_is_refused(inspect, tmp_path, monkeypatch):
@@ -190,7 +190,7 @@ def test_a_gap_of_the_log_is_told_and_no_groove_goes_across(inspect, tmp_path, g
     inspect(str(tmp_path / "well.dlis"), "--output", str(tmp_path))
     table, page = pd.read_csv(tmp_path / "grooves.csv"), (tmp_path / "report.html").read_text()
     assert len(table) == 3 and table["length_m"].between(0.3, 2).all()
-    assert "goes on elsewhere at 1504.91 / 1554.95 m" in page
+    assert "goes on elsewhere at 1504.91 m / 1554.95 m" in page
     assert "Cut off where the log does not go on: groove 1, 2." in page
 
 

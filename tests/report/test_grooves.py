@@ -1,25 +1,21 @@
+"""Lists of grooves, in rows and in metres."""
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from helpers.report import grooves
-from helpers.report.grooves import (
-    calls,
-    engineers_report,
-    groove_report,
-    number_grooves,
-    report_by_pieces,
-)
+from helpers.report.grooves import calls, engineers_report, groove_report, number_grooves, report_by_pieces
 from helpers.report.pod import groove_shape
 
 
-def test_grooves_are_numbered_downwards():
+def test_grooves_are_numbered_downwards_and_go_on_around_the_pipe():
     mask = np.zeros((40, 36), bool)
-    mask[30:35, 3] = True
-    mask[2:8, 20] = True
+    mask[30:35, 3] = mask[2:8, 20] = True
+    mask[10:16, 35] = mask[16:22, 0] = True
     labels = number_grooves(mask)
-    assert labels[4, 20] == 1 and labels[32, 3] == 2
-    assert labels.max() == 2 and not labels[~mask].any()
+    assert (labels[4, 20], labels[12, 35], labels[20, 0], labels[32, 3]) == (1, 2, 2, 3)
+    assert labels.max() == 3 and not labels[~mask].any()
 
 
 @pytest.mark.parametrize("gap", [0, 1, 2, 3, 4])
@@ -30,18 +26,20 @@ def test_pieces_are_joined_over_a_gap_and_not_over_a_longer_one(gap):
         assert number_grooves(mask, gap).max() == pieces
 
 
-def test_a_groove_goes_on_around_the_pipe():
-    mask = np.zeros((20, 36), bool)
-    mask[3:9, 35] = mask[9:15, 0] = True
-    assert number_grooves(mask).max() == 1
+def test_a_short_find_is_no_call():
+    mask = np.zeros((60, 36), np.uint8)
+    mask[5:14, 3] = 1  # 9 rows
+    mask[20:30, 35] = mask[25:31, 0] = 1  # 11 rows, around the wrap
+    found = calls(mask)
+    assert found.max() == 1
+    assert not found[:20].any() and (found[mask.astype(bool)][9:] == 1).all()
 
 
 @pytest.fixture
 def well() -> tuple[np.ndarray, np.ndarray]:
     """A wall of 0.01 with two grooves: one of 3 columns, 0.05 deep; one around the wrap, 0.02 deep."""
     mask = np.zeros((100, 72), np.uint8)
-    mask[10:40, 17:20] = 1
-    mask[60:70, [71, 0]] = 1
+    mask[10:40, 17:20] = mask[60:70, [71, 0]] = 1
     thickness = np.full(mask.shape, 0.01, np.float32)
     thickness[10:40, 17:20] -= 0.05
     thickness[60:70, [71, 0]] -= 0.02
@@ -50,18 +48,17 @@ def well() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_a_report_measures_each_groove(well):
-    report = groove_report(*well)
+    probability = np.where(np.arange(100)[:, None] < 50, 0.9, 0.6) * np.ones_like(well[1])
+    report = groove_report(*well, probability)
     first, second = report.loc[1], report.loc[2]
-    assert list(report.index) == [1, 2]
     assert (first["start_row"], first["end_row"], first["length_rows"]) == (10, 39, 30)
     assert first["azimuth_deg"] == pytest.approx(18.5 * 5)
     assert (first["width_columns"], first["width_deg"]) == (3, 15)
-    assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 90, rel=1e-4)
-    assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
-    assert second["azimuth_deg"] == 0
-    assert second["width_columns"] == 2
+    assert (first["mean_loss"], first["max_loss"]) == pytest.approx((0.05 + 0.03 / 90, 0.08), rel=1e-4)
+    assert (second["azimuth_deg"], second["width_columns"]) == (0, 2)
     assert second["mean_loss"] == pytest.approx(0.02, rel=1e-4)
-    assert np.isnan(first["confidence"])
+    assert report["confidence"].tolist() == pytest.approx([0.9, 0.6])
+    assert groove_report(*well)["confidence"].isna().all()
 
 
 @pytest.mark.parametrize("columns", [36, 72])
@@ -78,14 +75,12 @@ def test_a_groove_is_reported_where_it_was_planted(columns, azimuth):
 
 @pytest.mark.parametrize("columns", [36, 72])
 def test_the_background_is_the_sound_wall_within_two_rows_and_65_degrees(columns):
-    mask, thickness = (
-        np.zeros((40, columns), np.uint8),
-        np.random.default_rng(0).normal(0, 0.02, (40, columns)),
-    )
+    mask = np.zeros((40, columns), np.uint8)
+    thickness = np.random.default_rng(0).normal(0, 0.02, mask.shape)
     mask[10:24, 0] = mask[20:30, 5:8] = 1
+    away = 360 / columns * np.minimum(np.arange(columns), columns - np.arange(columns))
     losses = []
     for row in range(10, 24):
-        away = 360 / columns * np.minimum(np.arange(columns), columns - np.arange(columns))
         near = (np.abs(np.arange(40) - row) <= 2)[:, None] & (away <= 65) & (mask == 0)
         losses.append(thickness[near].mean() - thickness[row, 0])
     first = groove_report(mask, thickness).loc[1]
@@ -101,33 +96,20 @@ def test_the_middle_of_a_wide_groove_is_measured(columns):
     assert groove_report(mask, thickness).loc[1, "max_loss"] == pytest.approx(0.1)
 
 
-def test_confidence_is_the_mean_probability(well):
-    mask, thickness = well
-    probability = np.where(np.arange(100)[:, None] < 50, 0.9, 0.6) * np.ones_like(thickness)
-    assert groove_report(mask, thickness, probability)["confidence"].tolist() == pytest.approx([0.9, 0.6])
-
-
-def test_arrays_of_different_wells_are_refused():
-    with pytest.raises(ValueError, match=r"\(36, 36\).*\(72, 36\)"):
-        groove_report(np.zeros((36, 36)), np.zeros((72, 36)))
-
-
-@pytest.mark.parametrize("shape", [(0, 36), (36, 0), (36, 1), (36,), (2, 36, 36)])
-def test_what_cannot_be_a_well_is_refused(shape):
+@pytest.mark.parametrize("shape", [(0, 36), (36, 1), (36,), (2, 36, 36)])
+def test_what_cannot_be_one_well_is_refused(shape):
     with pytest.raises(ValueError, match="at least 1 row and 2 columns") as error:
         groove_report(np.ones(shape), np.zeros(shape))
     assert str(shape) in str(error.value)
-
-
-def test_what_was_not_measured_at_all_has_no_loss(well):
-    mask, thickness = well
-    assert groove_report(mask, np.nan * thickness)[["mean_loss", "max_loss"]].isna().all(axis=None)
+    with pytest.raises(ValueError, match=r"\(36, 36\).*\(72, 36\)"):
+        groove_report(np.zeros((36, 36)), np.zeros((72, 36)))
 
 
 @pytest.mark.parametrize("broken", [-999.25, -999.0, 999.25, 1e25, np.nan, np.inf])
 def test_what_was_not_measured_is_no_loss(well, broken):
     """Telemetry writes -999.25 where it has no value; as a thickness, it would be the deepest groove."""
     mask, thickness = well
+    assert groove_report(mask, 0 * thickness + broken)[["mean_loss", "max_loss"]].isna().all(axis=None)
     thickness[25, 18] = thickness[25, 25] = broken  # in the groove, and in the sound wall beside it
     first = groove_report(mask, thickness).loc[1]
     assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
@@ -152,41 +134,35 @@ def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed, monkeypatch):
     thickness = rng.normal(0, 0.02, probability.shape).astype(np.float32)
     thickness[rng.random(thickness.shape) < 0.01] = np.nan
     whole = groove_report(calls(probability >= 0.5) > 0, thickness, probability)
-    pieces = report_by_pieces(thickness, probability)
-    pd.testing.assert_frame_equal(pieces, whole)
+    pd.testing.assert_frame_equal(report_by_pieces(thickness, probability), whole)
 
 
 def test_an_engineers_report_is_in_metres_and_millimetres(well):
     report = groove_report(*well)
-    depth = 2000 + 0.05 * np.arange(len(well[0]))
+    depth = 2000 + 0.05 * np.arange(100)
     first = engineers_report(report, depth, inner_diameter=200).loc[1]
-    assert (first["top_m"], first["bottom_m"]) == pytest.approx((2000.475, 2001.975))
-    assert first["length_m"] == pytest.approx(1.5)
+    assert (first["top_m"], first["bottom_m"], first["length_m"]) == pytest.approx((2000.475, 2001.975, 1.5))
     assert first["width_mm"] == pytest.approx(15 / 360 * np.pi * 200)
     assert first["max_loss_mm"] == pytest.approx(0.08 * 25.4, rel=1e-4)
     assert first["drift_deg_per_m"] == pytest.approx(0, abs=1e-6)
     in_rows = engineers_report(report)
     assert in_rows.loc[1, ["top_row", "bottom_row", "length_rows"]].tolist() == [10, 39, 30]
     assert "width_mm" not in in_rows
-
-
-def test_a_groove_ends_where_the_log_breaks_off_and_no_length_is_negative(well):
-    mask, thickness = well
-    for jump in (50.0, -1.0):  # metres are missing, or the tool went back
-        depth = 2000 + 0.05 * np.arange(100)
-        depth[25:] += jump
-        report = report_by_pieces(thickness, mask.astype(float), breaks=[25])
-        table = engineers_report(report, depth)
-        assert report["start_row"].tolist() == [10, 25, 60]
-        assert table["length_m"].tolist() == pytest.approx([0.75, 0.75, 0.5])
-        assert table["top_m"].tolist() == pytest.approx([2000.475, 2001.225 + jump, 2002.975 + jump])
-
-
-def test_a_small_step_back_within_a_groove_leaves_its_top_above_its_bottom(well):
-    depth = 2000 + 0.05 * np.arange(100)
-    depth[35:] -= 0.3
-    first = engineers_report(groove_report(*well), depth).loc[1]
+    depth[35:] -= 0.3  # a small step back within a groove leaves its top above its bottom
+    first = engineers_report(report, depth).loc[1]
     assert (first["top_m"], first["bottom_m"]) == pytest.approx((2000.475, 2001.725))
+
+
+@pytest.mark.parametrize("jump", [50.0, -1.0])  # metres are missing, or the tool went back
+def test_a_groove_ends_where_the_log_breaks_off_and_no_length_is_negative(well, jump):
+    mask, thickness = well
+    depth = 2000 + 0.05 * np.arange(100)
+    depth[25:] += jump
+    report = report_by_pieces(thickness, mask.astype(float), breaks=[25])
+    table = engineers_report(report, depth)
+    assert report["start_row"].tolist() == [10, 25, 60]
+    assert table["length_m"].tolist() == pytest.approx([0.75, 0.75, 0.5])
+    assert table["top_m"].tolist() == pytest.approx([2000.475, 2001.225 + jump, 2002.975 + jump])
 
 
 def test_a_report_of_no_groove_has_the_columns_of_one_with_grooves(well):

@@ -3,12 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
 
 from helpers.data.wells import column_azimuths
 from helpers.report.pod import (
-    GrooveShape,
-    calls,
     false_calls,
     fit_detection_curve,
     groove_shape,
@@ -16,15 +13,6 @@ from helpers.report.pod import (
     rate_interval,
     threshold_for,
 )
-
-
-def test_a_short_find_is_no_call():
-    mask = np.zeros((60, 36), np.uint8)
-    mask[5:14, 3] = 1  # 9 rows
-    mask[20:30, 35] = mask[25:31, 0] = 1  # 11 rows, around the wrap
-    found = calls(mask)
-    assert found.max() == 1
-    assert not found[:20].any() and (found[mask.astype(bool)][9:] == 1).all()
 
 
 def test_a_planted_groove_has_its_depth_width_length_and_azimuth():
@@ -37,87 +25,89 @@ def test_a_planted_groove_has_its_depth_width_length_and_azimuth():
     assert 16 not in across
 
 
+def test_a_broken_and_drifting_groove_is_both():
+    shape = groove_shape((200, 72), 20, 180, 30, 144, drift=40, broken=True)
+    middles = column_azimuths(72)[shape.argmax(axis=1)]
+    assert middles[160] - middles[25] == pytest.approx(0.4 * 135, abs=5)
+    assert shape[74].max() < 0.1 < 0.9 < shape[86].max()  # a gap in the middle third, then the groove again
+
+
 def finder(threshold: float):
     """Finds every pixel that lies deeper than the threshold."""
     return lambda thickness: (thickness < -threshold).astype(np.uint8)
 
 
-def test_hits_are_the_grooves_that_the_finder_sees():
-    trials = hit_or_miss(finder(0.03), np.zeros((2000, 72)), 60, (0.01, 0.1), GrooveShape(40, 40), seed=1)
-    assert len(trials) == 60
+def test_hits_are_the_grooves_that_the_finder_sees_by_seed():
+    def plant(seed):
+        return hit_or_miss(finder(0.03), np.zeros((2000, 72)), 60, (0.01, 0.1), 40, seed=seed, width=40)
+
+    trials = plant(1)
     sure = (trials["depth"] > 0.031) | (trials["depth"] < 0.029)
     np.testing.assert_array_equal(trials["hit"][sure], (trials["depth"] > 0.03)[sure])
-    assert 0 < trials["hit"].mean() < 1
-    assert trials["depth"].between(0.01, 0.1).all()
+    assert len(trials) == 60 and 0 < trials["hit"].mean() < 1 and trials["depth"].between(0.01, 0.1).all()
+    assert trials.equals(plant(1)) and not trials.equals(plant(2))
 
 
-def test_same_seed_same_trials():
-    def plant(seed):
-        return hit_or_miss(finder(0.03), np.zeros((500, 36)), 9, (0.01, 0.1), GrooveShape(30, 40), seed)
-
-    pd.testing.assert_frame_equal(plant(3), plant(3))
-    assert not plant(3).equals(plant(4))
-
-
-def test_a_stretch_is_the_same_rows_of_the_background_in_every_round():
-    trials = hit_or_miss(finder(0.03), np.zeros((2000, 36)), 60, (0.01, 0.1), GrooveShape(30, 40))
-    rows = trials.groupby("stretch")["row"]
-    assert list(rows.groups) == list(range(12))
-    assert (rows.max() - rows.min() <= 1).all()  # mirrored, a wall of odd spare rows is a row off
-    assert (rows.min().diff().dropna() >= 159).all()
-    assert (rows.count() == 5).all()
-    stretches = [group.tolist() for _, group in trials["stretch"].groupby(trials.index // 12)]
-    assert {tuple(round_) for round_ in stretches} == {tuple(range(12)), tuple(range(12))[::-1]}
-
-
-def test_a_pattern_of_the_wall_stays_with_its_stretch():
+def test_a_stretch_is_the_same_rows_of_the_wall_in_every_round_and_keeps_its_pattern():
     """A stretch where nothing can be found is a miss in every round, mirrored or not."""
     background = np.zeros((2000, 36))
     background[:180] = 1  # deep grooves are not deep there
-    trials = hit_or_miss(finder(0.03), background, 60, (0.05, 0.1), GrooveShape(30, 40))
+    trials = hit_or_miss(finder(0.03), background, 60, (0.05, 0.1), 40)
+    rows = trials.groupby("stretch")["row"]
+    assert list(rows.groups) == list(range(12)) and (rows.count() == 5).all()
+    assert (rows.max() - rows.min() <= 1).all()  # mirrored, a wall of odd spare rows is a row off
+    assert (rows.min().diff().dropna() >= 159).all()
+    stretches = [group.tolist() for _, group in trials["stretch"].groupby(trials.index // 12)]
+    assert {tuple(round_) for round_ in stretches} == {tuple(range(12)), tuple(range(12))[::-1]}
     hits = trials.groupby("stretch")["hit"].agg(["min", "max"])
     assert (hits.loc[0] == 0).all() and (hits.loc[1:] == 1).all(axis=None)
 
 
-def test_a_call_elsewhere_is_no_hit():
-    def find_top(thickness):
-        mask = np.zeros(thickness.shape, np.uint8)
-        mask[:20] = 1
-        return mask
+def test_every_second_groove_drifts_the_other_way():
+    walls = []
+    hit_or_miss(lambda wall: walls.append(wall) or wall < -1, np.zeros((800, 72)), 4, (1, 1.1), 80, drift=45)
+    deepest = column_azimuths(72)[walls[0].argmin(axis=1)].reshape(4, 200)
+    turned = (deepest[:, 135] - deepest[:, 65] + 180) % 360 - 180
+    assert turned == pytest.approx([31.5, -31.5, 31.5, -31.5], abs=5)
 
-    trials = hit_or_miss(find_top, np.zeros((500, 36)), 6, (0.01, 0.1), GrooveShape(30, 40))
+
+def test_a_call_elsewhere_is_no_hit_and_a_wall_too_short_is_refused():
+    trials = hit_or_miss(
+        lambda wall: np.arange(len(wall))[:, None] + 0 * wall < 20, np.zeros((500, 36)), 6, (1, 2)
+    )
     assert trials["hit"].sum() == 0
-
-
-def test_a_wall_too_short_is_refused():
     with pytest.raises(ValueError, match="160 rows, found one of 159"):
-        hit_or_miss(finder(0.03), np.zeros((159, 36)), 5, (0.01, 0.1), GrooveShape(30, 40))
+        hit_or_miss(finder(0.03), np.zeros((159, 36)), 5, (0.01, 0.1), 40)
 
 
-def test_false_calls_are_counted_by_length():
-    wall = np.zeros((2000, 36))
-    wall[100:130, 5] = wall[900:915, 20] = -1
-    wall[1500:1503, 7] = -1  # too short
-    assert false_calls(finder(0.5), wall) == pytest.approx(10)
+def test_a_threshold_is_the_lowest_that_keeps_the_rate_of_false_calls():
+    probability = np.zeros((1000, 36))
+    for row, value in ((100, 0.3), (300, 0.605), (500, 0.9)):
+        probability[row : row + 20, 5] = value
+    probability[700:709, 5] = 1  # too short for a call
+    assert [false_calls(probability >= limit) for limit in (0.2, 0.5, 0.95)] == [30, 20, 0]
+    assert 0.605 < threshold_for(probability, 10) < 0.64
+    assert 0.3 < threshold_for(probability, 20) < 0.33
+    assert threshold_for(probability, 30) < 0.01
+    with pytest.raises(ValueError, match="No threshold brings false calls down to 0"):
+        threshold_for(np.ones((1000, 36)), 0)
 
 
-def simulated_trials(
-    b0: float, b1: float, count: int, seed: int, stretches: int | None = None, spread: float = 0.0
-) -> pd.DataFrame:
+def test_the_interval_of_a_rate_is_the_exact_one_of_poisson():
+    assert rate_interval(0, 10_000) == (0, pytest.approx(3.689, abs=1e-3))
+    assert rate_interval(10, 20_000) == pytest.approx((4.795 / 2, 18.390 / 2), abs=1e-3)  # Garwood 1936
+
+
+A90 = np.exp((np.log(9) - 14.0) / 3.5)  # of the trials below
+
+
+def simulated_trials(count: int, seed: int, stretches: int | None = None, spread=0.0) -> pd.DataFrame:
     """Trials of stretches that differ by so much on the scale of log odds; by default each its own."""
     rng = np.random.default_rng(seed)
     depth = np.exp(rng.uniform(np.log(0.002), np.log(0.1), count))
     stretch = np.arange(count) % (stretches or count)
-    of_stretch = rng.normal(0, spread, count)[stretch]
-    pod = 1 / (1 + np.exp(-(b0 + b1 * np.log(depth) + of_stretch)))
+    pod = 1 / (1 + np.exp(-(14.0 + 3.5 * np.log(depth) + rng.normal(0, spread, count)[stretch])))
     return pd.DataFrame({"depth": depth, "stretch": stretch, "hit": (rng.random(count) < pod).astype(int)})
-
-
-def test_the_curve_finds_the_coefficients_that_made_the_data():
-    curve = fit_detection_curve(simulated_trials(14.0, 3.5, 20_000, 0))
-    np.testing.assert_allclose(curve.coefficients, [14.0, 3.5], rtol=0.05)
-    a90 = np.exp((np.log(9) - 14.0) / 3.5)
-    assert curve.depth_at(0.9) == pytest.approx(a90, rel=0.03)
 
 
 def test_a90_95_nearly_keeps_its_word_where_stretches_of_wall_differ():
@@ -128,63 +118,37 @@ def test_a90_95_nearly_keeps_its_word_where_stretches_of_wall_differ():
     true = np.interp(0.9, pod, depths)
     held = {"clustered": 0, "independent": 0}
     for seed in range(300):
-        trials = simulated_trials(14.0, 3.5, 160, seed, 18, 1.5)
+        trials = simulated_trials(160, seed, 18, 1.5)
         held["clustered"] += fit_detection_curve(trials).depth_at(0.9, 0.95) > true
-        trials["stretch"] = trials.index
-        held["independent"] += fit_detection_curve(trials).depth_at(0.9, 0.95) > true
+        held["independent"] += (
+            fit_detection_curve(trials.assign(stretch=trials.index)).depth_at(0.9, 0.95) > true
+        )
     assert held["clustered"] / 300 >= 0.90
     assert held["clustered"] > held["independent"]
 
 
 @pytest.mark.parametrize("stretches", [1, 2])
 def test_too_few_stretches_leave_the_bound_unknown(stretches):
-    curve = fit_detection_curve(simulated_trials(14.0, 3.5, 160, 0, stretches))
-    assert curve.depth_at(0.9) == pytest.approx(np.exp((np.log(9) - 14.0) / 3.5), rel=0.3)
+    curve = fit_detection_curve(simulated_trials(160, 0, stretches))
+    assert curve.depth_at(0.9) == pytest.approx(A90, rel=0.3)
     assert np.isnan(curve.depth_at(0.9, 0.95)) and np.isnan(curve.pod(0.05, 0.95)).all()
 
 
-@given(pod=st.floats(0.05, 0.95), confidence=st.sampled_from([0.5, 0.8, 0.95]))
-@settings(deadline=None, max_examples=30)
-def test_depth_at_undoes_pod(pod, confidence):
-    curve = fit_detection_curve(simulated_trials(14.0, 3.5, 400, 0))
-    assert curve.pod(curve.depth_at(pod, confidence), confidence)[0] == pytest.approx(pod, abs=1e-6)
-
-
-def test_a_depth_that_is_never_found_so_often_is_nan():
-    rng = np.random.default_rng(0)
-    trials = pd.DataFrame({"depth": rng.uniform(0.01, 0.1, 100), "hit": rng.integers(0, 2, 100)})
-    trials["stretch"] = trials.index
-    assert np.isnan(fit_detection_curve(trials).depth_at(0.999, 0.95))
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
+def test_depth_at_undoes_pod_and_a_depth_never_found_so_often_is_nan(confidence):
+    curve = fit_detection_curve(simulated_trials(400, 0))
+    for pod in (0.05, 0.5, 0.9, 0.95):
+        assert curve.pod(curve.depth_at(pod, confidence), confidence)[0] == pytest.approx(pod, abs=1e-6)
+    guessed = pd.DataFrame(
+        {"depth": np.linspace(0.01, 0.1, 100), "hit": np.arange(100) % 2, "stretch": range(100)}
+    )
+    assert np.isnan(fit_detection_curve(guessed).depth_at(0.999, confidence))
 
 
 @pytest.mark.parametrize("hits", [[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 1]])
 def test_trials_that_no_curve_fits_are_refused(hits):
-    trials = pd.DataFrame({"depth": [0.01, 0.02, 0.03, 0.04], "hit": hits})
     with pytest.raises(ValueError, match="do not overlap in depth"):
-        fit_detection_curve(trials)
-
-
-def test_a_broken_and_drifting_groove_is_both():
-    shape = groove_shape((200, 72), 20, 180, 30, 144, drift=40, broken=True)
-    middles = column_azimuths(72)[shape.argmax(axis=1)]
-    assert middles[160] - middles[25] == pytest.approx(0.4 * 135, abs=5)
-    assert shape[74].max() < 0.1 < 0.9 < shape[86].max()  # a gap in the middle third, then the groove again
-
-
-def test_the_interval_of_a_rate_is_the_exact_one_of_poisson():
-    assert rate_interval(0, 10_000) == (0, pytest.approx(3.689, abs=1e-3))
-    assert rate_interval(10, 20_000) == pytest.approx((4.795 / 2, 18.390 / 2), abs=1e-3)  # Garwood 1936
-
-
-def test_a_threshold_is_the_lowest_that_keeps_the_rate():
-    probability = np.zeros((1000, 36))
-    for row, value in ((100, 0.3), (300, 0.605), (500, 0.9)):
-        probability[row : row + 20, 5] = value
-    assert 0.605 < threshold_for(probability, 10) < 0.64
-    assert 0.3 < threshold_for(probability, 20) < 0.33
-    assert threshold_for(probability, 30) < 0.01
-    with pytest.raises(ValueError, match="No threshold brings false calls down to 0"):
-        threshold_for(np.ones((1000, 36)), 0)
+        fit_detection_curve(pd.DataFrame({"depth": [0.01, 0.02, 0.03, 0.04], "hit": hits}))
 
 
 def test_the_curve_is_that_of_a_textbook():
@@ -197,10 +161,8 @@ def test_the_curve_is_that_of_a_textbook():
     beetles = np.array([59, 60, 62, 56, 63, 59, 62, 60])
     killed = np.array([6, 13, 18, 28, 52, 53, 61, 60])
     hit = np.concatenate([np.r_[np.ones(k), np.zeros(n - k)] for k, n in zip(killed, beetles, strict=True)])
-    trials = pd.DataFrame(
-        {"depth": 10 ** np.repeat(log_dose, beetles), "hit": hit, "stretch": range(len(hit))}
-    )
-    curve = fit_detection_curve(trials)
+    depth = 10 ** np.repeat(log_dose, beetles)
+    curve = fit_detection_curve(pd.DataFrame({"depth": depth, "hit": hit, "stretch": range(len(hit))}))
     assert curve.coefficients * [1, np.log(10)] == pytest.approx([-60.72, 34.27], abs=0.01)  # ours of ln dose
     expected = 10 ** ((np.log10(9) / np.log10(np.e) + 60.72) / 34.27)
     assert curve.depth_at(0.9) == pytest.approx(expected, rel=1e-3)
