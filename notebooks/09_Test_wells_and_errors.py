@@ -18,8 +18,8 @@
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/09_Test_wells_and_errors.ipynb)
 #
-# The models that earlier notebooks chose meet the test wells. Then their errors are studied: one score shows neither which grooves
-# a model fails on nor why.
+# The models that earlier notebooks chose meet the test wells. Then comes what the review's last homework asks for, an analysis of
+# errors: one score shows neither which grooves a model fails on nor why.
 #
 # **The finding:** grooves are missed where they are faint. On the simulated test wells networks for whole wells do better than the
 # baseline.
@@ -123,7 +123,7 @@ pd.concat(
 # its gain in Dice is not certain. The tuned U-Net, better on the folds, has a lower mean IoU here. The intervals cover seeds, not
 # other wells.
 #
-# These wells come from the same simulation as the wells that the best network learned from, and it learned from
+# Two reservations. These wells come from the same simulation as the wells that the best network learned from, and it learned from
 # their truth, the baseline from hasty labels. And the first network for whole wells was designed in an earlier version of this project, which had
 # looked at these wells. What the **real** test wells said, opened once, is in [docs/results.md](../docs/results.md).
 #
@@ -178,8 +178,7 @@ if data.simulated:
     truth, judge = read_labels(data.folder / "y_clean.csv").loc[y.index], "clean truth"
 cases = errors.groove_cases(truth, found, images)
 counts = metrics.count_pixels(dataset.as_images(found), dataset.as_images(truth))
-table = pd.DataFrame({"part": parts, "patches": pd.Series(wells).value_counts()})
-table = table.sort_index().rename_axis("well")
+table = pd.DataFrame({"part": parts, "patches": pd.Series(wells).value_counts()}).sort_index()
 table["Dice"] = [metrics.summarise(counts[wells == well])["dice"] for well in table.index]
 print(f"scored by {judge}, seed {config.seed}; kinds in % of the true grooves")
 table.join(errors.count_kinds(cases).round(0)).round(2)
@@ -201,12 +200,13 @@ for frame in (images, truth, found):
     strips = {well: well_from_frame(frame, well) for well in shown["well"].unique()}
     rows = [strips[case.well][case.block * 36 :][:36] for case in shown.itertuples()]
     blocks.append(np.array([row.repeat(2, 0).repeat(72 // row.shape[1], 1) for row in rows]))
-titles = [f"{case.kind}\nwell {case.well}, row {case.first_row}" for case in shown.itertuples()]
+titles = [f"{case.kind} · well {case.well}, row {case.first_row}" for case in shown.itertuples()]
 heading = "Grooves that were missed, found in part, or predicted where there is none"
 plots.show_patches(blocks[0], titles, *blocks[1:], columns=5, heading=heading)
 
 # %% [markdown]
-# Cases are drawn at random, at most one a well and kind; "label" is what the model is judged by. Missed grooves are hard to see; false ones follow stripes and spots of the pipe's own pattern.
+# Cases are drawn at random, at most one a well and kind; "label" is what the model is judged by. A panel is a block of 36
+# rows, once around the pipe. Missed grooves are hard to see; false ones follow stripes and spots of the pipe's own pattern.
 #
 # ## 3 Which grooves fail
 #
@@ -226,7 +226,8 @@ plt.title("Few of the faintest grooves are found, most of the deepest")
 plt.show()
 
 # %% [markdown]
-# The fainter a groove is, the more often it is missed or broken.
+# The fainter a groove is, the more often it is missed or broken. Some have a pattern over them that is stronger than they are: their
+# contrast is below zero.
 #
 # ## 4 Calibration
 #
@@ -246,7 +247,8 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# The curves differ, so one correction for all wells cannot be right for each.
+# The curves differ, so one correction for all wells cannot be right for each: what is learned on one part does not hold on another. A
+# probability is a ranking of pixels here, not a rate.
 #
 # ## 5 From failure to remedy
 #
@@ -258,6 +260,7 @@ plt.show()
 # | broken: gaps of a few rows | pieces joined, as the [report](08_Groove_report.ipynb) does | cleaning of masks |
 # | at the wrap | `azimuth="circular"` | architecture, *tried* |
 # | shifted, too wide, too narrow | the labels, [notebook 10](10_Label_quality.ipynb) | cleaning of labels |
+# | probabilities too high or too low | no single correction for all wells | |
 #
 # `experiments/remedies.py` tries three of them with the baseline U-Net, each of three folds of the training and validation
 # wells left out in turn, simulated wells, scored by the clean truth:
@@ -271,7 +274,8 @@ study_plots.show_study(remedies, "remedy", scores, title)
 
 # %% [markdown]
 # A circular azimuth helps at the wrap, in every fold and by more than the folds differ. Varied contrast and faded grooves were meant
-# to reduce false and missed grooves; three folds show no such effect, and could have shown only a large one.
+# to reduce false and missed grooves; three folds show no such effect, and could have shown only a large one. What improves the faint well 3 is another
+# network: see [notebook 07](07_Whole_wells.ipynb).
 #
 # ## What we now know
 #
