@@ -115,22 +115,6 @@ def show_curves(table: pd.DataFrame, ylabel: str, title: str) -> None:
     plt.show()
 
 
-def show_history(history: pd.DataFrame, title: str) -> None:
-    """Losses and validation scores by epoch, from `fit` or `board.read_scalars`."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
-    left.plot(history["train_loss"], marker="o", label="Training")
-    left.plot(history["val_loss"], marker="s", label="Validation")
-    left.set(xlabel="epoch", ylabel="loss: binary cross-entropy")
-    right.plot(history["val_dice"], marker="o", label="Dice, all pixels")
-    right.plot(history["val_mean_iou"], marker="s", label="mean IoU per patch")
-    right.set(xlabel="epoch", ylabel="score of the validation wells", ylim=(0, 1))
-    for axis in (left, right):
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.legend()
-    figure.suptitle(title)
-    plt.show()
-
-
 def draw_thickness(axis: Axes, image: np.ndarray, **options) -> AxesImage:
     """Draw (H, W) thickness in the colours of all figures; options go to `imshow`."""
     return axis.imshow(image, cmap="RdBu", vmin=-0.06, vmax=0.06, interpolation="nearest", **options)

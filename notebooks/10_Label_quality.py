@@ -61,8 +61,8 @@ from experiments import folds, plots as study_plots
 from helpers import plots
 from helpers.config import Config
 from helpers.data import load_data, preprocess, read_labels
-from helpers.data.wells import block_of, wells_of
-from helpers.labels import defects, quality
+from helpers.data.wells import wells_of
+from helpers.labels import defects, quality, ribbons
 from helpers.notebook import print_versions
 from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction
@@ -166,7 +166,7 @@ else:
 first = []  # (guide, patch), five of each guide's tenth, evenly spaced, never both of two twins
 for guide in guides:
     order = pd.Series(quality.most_suspicious(suspicion[f"{guide}, pixels flagged"], 0.1))
-    order = order[~order.map(block_of).duplicated()]
+    order = order[~order.map(ribbons.block_of).duplicated()]
     first += [(guide, name) for name in order[:: max(1, len(order) // 5)][:5]]
 names = [name for _, name in first]
 titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in names]

@@ -25,21 +25,14 @@ Transform = nn.Module | Callable[[np.ndarray, np.ndarray], Arrays]
 class SegmentationDataset(Dataset):
     """Patches and masks, read once and kept in memory as two tensors: all real ones together are 63 MB.
 
-    Parameters
-    ----------
     csv_file : labels in the challenge's format; its rows are the dataset's patches, in its order.
     root_dir : folder of `<patch name>.npy` images. Unusable pixels are repaired as in cleaning.
     transform : takes and returns one patch's image and mask: a v2 transform, see `helpers.data.transforms`,
         or a function of numpy arrays of (36, 36); None leaves them as they are.
 
-    Attributes
-    ----------
-    names : list of N patch names.
-    images : (N, 1, 36, 36) float32, repaired thickness variation, before any transform.
-    masks : (N, 1, 36, 36) uint8, 0 or 1.
-    cleaning : the `PreprocessData` that cleaned the patches, where `data_preparation_pipeline` did.
-
-    Raises DataError : a file is missing or damaged.
+    Attributes: names, a list of N patch names; images, (N, 1, 36, 36) float32, repaired thickness variation
+    before any transform; masks, the same in uint8 of 0 and 1; cleaning, the `PreprocessData` that cleaned the
+    patches, where `data_preparation_pipeline` did. DataError : a file is missing or damaged.
 
     >>> dataset = SegmentationDataset("data/interim/y_val.csv", images_dir)  # doctest: +SKIP
     >>> image, mask = dataset[0]  # doctest: +SKIP
@@ -89,17 +82,13 @@ def data_preparation_pipeline(
     Odd patches are looked for in the training wells only, after the split; validation and test wells
     are repaired, and lose none but their ruined patches.
 
-    Parameters
-    ----------
     folder : a data folder, see `load_data`, which says what is raised; by default what `find_data` finds.
     train_transform : by default `flip_transform`; the network's scale is put after it, as it is after
         validation's and test's images, which nothing else is done to.
     num_workers : processes that make training batches; with 0 the main one does.
 
-    Returns
-    -------
-    datasets, loaders : each with "train", "val" and "test". Batches are (images, masks), both (B, 1, 36, 36)
-    float32. Only training batches are shuffled, by torch's global generator.
+    Returns datasets and loaders, each with "train", "val" and "test". Batches are (images, masks), both
+    (B, 1, 36, 36) float32. Only training batches are shuffled, by torch's global generator.
 
     >>> datasets, loaders = data_preparation_pipeline()  # doctest: +SKIP
     >>> images, masks = next(iter(loaders["train"]))  # doctest: +SKIP

@@ -140,9 +140,6 @@ def get_patches_per_well(patches_list: Iterable[str]) -> Counter:
     return counts
 
 
-# ---------------------------------------------------------------- images and labels together
-
-
 def check_same_patches(y: pd.DataFrame, images: pd.DataFrame) -> None:
     """Raise DataError, with a table by well, unless labels and images have the same patches.
 
@@ -186,9 +183,6 @@ def warn_of_other_units(images: pd.DataFrame) -> None:
         remedy = "Are they in other units, or wall thickness without the mean of each row subtracted?"
         found = listed(odd, most=15)
         warnings.warn(f"Images of other units: expected {expected}; found {found}. {remedy}", stacklevel=3)
-
-
-# ---------------------------------------------------------------- the challenge's files
 
 
 def find_labels(folder: Path) -> Path:

@@ -40,13 +40,8 @@ def unusable_by_kind(pixels: np.ndarray, config: Config = Config()) -> dict[str,
 
 
 def repair_pixels(pixels: np.ndarray, config: Config = Config()) -> tuple[np.ndarray, pd.DataFrame]:
-    """Give each pixel without a measurement the median of its patch's usable pixels.
-
-    Each patch is repaired by itself: nothing is learned from the others.
-
-    Parameters
-    ----------
-    pixels : (n, ...) thickness variation, any shape of patch, for example (n, 1296) or (n, 36, 36).
+    """Give each pixel without a measurement the median of its patch's usable pixels: nothing is learned from
+    other patches. `pixels` is (n, ...) thickness variation, for example (n, 1296) or (n, 36, 36).
 
     Returns
     -------

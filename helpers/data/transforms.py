@@ -38,8 +38,6 @@ def flip_transform() -> v2.Compose:
 def augment_transform(share: float = 1.0) -> v2.Compose:
     """All of R2.5, with flips and a roll in azimuth: exact moves first, interpolation once, values last.
 
-    Parameters
-    ----------
     share : scales how likely each change but the flips is, 0 to 1.
     """
     # A zoom by up to 1.2 keeps 70 % of the area or more, as RandomResizedCrop(scale=(0.7, 1)) does
@@ -106,11 +104,8 @@ class Brightness(v2.Transform):
 class NumpyTransform(nn.Module):
     """A function of one patch's numpy arrays, (H, W) image and (H, W) mask, as a transform.
 
-    What the function draws from numpy's global generator follows from torch's.
-
-    Raises, when used
-    -----------------
-    ValueError : the function returns arrays of another size.
+    What the function draws from numpy's global generator follows from torch's. ValueError, when used : it
+    returns arrays of another size.
     """
 
     def __init__(self, function: Callable[[np.ndarray, np.ndarray], Arrays]):

@@ -37,16 +37,6 @@ def patch_name(well: int, patch: int) -> str:
     return f"well_{well}_patch_{patch}"
 
 
-def block_of(name: str) -> tuple[int, int]:
-    """(well, block) of a patch: blocks of 36 rows, counted from the top of the well; twins share theirs.
-
-    >>> block_of("well_3_patch_17"), block_of("well_1_patch_17")
-    ((3, 17), (1, 8))
-    """
-    well, patch = parse_name(name)
-    return well, patch // 2 if well in WIDE_WELLS else patch
-
-
 def wells_of(frame: pd.DataFrame) -> np.ndarray:
     """Well number of each row of a frame indexed by patch name."""
     return np.array([parse_name(name)[0] for name in frame.index], dtype=int)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from helpers.config import PATCH_SIZE
-from helpers.data.wells import block_of, well_from_frame, wells_of
-from helpers.labels.ribbons import find_holes, find_slips, number_stretches, ribbon_rows
+from helpers.data.wells import well_from_frame, wells_of
+from helpers.labels.ribbons import block_of, find_holes, find_slips, number_stretches, ribbon_rows
 
 
 def width_changes(mask: np.ndarray, hold: int = 10) -> np.ndarray:

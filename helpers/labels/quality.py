@@ -10,8 +10,8 @@ import torch
 from cleanlab.segmentation.filter import find_label_issues
 
 from helpers.config import PATCH_SIZE
-from helpers.data.wells import block_of, well_from_frame, wells_of
-from helpers.labels.ribbons import find_holes, row_centres
+from helpers.data.wells import well_from_frame, wells_of
+from helpers.labels.ribbons import block_of, find_holes, row_centres
 from helpers.metrics import count_pixels, dice_from_counts, iou_from_counts
 
 

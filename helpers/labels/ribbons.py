@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_fill_holes, map_coordinates, uniform_filter1d
 
-from helpers.data.wells import label_grooves
+from helpers.data.wells import WIDE_WELLS, label_grooves, parse_name
 
 STEPS = 4  # places looked at in each column, when a slip is sought
 FURTHEST = 2  # columns that a ribbon can have slipped
@@ -99,3 +99,13 @@ def _best_shifts(views: np.ndarray, usual: np.ndarray, window: int) -> np.ndarra
     smooth = uniform_filter1d(views, window, axis=0, mode="nearest")
     fits = [smooth[:, start : start + len(template)] @ template for start in range(2 * furthest + 1)]
     return (np.argmax(fits, axis=0) - furthest) / STEPS  # start = furthest is no shift
+
+
+def block_of(name: str) -> tuple[int, int]:
+    """(well, block) of a patch: blocks of 36 rows, counted from the top of the well; twins share theirs.
+
+    >>> block_of("well_3_patch_17"), block_of("well_1_patch_17")
+    ((3, 17), (1, 8))
+    """
+    well, patch = parse_name(name)
+    return well, patch // 2 if well in WIDE_WELLS else patch

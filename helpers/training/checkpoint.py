@@ -34,12 +34,7 @@ def load_model(
     """Load a model that `fit` or `write_weights` saved, in evaluation mode, and the config of its training.
 
     Use the model with this config's scale (`value_mean`, `value_std`) and thresholds.
-
-    model : of one's own, to be filled with the weights; those of the project are built.
-
-    Raises
-    ------
-    DataError : the file is missing, damaged, or not a checkpoint of this project.
+    model : of one's own, to be filled with the weights. DataError : the file is missing or damaged.
 
     >>> model, config = load_model("runs/<run>/model_20261122_201436_7.pt")  # doctest: +SKIP
     """

@@ -31,8 +31,6 @@ def train_one_epoch(
     The loss stays on the model's device until the end; only whether it is finite is asked for in each batch.
     FloatingPointError : it is not; the model is as before that batch.
 
-    Parameters
-    ----------
     loader : gives (images, masks), both (B, 1, H, W) float32.
     loss_fn : takes what the model returns, and masks; gives the mean over the batch.
     clip_norm : gradients longer than this are shortened to it.
@@ -111,8 +109,6 @@ def fit(
 
     Returns the history of the whole run, see `Run.history_frame`.
 
-    Raises
-    ------
     ValueError : `epochs` is below 1, or not given though no call was interrupted; or the run has no folder.
     FloatingPointError : the loss is no longer finite. What was saved stays as it was.
     DataError : the run began with other data, or a file cannot be written.

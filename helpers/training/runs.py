@@ -38,9 +38,8 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 
 def best_device() -> torch.device:
     """This process's GPU, or the CPU where there is none."""
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))  # torchrun numbers its processes
+    number = int(os.environ.get("LOCAL_RANK", 0))  # torchrun numbers its processes
+    return torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
@@ -60,8 +59,6 @@ class Run:
     """A training run and all its state, which `helpers.training` moves on: made by `start_run`, taken up by
     `resume_run`, or by `unsaved_run` one that leaves nothing on the disk.
 
-    Attributes
-    ----------
     scaler : keeps float16 gradients from vanishing; does nothing in other precisions.
     folder : runs/corrosion_segmentation_trainer_<timestamp>, with event files and models; None if unsaved.
     history : a dict an epoch, see `history_frame`.
@@ -155,8 +152,6 @@ def unsaved_run(
 ) -> Run:
     """A model with its optimizer (Adam), for a training that leaves nothing on the disk.
 
-    Parameters
-    ----------
     model, options : see `helpers.models.build_model`, weights follow from `config.seed`; or a module of one's
         own, which takes (N, 1, H, W) thickness and returns logits.
     loss : a name in `helpers.losses.LOSSES`, or a function of logits and masks. A model with a
