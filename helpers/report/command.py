@@ -189,9 +189,9 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[st
         f"the median is {median:.2f}, far from 0.": abs(median) > USUAL_MEDIAN,
         said: not least / 4 <= spread <= most * 4,  # millimetres are 25 times too many
     }
-    for problem in (text for text, is_there in problems.items() if is_there):
+    if wrong := [text for text, is_there in problems.items() if is_there]:
         raise DataError(
-            f"{name}: {problem} Expected thickness in inches minus the mean of each row. Is the unit right? "
+            f"{name}: {wrong[0]} Expected thickness in inches minus the mean of each row. Is the unit right? "
             "That of a DLIS file's channel is named with --unit, that of an .npy file is always inch."
         )
     return [] if least <= spread <= most else [f"Is the unit right? {said.capitalize()}"]

@@ -113,9 +113,7 @@ def _opened(source: Path) -> Iterator:
         from dlisio import common, dlis
 
         common.set_encodings(["latin1"])  # for names that are not in UTF-8: every byte is a letter of it
-        logging.getLogger("dlisio").setLevel(
-            logging.CRITICAL
-        )  # it tells many lines of what one sentence says
+        logging.getLogger("dlisio").setLevel(logging.CRITICAL)  # one sentence of ours says as much
         with dlis.load(str(source)) as files:
             if not len(files):
                 raise ValueError("it has no logical file")
@@ -184,17 +182,17 @@ def _reader(source: Path, logical, frame, curve, unit: str) -> tuple[Callable, l
     # channels of one name have others here
     field, index_field = (dtype.names[1 + frame.channels.index(of)] for of in (curve, index))
     scale = unit_in_metres(unit or curve.units)
+    turn = max(curve.dimension) == columns and AZIMUTHS[0] <= columns <= AZIMUTHS[1]
     expected = f"expected {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row"
     problems = {
         f"rows of {dtype.itemsize:,} bytes in frame {frame.name}": dtype.itemsize > PIECE,
-        f"dimensions {curve.dimension}, {expected}": not AZIMUTHS[0] <= columns <= AZIMUTHS[1]
-        or max(curve.dimension) != columns,
+        f"dimensions {curve.dimension}, {expected}": not turn,
         "no plain numbers, as a thickness is": dtype[field].base.kind not in "iuf",
         f"the unit {unit or curve.units!r}, expected a length, as in, 0.1 in, mm or m (--unit)": not scale,
         f"no rows in frame {frame.name}": not places,
     }
-    for problem in (text for text, is_there in problems.items() if is_there):
-        raise DataError(f"{source}: channel {curve.name} has {problem}.")
+    if wrong := [text for text, is_there in problems.items() if is_there]:
+        raise DataError(f"{source}: channel {curve.name} has {wrong[0]}.")
     is_depth = "DEPTH" in str(frame.index_type).upper() and dtype[index_field].kind in "iuf"
     metres = unit_in_metres(index.units) if is_depth else None
 

@@ -154,11 +154,12 @@ def test_no_groove_is_a_result(inspect, tmp_path):
         assert len(table) == 0 and list(table)[1] == first
 
 
-def test_a_threshold_of_ones_own_has_no_curve(inspect, tmp_path, grooved):
-    save_well(grooved, tmp_path / "well.npy")
-    inspect(str(tmp_path / "well.npy"), "--output", str(tmp_path), "--threshold", "0.9")
+def test_a_threshold_of_ones_own_has_no_curve_and_names_are_escaped(inspect, tmp_path, grooved):
+    save_well(grooved / 5, tmp_path / "<b>.npy")
+    inspect(str(tmp_path / "<b>.npy"), "--output", str(tmp_path), "--threshold", "0.9")
     assert "detection_probability" not in (tmp_path / "grooves.csv").read_text()
-    assert "Not measured for this network" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "Not measured for this network" in page and "&lt;b&gt;.npy" in page and "<b>" not in page
 
 
 @pytest.mark.parametrize(
