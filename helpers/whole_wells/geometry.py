@@ -19,8 +19,6 @@ def check_well(shape: Sequence[int]) -> None:
 def patches_of_wells(wells: Mapping[int, np.ndarray], names: Sequence[str]) -> np.ndarray:
     """Cut assembled wells, well -> (H, W); return the patches of these names, (n, 36, 36), in their order.
 
-    Raises
-    ------
     ValueError : a well is missing, or too short for one of its patches.
     """
     cut = {well: cut_well(image) for well, image in wells.items()}

@@ -21,15 +21,9 @@ from helpers.whole_wells.well_files import open_well
 WEIGHTS = PROJECT_ROOT / "data" / "weights" / "whole_wells.safetensors"
 
 
-def predict_well(
-    model: nn.Module,
-    thickness: np.ndarray | Path,
-    rows: int = HEIGHT,
-    views: int = 1,
-    config: Config = Config(),
-) -> np.ndarray:
+def predict_well(model: nn.Module, thickness: np.ndarray | Path, *arguments, **options) -> np.ndarray:
     """Return the groove probability of every pixel of a well, (H, W) float32. See `predict_rows`."""
-    return np.concatenate(list(predict_rows(model, thickness, rows, views, config)))
+    return np.concatenate(list(predict_rows(model, thickness, *arguments, **options)))
 
 
 @torch.inference_mode()
@@ -51,22 +45,13 @@ def predict_rows(
     experiments/windows.py`). On nine real wells its agreement with silver labels differs by 0.015 at most,
     the other way round.
 
-    Parameters
-    ----------
     model : gives logits for (N, 1, H, W) of any size, and goes around the pipe.
     thickness : (H, W) as the tool gives it, W once around the pipe; unusable pixels count as the mean, 0. Or
-        the file of it, see `helpers.whole_wells.well_files.save_well`.
-    rows : of a window.
+        the file of it, see `well_files.save_well`.
     views : probabilities are the mean over so many views of the well, of `VIEWS`: rolled and mirrored.
 
-    Yields
-    ------
-    float32 (h, W) pieces, each at most `rows` high; together they are the well.
-
-    Raises
-    ------
-    ValueError : a window has no row, there are no such views, or the array cannot be a well.
-    DataError : the file is missing or damaged.
+    Yields float32 (h, W) pieces, each at most `rows` high; together they are the well. ValueError : a window
+    has no row, there are no such views, or the array cannot be a well. DataError : the file is damaged.
     """
     if rows < 1:
         raise ValueError(f"Expected windows of at least 1 row, found {rows}.")
@@ -122,14 +107,8 @@ def predict_well_file(
 ) -> None:
     """Write the groove probabilities of the well in file `source` to file `target`, in little memory.
 
-    Parameters
-    ----------
-    progress : called after each piece with its rows.
-    options : see `predict_rows`.
-
-    Raises
-    ------
-    DataError : a file is damaged or cannot be written. Half a `target` is never left.
+    progress : called after each piece with its rows. options : see `predict_rows`. DataError : a file is
+    damaged or cannot be written; half a `target` is never left.
     """
     header = {"descr": "<f4", "fortran_order": False, "shape": open_well(source).shape}
     with replace_atomically(target) as temporary, open(temporary, "wb") as file:
@@ -144,19 +123,9 @@ def predict_patches(
 ) -> Tensor:
     """Put wells together from their patches, search them, and cut the result into the patches again.
 
-    Parameters
-    ----------
-    model : as in `predict_rows`.
     images : (n, 1296) thickness, indexed by patch name; patches may be missing.
-    columns : around the pipe, of wells whose patches do not tell it.
-
-    Returns
-    -------
-    (n, 1, 36, 36) float32 probabilities, in the order of the images.
-
-    Raises
-    ------
-    ValueError : see `helpers.data.wells.columns_of`.
+    columns : around the pipe, of wells whose patches do not tell it, else a ValueError, see `columns_of`.
+    Returns (n, 1, 36, 36) float32 probabilities, in the order of the images.
     """
     found = {}
     for well in sorted(set(wells_of(images).tolist())):
@@ -166,16 +135,8 @@ def predict_patches(
 
 
 def predict_well_by_patches(model: nn.Module, thickness: np.ndarray, config: Config = Config()) -> np.ndarray:
-    """The same with a model of patches: cut as the challenge does, predict each patch alone, assemble.
-
-    Parameters
-    ----------
-    thickness : (36 b, 36) or (36 b, 72).
-
-    Raises
-    ------
-    ValueError : see `geometry.check_well` and `helpers.data.wells.cut_well`.
-    """
+    """The same of a well, (36 b, 36) or (36 b, 72), with a model of patches: cut as the challenge does,
+    predict each patch alone, assemble."""
     check_well(thickness.shape)
     patches = cut_well(thickness)
     found = as_patches(predict_pixels(model, patches.reshape(len(patches), -1), config))

@@ -34,20 +34,12 @@ def assemble_wells(
 ) -> Wells:
     """Put wells together from their patches, masked instead of repaired.
 
-    Parameters
-    ----------
     y, images : (n, 1296) each, as `helpers.data.load_data` returns them: not cleaned.
-    wells : those to assemble.
-    columns : around the pipe, of wells whose patches do not tell it.
+    columns : around the pipe, of wells whose patches do not tell it, see `helpers.data.wells.columns_of`.
 
-    Returns
-    -------
-    well -> (thickness, mask), each (H, 36 or 72) float32. Where a patch is missing, or a pixel unusable, the
-    thickness is 0, which is the mean, and the mask NaN, which is unknown: nothing is learned there.
-
-    Raises
-    ------
-    ValueError : a well has no patch, or its width cannot be told, see `helpers.data.wells.columns_of`.
+    Returns well -> (thickness, mask), each (H, 36 or 72) float32. Where a patch is missing, or a pixel
+    unusable, the thickness is 0, which is the mean, and the mask NaN, which is unknown: nothing is learned
+    there. ValueError : a well has no patch, or its width cannot be told.
     """
     assembled = {}
     of_patch = wells_of(images)
@@ -64,8 +56,6 @@ def assemble_wells(
 class SectionDataset(Dataset):
     """Sections of `height` rows that cover each well from top to bottom.
 
-    Parameters
-    ----------
     wells : from `assemble_wells`. A well that is shorter than a section gets unknown rows below it.
     height : rows of a section.
     transform : takes and returns one section's image and mask, see `helpers.data.transforms`.
@@ -73,14 +63,9 @@ class SectionDataset(Dataset):
         away, so that its borders move. Starts and transforms are drawn from torch's global generator.
     config : its scale is applied last, to every section.
 
-    Attributes
-    ----------
-    places : (well, first row) of each section at rest.
-    images, masks : lists of (1, height, 36 or 72) tensors, at rest, neither transformed nor scaled.
-
-    Raises
-    ------
-    ValueError : the height is below 1, there are no wells, or one of them cannot be a well.
+    Attributes: places, (well, first row) of each section at rest; images and masks, lists of (1, height, 36
+    or 72) tensors, at rest, neither transformed nor scaled. ValueError : the height is below 1, there are no
+    wells, or one of them cannot be a well.
     """
 
     def __init__(
@@ -126,12 +111,7 @@ class SectionDataset(Dataset):
 
 
 def section_loader(dataset: SectionDataset, patches: int, shuffle: bool = False) -> DataLoader:
-    """Batches of sections, each batch of one width, about as many pixels in all.
-
-    Parameters
-    ----------
-    patches : pixels of a batch, in patches of 36 x 36; a batch has at least one section.
-    """
+    """Batches of sections, each batch of one width, with about as many pixels as so many patches have."""
     batches = OneWidth(dataset, patches * PATCH_SIZE**2, shuffle)
     return DataLoader(dataset, batch_sampler=batches, pin_memory=torch.cuda.is_available())
 

@@ -23,14 +23,8 @@ SPREAD = 0.2, 0.44
 def draw_recipe(like: Sequence[int], rng: np.random.Generator) -> Recipe:
     """Draw what a well is made of, each property by itself.
 
-    Parameters
-    ----------
     like : the wells of `RECIPES` that the ranges are taken from. To be fair to a well that shall be unseen,
-        leave it out: its recipe was measured on it.
-
-    Raises
-    ------
-    ValueError : none of these wells has a groove.
+        leave it out: its recipe was measured on it. ValueError : none of these wells has a groove.
     """
     recipes = [RECIPES[well] for well in like]
     grooved = [recipe for recipe in recipes if recipe.groove_share]
@@ -66,10 +60,8 @@ def simulate_wells(
 ) -> Wells:
     """Simulate `count` wells, each by a recipe of its own; see `draw_recipe`.
 
-    Returns
-    -------
-    1000, 1001, ... -> (thickness, truth), each (rows, 36 or 72) float32, as `sections.assemble_wells` gives
-    wells: where a pixel is unusable the thickness is 0, and the truth NaN.
+    Returns 1000, 1001, ... -> (thickness, truth), each (rows, 36 or 72) float32, as `sections.assemble_wells`
+    gives wells: where a pixel is unusable the thickness is 0, and the truth NaN.
     """
     wells = {}
     for number in range(count):

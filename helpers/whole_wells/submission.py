@@ -28,10 +28,7 @@ def predict_folder(
     Every patch gets a mask, since the challenge wants one for each. What cleaning would drop is judged
     by what is left of it, and is reported; one without any usable pixel gets an empty mask.
 
-    Parameters
-    ----------
-    model : gives logits.
-    config : that the model was trained with, for its scale and thresholds: `load_model` gives both.
+    model, config : as `load_model` gives them; the config is for its scale and thresholds.
     images_dir : holds `well_<w>_patch_<p>.npy`.
     example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
         by default all of the folder, in the order of wells and patch numbers.
@@ -44,13 +41,8 @@ def predict_folder(
     report : one row a patch with unusable pixels: missing, below, above, see
         `helpers.data.preprocess.unusable_by_kind`, and what was done.
 
-    Raises
-    ------
-    DataError : a file is missing or damaged, or the example is no table of patch names.
-
-    Warns
-    -----
-    UserWarning : the images seem to be in other units, see `helpers.data.warn_of_other_units`.
+    DataError : a file is missing or damaged, or the example is no table of patch names. It warns if the
+    images seem to be in other units.
     """
     images = read_images(images_dir, None if example is None else _names_of(example))
     warn_of_other_units(images)

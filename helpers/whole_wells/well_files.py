@@ -16,12 +16,8 @@ def save_well(image: np.ndarray, path: Path) -> None:
 
 
 def open_well(path: Path) -> np.memmap:
-    """Open a well that `save_well` saved, memory-mapped: rows are read when they are asked for.
-
-    Raises
-    ------
-    DataError : the file is missing, damaged, or no well of floating-point numbers.
-    """
+    """Open a well that `save_well` saved, memory-mapped: rows are read when they are asked for. DataError :
+    the file is missing, damaged, or no well of floating-point numbers."""
     try:
         check_input(path)
         image = np.load(path, mmap_mode="r", allow_pickle=False)
