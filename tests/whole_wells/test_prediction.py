@@ -74,7 +74,7 @@ def test_windows_fade_into_each_other():
 
 def test_the_usual_window_is_the_one_that_finds_most_in_the_study():
     study = pd.read_csv(PROJECT_ROOT / "experiments" / "windows_simulated.csv")
-    rows = signature(predict_well).parameters["rows"].default
+    rows = signature(predict_rows).parameters["rows"].default
     assert study.filter(like="dice_").mean().idxmax() == f"dice_{rows}_rows"
 
 
