@@ -23,6 +23,7 @@ from helpers.config import Config
 from helpers.data import find_data
 from helpers.data.dataset import data_preparation_pipeline
 from helpers.data.transforms import augment_transform
+from helpers.data.wells import parse_name
 from helpers.losses import LOSSES
 from helpers.metrics import summarise
 from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES
@@ -96,10 +97,11 @@ class OwnShare(DistributedSampler):
 def report(run: Run, val_loader: DataLoader, data: str) -> None:
     print(run.history_frame().round(4).to_string())
     print(f"Data: {data}")
+    wells = sorted({parse_name(name)[0] for name in val_loader.dataset.names})
     for name, path in (("lowest validation loss", run.best_path), ("last epoch", run.last_path)):
         model, config = load_model(path, best_device())
         _, counts = evaluate(model, val_loader, run.loss_fn, config.threshold)
-        print(f"{name}, validation wells {run.config.val_wells}: {summarise(counts)}")
+        print(f"{name}, validation wells {wells}: {summarise(counts)}")
     print(f"Saved in {run.folder}")
 
 

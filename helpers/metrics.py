@@ -4,6 +4,7 @@ Everything starts from `count_pixels`: three whole numbers an image. They are ad
 only at the end, so no score depends on how the images were batched.
 """
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -93,7 +94,8 @@ def _ratio_or_one(numerator: Tensor, denominator: Tensor) -> Tensor:
 
 def summarise(counts: Tensor) -> dict[str, float]:
     """The two scores that the project reports, from the counts (N, 3) of many images: "dice" over all pixels
-    of all images together, and "mean_iou", the challenge's, the mean over images.
+    of all images together, NaN where no image has a groove: one false pixel would decide between 0 and 1; and
+    "mean_iou", the challenge's, the mean over images.
 
     Raises
     ------
@@ -103,7 +105,9 @@ def summarise(counts: Tensor) -> dict[str, float]:
         raise ValueError("No image was scored: the counts are empty.")
     # float64 and one fixed order: a mean of float32 would depend on how the sum is split.
     mean_iou = iou_from_counts(counts.double()).mean()
-    return {"dice": dice_from_counts(counts.sum(0).double()).item(), "mean_iou": mean_iou.item()}
+    tp, _, fn = total = counts.sum(0).double()
+    dice_of_all = dice_from_counts(total).item() if tp + fn else math.nan
+    return {"dice": dice_of_all, "mean_iou": mean_iou.item()}
 
 
 def scores_per_well(counts: Tensor, names: Sequence[str]) -> pd.DataFrame:

@@ -234,7 +234,7 @@ counts = metrics.count_pixels(found, val.masks)
 metrics.scores_per_well(counts, val.names).round(3)
 
 # %% [markdown]
-# Well 9 has no groove, so every pixel found there is false, and one pixel decides whether its Dice is 0 or 1. Nearly all of the Dice, and four fifths of the mean IoU, come from well 3,
+# Well 9 has no groove, so it has no Dice: one false pixel would decide between 0 and 1. Nearly all of the Dice, and four fifths of the mean IoU, come from well 3,
 # the hardest ([notebook 05, section 2](05_Leak_and_split.ipynb#2-How-hard-is-each-well?)). That is why this project makes no choice by these two
 # wells alone.
 #

@@ -311,7 +311,7 @@ pd.concat([pd.DataFrame(scores), pd.DataFrame(per_well)]).T.round(2)
 show_code(models.mean_of_weights)
 
 # %% [markdown]
-# Well 9 has no groove: its Dice is 1 where nothing is found, and 0 after a single false pixel. The figure shows what patches and whole wells find (white: no
+# Well 9 has no groove, so it has no Dice. The figure shows what patches and whole wells find (white: no
 # usable value). On simulated wells the solid line is the truth:
 
 

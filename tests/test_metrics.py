@@ -86,6 +86,13 @@ def test_what_cannot_be_scored_is_refused(score, told):
         score()
 
 
+def test_a_part_without_a_groove_has_no_dice():
+    """One false pixel would decide between 0 and 1."""
+    for false in (0, 1):
+        scores = summarise(torch.tensor([[0, false, 0], [0, 0, 0]]))
+        assert math.isnan(scores["dice"]) and scores["mean_iou"] == 1 - false / 2
+
+
 def test_scores_per_well_are_the_scores_of_its_patches_alone():
     prediction, target = random_masks(3)
     counts = count_pixels(prediction, target)
