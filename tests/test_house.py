@@ -96,7 +96,7 @@ def test_notebooks_1_to_4_need_a_small_ground_floor_and_nothing_else():
 
 
 def test_helpers_stay_small():
-    assert lines(set(FILES)) <= 6_000
+    assert lines(set(FILES)) <= 6_200
 
 
 def code_lines(node: ast.FunctionDef) -> int:
