@@ -200,7 +200,7 @@ for frame in (images, truth, found):
     strips = {well: well_from_frame(frame, well) for well in shown["well"].unique()}
     rows = [strips[case.well][case.block * 36 :][:36] for case in shown.itertuples()]
     blocks.append(np.array([row.repeat(2, 0).repeat(72 // row.shape[1], 1) for row in rows]))
-titles = [f"{case.kind} · well {case.well}, row {case.first_row}" for case in shown.itertuples()]
+titles = [f"{case.kind}\nwell {case.well}, row {case.first_row}" for case in shown.itertuples()]
 heading = "Grooves that were missed, found in part, or predicted where there is none"
 plots.show_patches(blocks[0], titles, *blocks[1:], columns=5, heading=heading)
 
