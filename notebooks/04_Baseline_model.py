@@ -148,7 +148,9 @@ history.tail().round(4)
 logged = board.read_scalars(run.folder)
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4))
 logged[["train_loss", "val_loss"]].plot(ax=left, marker="o", ylabel="binary cross-entropy")
-logged[["val_dice", "val_mean_iou"]].plot(ax=right, marker="s", ylim=(0, 1), ylabel="score, validation wells")
+logged[["val_dice", "val_mean_iou"]].plot(
+    ax=right, marker="s", ylim=(0, 1), ylabel="score, validation wells"
+)
 figure.suptitle("Training loss falls steadily, validation loss does not")
 plt.show()
 
