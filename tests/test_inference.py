@@ -24,7 +24,6 @@ def test_probabilities_are_in_the_loader_s_order():
         {"batch_sampler": [[5, 4], [3, 2], [1, 0]]},
         {"batch_size": 4, "drop_last": True},
     ],
-    ids=str,
 )
 def test_every_loader_whose_order_is_not_the_datasets_is_refused(options):
     shuffling = DataLoader(TensorDataset(*stripes(6)), **options)
