@@ -62,7 +62,7 @@ def check_finite(loss: Tensor, what: str) -> None:
     """Raise FloatingPointError with advice if a loss is NaN or infinite."""
     if not torch.isfinite(loss):
         raise FloatingPointError(
-            f"The {what} is {loss.item()}; the step was not taken. Look at the images for NaN or extreme "
+            f"The {what} is {loss.item()}, and no step is taken on it. Look at the images for NaN or extreme "
             "values; if they are fine, try a smaller learning rate."
         )
 
