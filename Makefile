@@ -30,7 +30,7 @@ runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.dat
 	@mv runs/notebooks/unfinished.ipynb "$@"
 
 runs/.data: $(VENV)/installed always
-	@$(BIN)/python -m helpers.data.load > $@.new && cat $@.new && ls -l data/raw >> $@.new
+	@$(BIN)/python -m helpers.data > $@.new && cat $@.new && ls -l data/raw >> $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 outputs: $(VENV)/installed ## renew the outputs of the committed notebooks, on the simulated wells

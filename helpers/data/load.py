@@ -31,7 +31,6 @@ from helpers.files import (
     progress,
     reason_of,
     replace_atomically,
-    run_from_command_line,
 )
 
 EXPECTED_FILES = "A data folder holds images/ (or one X_train*.zip) and one y_train*.csv (or .csv.gz)."
@@ -73,15 +72,15 @@ def find_data(config: Config = Config()) -> DataSource:
     $CORROSEG_DATA is a folder, see `resolve`, or "simulated". Simulated wells are made on first use.
     DataError : there is no such folder, or not one table of labels in it.
     """
-    wanted, folder = os.environ.get("CORROSEG_DATA", "").strip(), config.raw_dir
+    wanted, folder = os.environ.get("CORROSEG_DATA", ""), config.raw_dir  # a name may end in a blank
     with disk_errors(folder, "read", folder):
         raw = folder.is_dir() and any(name[0] != "." for name in os.listdir(folder))  # besides .gitkeep
-    if wanted == "simulated" or not (wanted or raw):
+    if wanted.strip() == "simulated" or not (wanted.strip() or raw):
         from helpers.data.synthetic import ensure_simulated  # here, so that real data do not need it
 
         folder = ensure_simulated(config.simulated_dir, config.seed)
         return DataSource(folder, simulated=True, labels="simulated labels", seed=config.seed)
-    if wanted:
+    if wanted.strip():
         folder = resolve(wanted)
     silver = "silver" in find_labels(folder).name.lower()
     if (folder / "y_clean.csv").exists():  # only the simulation knows the clean truth
@@ -343,14 +342,3 @@ def _one_error(text: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(f"{text} ({reason_of(error)}).") from error
-
-
-def check_data(config: Config = Config()) -> None:
-    """Find and read the data and print which they are; run as `python -m helpers.data.load`."""
-    source = find_data(config)
-    y, _ = load_data(source.folder)
-    print(f"Data: {source.description}. {len(y)} patches in {source.folder}")
-
-
-if __name__ == "__main__":
-    run_from_command_line(check_data)
