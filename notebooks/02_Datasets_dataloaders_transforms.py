@@ -376,7 +376,8 @@ def apply_numpy_transform(image, mask):
 y_found, images_found = load_data()
 assert images_found.equals(images)
 
-assert get_patches_per_well(os.listdir(root_dir)).total() == len(y_found)
+files = [f"{name}.npy" for name in y_found.index]
+assert get_patches_per_well(files).total() == len(y_found)
 
 train = np.isin([parse_name(name)[0] for name in y_found.index], config.train_wells)
 arrays = [pixels.reshape(36, 36) for pixels in images_found[train].to_numpy()]
