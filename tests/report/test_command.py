@@ -18,6 +18,8 @@ from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 from helpers.models.well_resunet import WellResUNet
 from helpers.report import command, logs
+from helpers.report.grooves import groove_report
+from helpers.report.page import write_page
 from helpers.report.pod import groove_shape
 from helpers.whole_wells.simulation import simulate_sound_wall
 from helpers.whole_wells.well_files import save_well
@@ -160,6 +162,16 @@ def test_a_threshold_of_ones_own_has_no_curve_and_names_are_escaped(inspect, tmp
     assert "detection_probability" not in (tmp_path / "grooves.csv").read_text()
     page = (tmp_path / "report.html").read_text()
     assert "Not measured for this network" in page and "&lt;b&gt;.npy" in page and "<b>" not in page
+
+
+def test_what_a_file_says_of_itself_is_text_on_the_page_and_no_html(tmp_path):
+    wall, tag = sound_wall()[:100], "<script>alert(1)</script>"
+    nothing = groove_report(np.zeros(wall.shape, bool), wall)
+    log = logs.Log(tmp_path / "well.npy", notes=(f"The channel is called {tag}.",))
+    facts = {"Log": tag, tag: "a fact"}
+    write_page(tmp_path / "page.html", facts, nothing, nothing, wall, log, None, f"A card {tag}")
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 6 and tag not in page
 
 
 @pytest.mark.parametrize(
