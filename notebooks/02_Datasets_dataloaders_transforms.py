@@ -327,8 +327,8 @@ plots.show_patches(
 # %% [markdown]
 # The patches of one well follow each other, top to bottom. (The groove of `well_3_patch_6` has no outline: the simulated annotator has overlooked it.)
 #
-# Is the loader fast enough? On a CPU core it gives with flips about 50 times, with all of R2.5 about 13 times as many patches a second as the U-Net's training step takes; the
-# reviewer's data set, which for each sample reads a file, takes two medians and a row of a DataFrame, about 7 times (`python benchmarks/training.py`). So it is never the
+# Is the loader fast enough? On a CPU core it gives with flips about 60 times, with all of R2.5 about 15 times as many patches a second as the U-Net's training step takes; the
+# reviewer's data set, which for each sample reads a file, takes two medians and a row of a DataFrame, about 8 times (`python benchmarks/training.py`). So it is never the
 # bottleneck.
 
 # %% [markdown]
