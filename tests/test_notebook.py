@@ -23,7 +23,7 @@ from helpers import files, notebook
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import find_data
 from helpers.files import DataError
-from helpers.notebook import in_colab, open_notebook, print_versions
+from helpers.notebook import open_notebook
 
 
 def fill(folder: Path, labels: str = "y_train.csv") -> Path:
@@ -121,17 +121,18 @@ def test_relative_folder_counts_from_what_make_says_then_pwd_then_the_working_di
 def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_path, monkeypatch):
     monkeypatch.setenv("PWD", str(tmp_path / "typed"))
     monkeypatch.setattr("helpers.data.load.PROJECT_ROOT", tmp_path / "root")
-    monkeypatch.setenv("CORROSEG_DATA", "mine")
-    with pytest.raises(DataError, match=r"CORROSEG_DATA is 'mine'.*images/ .*X_train.*y_train") as caught:
-        find_data(config)
-    for place in ("typed", "", "root"):
-        assert str(tmp_path / place / "mine") in str(caught.value)
-    monkeypatch.setenv("CORROSEG_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(DataError, match=f"Tried: {tmp_path / 'nowhere'}. "):  # once
-        find_data(config)
+    tried = [tmp_path / place / "mine" for place in ("typed", "", "root")]
+    for wanted, places in (("mine", tried), (str(tmp_path / "nowhere"), [tmp_path / "nowhere"])):  # each once
+        monkeypatch.setenv("CORROSEG_DATA", wanted)
+        places = ", ".join(map(str, places))
+        with pytest.raises(DataError, match=rf"is '{wanted}'.* Tried: {places}\. .*images/ .*X_train.*y_tr"):
+            find_data(config)
 
 
 # --- what is said of the data ------------------------------------------------------------------------
+
+
+SIMULATED = "15 simulated wells (helpers.data.synthetic{}) with simulated labels; the clean truth is known"
 
 
 @pytest.mark.parametrize(
@@ -140,43 +141,31 @@ def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_p
         (["y_train_silver.csv.gz"], "real challenge images with silver labels"),
         (["Y_train_SILVER.csv"], "real challenge images with silver labels"),
         (["y_train_9oPq.csv"], "real challenge images with the challenge's labels"),
-        (
-            ["y_train.csv", "y_clean.csv"],
-            "15 simulated wells (helpers.data.synthetic) with simulated labels; the",
-        ),
-        (
-            [],
-            "15 simulated wells (helpers.data.synthetic, seed 7) with simulated labels; the clean truth",
-        ),
+        (["y_train.csv", "y_clean.csv"], SIMULATED.format("")),
+        ([], SIMULATED.format(", seed 7")),
     ],
 )
 def test_description_tells_the_labels_and_the_seed(config, ensure_simulated, files, said):
     for file in files:
         (config.raw_dir / file).touch()
     source = find_data(config)
-    assert source.description.startswith(said)
+    assert source.description == said
     assert source.simulated == said.startswith("15")
 
 
 # --- open_notebook and its parts ---------------------------------------------------------------------
 
 
-def test_open_notebook_prints_one_line_without_a_path(
+def test_open_notebook_says_which_data_and_where_the_project_is_unless_the_notebook_lies_in_it(
     config, ensure_simulated, set_style, capsys, monkeypatch
-):
-    monkeypatch.chdir(PROJECT_ROOT / "notebooks")
-    source = open_notebook(config=config)
-    assert capsys.readouterr() == (f"Data: {source.description}\n", "")
-    assert os.sep not in source.description
-    assert Path.cwd() == PROJECT_ROOT
-    set_style.assert_called_once_with()
-
-
-def test_open_notebook_says_which_project_was_found_unless_the_notebook_lies_in_it(
-    config, ensure_simulated, set_style, capsys
 ):
     source = open_notebook(config=config)
     assert capsys.readouterr().out == f"Project: {PROJECT_ROOT}\nData: {source.description}\n"
+    monkeypatch.chdir(PROJECT_ROOT / "notebooks")
+    open_notebook(config=config)
+    assert capsys.readouterr() == (f"Data: {source.description}\n", "")
+    assert Path.cwd() == PROJECT_ROOT
+    set_style.assert_called_with()
 
 
 def test_open_notebook_takes_a_path_and_forgets_a_folder_that_is_named_no_more(
@@ -202,13 +191,6 @@ def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_si
     assert not set(draw()) & set(first)
 
 
-def test_colab_is_known_by_its_module(monkeypatch):
-    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
-    assert not in_colab()
-    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
-    assert in_colab()
-
-
 # --- Colab -------------------------------------------------------------------------------------------
 
 
@@ -228,37 +210,36 @@ def google(monkeypatch, tmp_path) -> mock.Mock:
     return module
 
 
-def test_outside_colab_nothing_is_installed(config, ensure_simulated, set_style, monkeypatch):
-    monkeypatch.setattr(notebook.subprocess, "run", mock.Mock())
-    open_notebook(config=config)
-    notebook.subprocess.run.assert_not_called()
-
-
-def test_in_colab_what_is_missing_is_installed_quietly(config, ensure_simulated, set_style, google):
+def test_in_colab_alone_what_is_missing_is_installed_quietly(
+    config, ensure_simulated, set_style, google, monkeypatch
+):
     open_notebook(config=config)
     (command,), _ = notebook.subprocess.run.call_args
     assert command[1:5] == ["-m", "pip", "install", "--quiet"]
     assert Path(command[-1]).name == "requirements-colab.txt" and Path(command[-1]).exists()
     google.drive.mount.assert_not_called()  # nothing is said to lie there
+    monkeypatch.delitem(sys.modules, "google.colab")
+    open_notebook(config=config)
+    notebook.subprocess.run.assert_called_once()
 
 
 def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, google):
-    notebook.subprocess.run.return_value = mock.Mock(
-        returncode=1, stderr="Retrying\nERROR: no network", stdout=""
-    )
+    failed = mock.Mock(returncode=1, stderr="Retrying\nERROR: no network", stdout="")
+    notebook.subprocess.run.return_value = failed
     with pytest.raises(DataError, match=r"requirements-colab\.txt.*ERROR: no network.*again"):
         open_notebook(config=config)
 
 
-def test_the_drive_is_mounted_once_for_data_that_are_said_to_be_there(config, set_style, google):
-    folder = fill(notebook.DRIVE / "MyDrive" / "slb")  # what lies there unmounted is on Colab's own disk
+@pytest.mark.parametrize("what", ["data", "runs"])
+def test_the_drive_is_mounted_once_for_what_is_said_to_be_there(
+    config, ensure_simulated, set_style, google, what
+):
+    folder = notebook.DRIVE / "MyDrive" / what  # what lies there unmounted is on Colab's own disk
     for _ in range(2):
-        assert open_notebook(str(folder), config).folder == folder
-    google.drive.mount.assert_called_once_with(str(notebook.DRIVE))
-
-
-def test_the_drive_is_mounted_for_runs_that_are_to_be_kept_there(config, ensure_simulated, set_style, google):
-    open_notebook(config=replace(config, runs_dir=notebook.DRIVE / "MyDrive" / "runs"))
+        if what == "data":
+            assert open_notebook(str(folder if folder.exists() else fill(folder)), config).folder == folder
+        else:
+            open_notebook(config=replace(config, runs_dir=folder))
     google.drive.mount.assert_called_once_with(str(notebook.DRIVE))
 
 
@@ -335,7 +316,7 @@ def test_in_colab_a_copy_is_found_up_to_three_levels_down(content, name):
     assert found(run_setup(content)) == project
 
 
-@pytest.mark.parametrize("start", ["notebooks", ".", "helpers/models"])
+@pytest.mark.parametrize("start", ["notebooks", "helpers/models"])
 @pytest.mark.parametrize("colab", [False, True])
 def test_the_project_around_a_notebook_is_found(tmp_path, start, colab):
     project = write_project(tmp_path / "any name")
@@ -364,61 +345,27 @@ def test_a_project_that_is_nowhere_is_one_clear_error(content, colab):
     assert not (content / "corrosion-segmentation").exists()
 
 
-def test_the_setup_cell_is_short():
-    assert len([line for line in SETUP.splitlines() if line.strip()]) <= 12
-
-
-def test_jupyter_comes_with_the_requirements():
-    pinned = (PROJECT_ROOT / "requirements.txt").read_text()
-    assert "\njupyterlab==" in pinned and "\nipykernel==" in pinned and "\nipywidgets==" in pinned
-
-
 # --- TensorBoard -------------------------------------------------------------------------------------
 
 
-def tensorboards() -> list[int]:
-    """Ids of the TensorBoard servers that this user has running."""
-    return [server.pid for server in tensorboard.manager.get_all()]
-
-
-def test_notebooks_show_tensorboard_in_two_literal_lines():
-    for path in (NOTEBOOK, NOTEBOOK.with_name("06_Hyperparameter_tuning.py")):
-        cells = [cell for cell in jupytext.read(path).cells if "%tensorboard" in cell.source]
-        assert [cell.source for cell in cells] == ["%load_ext tensorboard\n%tensorboard --logdir runs"]
-
-
-def test_a_notebook_that_nobody_looks_at_starts_no_tensorboard(monkeypatch):
-    """As make and pytest --nbval run it."""
+def test_the_two_literal_lines_start_tensorboard_only_where_somebody_looks(
+    config, ensure_simulated, set_style, monkeypatch
+):
+    """As make and pytest --nbval run a notebook, nobody does."""
     monkeypatch.setenv("CORROSEG_DATA", "simulated")
-    before = tensorboards()
-    cells = [SETUP, "%load_ext tensorboard\n%tensorboard --logdir runs"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    client = NotebookClient(notebook, resources={"metadata": {"path": str(PROJECT_ROOT / "notebooks")}})
-    client.execute()
-    (output,) = notebook.cells[1].outputs
+    before = len(tensorboard.manager.get_all())
+    board = [cell.source for cell in jupytext.read(NOTEBOOK).cells if "%tensorboard" in cell.source]
+    assert board == ["%load_ext tensorboard\n%tensorboard --logdir runs"]
+    cells = [nbformat.v4.new_code_cell(cell) for cell in (SETUP, *board)]
+    shown = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(shown, resources={"metadata": {"path": str(PROJECT_ROOT / "notebooks")}}).execute()
+    (output,) = shown.cells[1].outputs
     assert output.text == "To see TensorBoard, run: tensorboard --logdir runs\n"
-    assert tensorboards() == before
-
-
-def test_tensorboard_starts_where_somebody_looks(config, ensure_simulated, set_style, monkeypatch):
+    assert len(tensorboard.manager.get_all()) == before
     monkeypatch.delenv("TQDM_DISABLE")
     monkeypatch.setattr(tensorboard.notebook, "start", start := mock.Mock())
     open_notebook(config=config)
     assert tensorboard.notebook.start is start
-
-
-def test_versions_are_printed_one_a_line(capsys):
-    with (
-        mock.patch("torch.cuda.is_available", return_value=True),
-        mock.patch("torch.cuda.get_device_name", return_value="Tesla T4"),
-    ):
-        print_versions()
-    lines = [line.split(" ", 1) for line in capsys.readouterr().out.splitlines()]
-    assert [line[0] for line in lines] == [
-        "python", "numpy", "pandas", "scikit-learn", "torch", "torchvision", "device",
-    ]  # fmt: skip
-    assert lines[1][1] == np.__version__
-    assert lines[-1][1] == "cuda, Tesla T4"
 
 
 def test_a_notebook_shows_a_data_error_without_traceback():
