@@ -1,15 +1,13 @@
-"""Which changes of a patch help (R2.5), and which padding? Notebook 02.
+"""Which changes of a patch help (R2.5), and which padding (R3.1)? Notebooks 02 and 03.
 
 The baseline U-Net with flips alone, against each kind of change added to the flips, against all of them and
-none, and against a padding that goes around the pipe. Twelve draws at most, see draws.py.
+none, and against paddings that know the pipe.
 """
 
-import torch
-from common import Results, parse_arguments, run_from_command_line
-from draws import DRAWS, SOURCE, differences, make_draw
+from common import run_from_command_line, run_study
+from draws import learns_with
 from torchvision.transforms import v2
 
-from experiments.folds import train_on
 from helpers.data.transforms import RandomRoll, augment_transform, flip_transform
 
 # Each as likely and as strong as in `augment_transform`
@@ -22,32 +20,17 @@ CHANGES = {
     "brightness": brightness,
 }
 VARIANTS = {
-    "flips": {},
+    "flips": learns_with(),
     **{
-        f"flips and {name}": {"transform": v2.Compose([flip_transform(), change])}
+        f"flips and {name}": learns_with(transform=v2.Compose([flip_transform(), change]))
         for name, change in CHANGES.items()
     },
-    "all of R2.5": {"transform": augment_transform()},
-    "nothing": {"transform": v2.Identity()},
-    "flips, circular padding": {"azimuth": "circular"},
+    "all of R2.5": learns_with(transform=augment_transform()),
+    "nothing": learns_with(transform=v2.Identity()),
+    "flips, circular padding": learns_with(azimuth="circular"),
+    "flips, circular padding, rows reflected": learns_with(azimuth="circular", depth="reflect"),
 }
 
 
-def main() -> None:
-    choices = {"variants": list(VARIANTS), "draws": [str(number) for number in range(DRAWS)]}
-    arguments = parse_arguments(__doc__, choices)
-    torch.set_num_threads(1)
-    results = Results(arguments.output, __file__, SOURCE)
-    for number in map(int, arguments.draws):
-        keys = [{"draw": number, "variant": name, "epochs": arguments.epochs} for name in arguments.variants]
-        if keys := [key for key in keys if not results.has(**key)]:
-            draw = make_draw(number)
-            cleaned = draw.cleaned(draw.config)
-            for key in keys:
-                model = train_on(*cleaned, arguments.epochs, number, **VARIANTS[key["variant"]])
-                results.add(**key, **draw.score(model))
-    print(differences(results.rows, "flips").round(3).to_string())
-
-
 if __name__ == "__main__":
-    run_from_command_line(main)
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="flips"))

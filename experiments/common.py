@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
+from experiments.draws import Draw, differences, leave_out, simulate_draw, well_folds
 from experiments.folds import Fold, make_folds, predict_masks
 from helpers import metrics
 from helpers.data import DataSource, find_data, load_data, read_labels
@@ -40,6 +41,7 @@ from helpers.files import (
 HERE = Path(__file__).parent
 EPOCHS = 10  # of a training, in every study; stopping.py compares longer and shorter ones
 FOLDS = ["0", "1", "2"]  # on a command line
+FOLDS_OF_REAL_WELLS = 5
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -71,6 +73,45 @@ def parse_arguments(
         parser.add_argument("--epochs", type=at_least(1), default=EPOCHS, help=help_)
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser.parse_args()
+
+
+Variant = Callable[[Draw, int], dict[str, float]]  # of a draw and a number of epochs: its scores
+
+
+def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -> None:
+    """The main of a study: a row for each draw and variant, and how each differs from the variant `than`.
+
+    Six draws of simulated wells, ten epochs of each training, and twelve draws where the differences are to
+    be known better. With the real images five folds of the training and validation wells, two epochs.
+    """
+    source = find_data()
+    draws, epochs = (range(6), EPOCHS) if source.simulated else (range(FOLDS_OF_REAL_WELLS), 2)
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--variants", nargs="+", choices=variants, default=list(variants), help="only these")
+    parser.add_argument("--draws", nargs="+", type=at_least(0), default=draws, help="only these")
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=epochs, help=f"of each training (default {epochs})"
+    )
+    parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)  # so that rows do not depend on how many cores the machine has
+    torch.backends.cudnn.allow_tf32 = False  # convolutions in 19 bits
+    results = Results(arguments.output, script, source)
+    for number in arguments.draws:
+        keys = [{"draw": number, "variant": name, "epochs": arguments.epochs} for name in arguments.variants]
+        if keys := [key for key in keys if not results.has(**key)]:
+            draw = make_draw(number, source)
+            for key in keys:
+                results.add(**key, **variants[key["variant"]](draw, arguments.epochs))
+    print(differences(results.rows, than).round(3).to_string())
+
+
+def make_draw(number: int, source: DataSource) -> Draw:
+    """New simulated wells, or a fold of the real ones."""
+    if source.simulated:
+        return simulate_draw(number)
+    y, images = load_data(source.folder)
+    return leave_out(number, well_folds(y, FOLDS_OF_REAL_WELLS)[number], y, images)
 
 
 def every(**values: Iterable) -> list[dict]:

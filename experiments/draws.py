@@ -1,75 +1,189 @@
-"""Draws of simulated wells: what studies compare variants on, and how differences between them are told.
+"""Draws: wells to learn from, other wells to be judged by, and a seed. Studies compare variants on them.
 
-A draw has wells of its own to learn from, with labels as hasty as an annotator's, other wells to be judged
-by, whose truth is known, and a seed of its own for weights and batches. Variants of a draw share all of that,
-so they are compared draw by draw. Wells are made like the training wells (`simulation.draw_recipe`).
+Variants of a draw share its wells and its seed, so they are compared draw by draw. A draw is of new simulated
+wells, made like the training wells (`simulation.draw_recipe`): those to learn from have labels as hasty as an
+annotator's, of the others the truth is known. Or it is a fold of real wells, judged by their labels.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchvision.transforms import v2
 
-from experiments.folds import predict_masks
 from helpers.config import Config
-from helpers.data import COLUMNS, DataSource
-from helpers.data.dataset import SegmentationDataset, as_images
+from helpers.data import COLUMNS
+from helpers.data.dataset import SegmentationDataset, Transform, as_module, make_loader
 from helpers.data.preprocess import PreprocessData
 from helpers.data.synthetic import simulate
-from helpers.data.transforms import normalize
-from helpers.data.wells import cut_well, patch_name
+from helpers.data.transforms import flip_transform, normalize
+from helpers.data.wells import cut_well, patch_name, wells_of
+from helpers.files import DataError
+from helpers.inference import predict_pixels, predict_probabilities
+from helpers.losses import Loss
 from helpers.metrics import count_pixels, summarise
+from helpers.training import train
+from helpers.training.runs import unsaved_run
 from helpers.whole_wells.simulation import draw_recipe
 
-CONFIG = Config(precision="float32")  # on every device, so that rows do not depend on it
+STUDY_CONFIG = Config(precision="float32")  # on every device, so that rows do not depend on it
 LEARN, JUDGED, ROWS = 24, 48, 720  # wells to learn from, wells to be judged by, rows of each
-DRAWS = 12  # at most
-SOURCE = DataSource(Path(__file__), simulated=True, labels="simulated labels")
+Frames = tuple[pd.DataFrame, pd.DataFrame]  # masks and images, (n, 1296) each
 
 
 @dataclass(frozen=True)
 class Draw:
-    """Labels and images to learn from, (n, 1296) each, not cleaned; patches to be judged by in the network's
-    scale, and their truth (m, 1, 36, 36) of 0 and 1."""
+    """Wells to learn from and wells to be judged by; all frames are (n, 1296), indexed by patch name.
+
+    number : of the draw; the seed of its trainings too.
+    y, images : to learn from, not cleaned. clean : the truth of `y`, or `y` where it is not known.
+    judge, judged_images : to be judged by: masks, and images not repaired; without ruined patches.
+    """
 
     number: int
     y: pd.DataFrame
     images: pd.DataFrame
-    judged: SegmentationDataset
-    truth: Tensor
+    clean: pd.DataFrame
+    judge: pd.DataFrame
+    judged_images: pd.DataFrame
 
     @property
     def config(self) -> Config:
-        return replace(CONFIG, seed=self.number)
+        return replace(STUDY_CONFIG, seed=self.number)
 
-    def cleaned(self, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
+    @cached_property
+    def cleaned(self) -> Frames:
         """Labels and images to train on, cleaned as in `helpers.data.dataset.data_preparation_pipeline`."""
-        return PreprocessData(config).fit_transform(self.y, self.images)
+        return PreprocessData(STUDY_CONFIG).fit_transform(self.y, self.images)
 
-    def score(self, model: nn.Module) -> dict[str, float]:
-        """Dice over all pixels and mean IoU over patches of the wells to be judged by."""
-        scores = summarise(count_pixels(predict_masks(model, self.judged), self.truth))
-        return {name: round(value, 4) for name, value in scores.items()}
+    @cached_property
+    def judged(self) -> SegmentationDataset:
+        """The patches to be judged by in the network's scale, and the masks that judge."""
+        return as_dataset(*PreprocessData(STUDY_CONFIG).transform(self.judge, self.judged_images))
+
+    def score(self, found: nn.Module | Tensor) -> dict[str, float]:
+        """Dice over all pixels and mean IoU over patches of a patch network, or of masks (m, 1, 36, 36) in
+        the order of `judge`."""
+        masks = predict_masks(found, self.judged) if isinstance(found, nn.Module) else found
+        return score(masks, self.judged.masks)
 
 
-def make_draw(number: int, learn: int = LEARN, judged: int = JUDGED, rows: int = ROWS) -> Draw:
+def as_dataset(y: pd.DataFrame, images: pd.DataFrame) -> SegmentationDataset:
+    return SegmentationDataset.from_frames(y, images, normalize(STUDY_CONFIG))
+
+
+def score(masks: Tensor, truth: Tensor) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in summarise(count_pixels(masks, truth)).items()}
+
+
+def simulate_draw(number: int, learn: int = LEARN, judged: int = JUDGED, rows: int = ROWS) -> Draw:
     """Simulate the wells of a draw, numbered 1000, 1001, ...; the first `learn` are learned from."""
     frames: tuple[list, list, list] = ([], [], [])
     for well in range(1000, 1000 + learn + judged):
         rng = np.random.default_rng([number, well])
-        made = simulate(draw_recipe(CONFIG.train_wells, rng), rows, rng)
+        made = simulate(draw_recipe(STUDY_CONFIG.train_wells, rng), rows, rng)
         for frame, image in zip(frames, (made.thickness, made.labels, made.truth), strict=True):
             patches = cut_well(image).reshape(-1, len(COLUMNS))
             names = pd.Index([patch_name(well, patch) for patch in range(len(patches))], name="patch")
             frame.append(pd.DataFrame(patches, names, COLUMNS))
-    images, _, _ = (pd.concat(frame) for frame in frames)
-    y, truth = pd.concat(frames[1][:learn]), pd.concat(frames[2][learn:])
-    truth, repaired = PreprocessData(CONFIG).transform(truth, images.loc[truth.index])
-    dataset = SegmentationDataset.from_frames(truth, repaired, normalize(CONFIG))
-    return Draw(number, y, images.loc[y.index], dataset, as_images(truth, np.uint8))
+    images, labels, truth = (pd.concat(frame) for frame in frames)
+    to_learn = wells_of(images) < 1000 + learn
+    return _draw(number, to_learn, ~to_learn, labels, images, truth)
+
+
+def leave_out(
+    number: int,
+    left_out: Sequence[int],
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    truth: pd.DataFrame | None = None,
+) -> Draw:
+    """Learn from the training and validation wells but for these, which judge; test wells never take part.
+
+    y, images : as `helpers.data.load_data` gives them. truth : what judges; by default `y`.
+    """
+    wells = wells_of(y)
+    judged = np.isin(wells, left_out)
+    learn = np.isin(wells, STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells) & ~judged
+    return _draw(number, learn, judged, y, images, y if truth is None else truth)
+
+
+def _draw(number: int, learn: np.ndarray, judged: np.ndarray, *frames: pd.DataFrame) -> Draw:
+    y, images, truth = frames
+    judge, _ = PreprocessData(STUDY_CONFIG).transform(truth[judged], images[judged])  # ruined patches go
+    return Draw(number, y[learn], images[learn], truth[learn], judge, images.loc[judge.index])
+
+
+def well_folds(
+    y: pd.DataFrame, count: int = 3, wells: Sequence[int] = STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells
+) -> list[tuple[int, ...]]:
+    """Share wells out among `count` folds of about equal size. `y` : (n, 1296) masks, of other wells too.
+
+    Wells without a groove are dealt out first, so that no fold has more than its share of them; then each
+    well, the largest first, goes to the fold with the fewest patches.
+
+    Raises
+    ------
+    DataError : there are fewer wells with a groove than folds.
+
+    >>> well_folds(y)  # doctest: +SKIP
+    [(7, 9, 11), (3, 6, 10), (1, 8, 12, 13, 14)]
+    """
+    table = pd.DataFrame({"well": wells_of(y), "corroded": y.to_numpy().any(axis=1)})
+    table = table[table["well"].isin(wells)].groupby("well")["corroded"].agg(["size", "any"])
+    if table["any"].sum() < count:
+        grooved = table.index[table["any"]].tolist()
+        raise DataError(f"{count} folds need as many wells with a groove to judge by, found {grooved}.")
+    folds, sizes = [[] for _ in range(count)], np.zeros(count, int)
+    for well, row in table.sort_values(["any", "size"], ascending=[True, False]).iterrows():
+        smallest = sizes.argmin()
+        folds[smallest].append(well)
+        sizes[smallest] += row["size"]
+    return [tuple(sorted(fold)) for fold in folds]
+
+
+def training_loader(
+    y: pd.DataFrame, images: pd.DataFrame, config: Config = STUDY_CONFIG, transform: Transform | None = None
+) -> DataLoader:
+    """Shuffled batches of cleaned patches, by default flipped at random, in the network's scale."""
+    changes = v2.Compose([as_module(transform or flip_transform()), normalize(config)])
+    return make_loader(SegmentationDataset.from_frames(y, images, changes), config.batch_size, shuffle=True)
+
+
+def train_on(
+    y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int = 0, model: str = "unet",
+    loss: str | Loss = "bce", transform: Transform | None = None, config: Config = STUDY_CONFIG, **options,
+) -> nn.Module:  # fmt: skip
+    """Train a network, by default the baseline, on these cleaned patches, and return it.
+
+    options : see `helpers.training.runs.start_run`.
+    """
+    config = replace(config, seed=seed)
+    run = unsaved_run(model, config, loss, **options)
+    for _ in train(run, training_loader(y, images, config, transform), epochs):
+        pass
+    return run.model
+
+
+def learns_with(**options) -> Callable[[Draw, int], dict[str, float]]:
+    """A variant of a study: the scores of a network that learned from a draw with these options."""
+    return lambda draw, epochs: draw.score(train_on(*draw.cleaned, epochs, draw.number, **options))
+
+
+def predict_masks(model: nn.Module, dataset: SegmentationDataset) -> Tensor:
+    """Masks (N, 1, H, W) bool on the CPU, in the dataset's order."""
+    return predict_probabilities(model, make_loader(dataset, 64)) >= STUDY_CONFIG.threshold
+
+
+def probabilities_on(model: nn.Module, images: pd.DataFrame) -> pd.DataFrame:
+    """`predict_pixels` as a frame like `images`: (n, 1296) float32, indexed by patch name."""
+    found = predict_pixels(model, images, STUDY_CONFIG)
+    return pd.DataFrame(found.flatten(1).numpy(), images.index, images.columns)
 
 
 def differences(rows: pd.DataFrame, than: str, score: str = "dice") -> pd.DataFrame:
