@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
+from hypothesis.extra.numpy import arrays
 
 from helpers.data import find_images, read_images
 from helpers.data.synthetic import RECIPES, simulate
@@ -14,9 +15,9 @@ from helpers.data.wells import (
     MOST_PATCHES,
     WIDE_WELLS,
     assemble_well,
-    column_azimuths,
     columns_of,
     cut_well,
+    label_grooves,
     parse_name,
     patch_name,
     well_from_frame,
@@ -86,21 +87,16 @@ def test_the_widths_of_the_fifteen_simulated_wells_are_told(simulated):
 
 @pytest.mark.parametrize("columns", [36, 72])
 @pytest.mark.parametrize("number", [1, 3, 105])
-def test_the_number_of_a_well_says_nothing_of_its_width(columns, number):
+def test_a_width_is_told_whatever_the_wells_number_beside_gaps_and_lost_pixels(columns, number):
     for seed in range(5):
         frame = simulated_frame(columns, 6, number, seed)
         assert columns_of(frame, number) == columns_of(frame[::-1], number) == columns
         gaps = frame.drop(patch_name(number, 3)).iloc[:-1]  # the last one has no twin, another has lost its
         assert columns_of(gaps, number, otherwise=108 - columns) == columns
-
-
-@pytest.mark.parametrize("columns", [36, 72])
-def test_the_width_is_told_beside_lost_constant_and_infinite_pixels(columns):
-    frame = simulated_frame(columns, 10)
-    frame.iloc[0:2] = -999.25
-    frame.iloc[2:4], frame.iloc[4] = np.nan, 0.0
+    frame = simulated_frame(columns, 10, number)
+    frame.iloc[:2], frame.iloc[2:4], frame.iloc[4] = -999.25, np.nan, 0.0
     frame.iloc[6, ::3], frame.iloc[7, ::5] = -999.0, np.inf
-    assert columns_of(frame, 5) == columns
+    assert columns_of(frame, number) == columns
 
 
 @pytest.mark.filterwarnings("error")
@@ -116,15 +112,12 @@ def test_a_width_that_cannot_be_told_is_asked_for(frame):
     assert columns_of(frame, 5, otherwise=72) == 72
 
 
-def test_a_well_takes_the_width_that_it_is_given():
-    frame = simulated_frame(36, 2, well=5)
+def test_a_well_takes_the_width_that_it_is_given_or_that_its_number_has():
+    frame = simulated_frame(36, 6, well=5)
     np.testing.assert_array_equal(well_from_frame(frame, 5, 36), frame.to_numpy().reshape(-1, 36))
-    assert well_from_frame(frame > 0, 5).shape == (72, 72)  # a mask, as the training set's well 5
-
-
-def test_another_well_under_a_known_number_is_not_put_together_wrongly():
+    assert well_from_frame(frame > 0, 5).shape == (216, 72)  # a mask, as the training set's well 5
     with pytest.raises(ValueError, match="Well 5 has 72 columns in the .* training set, .* give columns=36"):
-        well_from_frame(simulated_frame(36, 6, well=5), 5)
+        well_from_frame(frame, 5)
 
 
 @given(well=st.integers(0, 10**6), patch=st.integers(0, 10**6))
@@ -148,11 +141,6 @@ def frame_of(names: list[str]) -> pd.DataFrame:
     return pd.DataFrame(np.zeros((len(names), 1296), np.float32), names)
 
 
-def test_the_middle_of_a_column_is_its_azimuth():
-    np.testing.assert_allclose(column_azimuths(36), np.arange(36) * 10 + 5)
-    np.testing.assert_allclose(column_azimuths(72), np.arange(72) * 5 + 2.5)
-
-
 def test_a_well_is_assembled_from_any_order_of_patches_and_gaps_are_nan():
     frame = frame_of(["well_3_patch_2", "well_1_patch_0", "well_3_patch_0"])
     frame.loc["well_3_patch_2"] = 2
@@ -160,21 +148,15 @@ def test_a_well_is_assembled_from_any_order_of_patches_and_gaps_are_nan():
     assert image.shape == (108, 36)
     assert (image[:36] == frame.loc["well_3_patch_0"].iloc[0]).all() and (image[72:] == 2).all()
     assert np.isnan(image[36:72]).all()
-
-
-def test_a_missing_twin_leaves_its_columns_empty():
-    image = well_from_frame(frame_of(["well_1_patch_0"]), 1)
-    assert image.shape == (36, 72)
-    assert np.isfinite(image[:, 0::2]).all() and np.isnan(image[:, 1::2]).all()
+    lone_twin = well_from_frame(frame, 1)
+    assert lone_twin.shape == (36, 72)
+    assert np.isfinite(lone_twin[:, 0::2]).all() and np.isnan(lone_twin[:, 1::2]).all()
 
 
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (
-            ["well_3_patch_0", f"well_3_patch_{MOST_PATCHES}"],
-            f"below 100,000, found well_3_patch_{MOST_PATCHES}",
-        ),
+        (["well_3_patch_0", f"well_3_patch_{MOST_PATCHES}"], "below 100,000, found well_3_patch_100000"),
         (["well_3_patch_1", "well_4_patch_0", "well_3_patch_1"], "found well_3_patch_1 twice"),
         (["well_4_patch_0"], "no patch of well 3 among the 1 patches"),
     ],
@@ -182,9 +164,6 @@ def test_a_missing_twin_leaves_its_columns_empty():
 def test_patches_that_are_no_well_are_named(names, told):
     with pytest.raises(ValueError, match=told):
         well_from_frame(frame_of(names), 3)
-
-
-def test_patches_of_another_size_are_refused():
     with pytest.raises(ValueError, match="1296 columns, one a pixel, found 1295"):
         well_from_frame(frame_of(["well_3_patch_1"]).iloc[:, :-1], 3)
 
@@ -194,3 +173,28 @@ def test_a_value_beyond_float32_becomes_infinite_without_a_warning():
     frame = frame_of(["well_3_patch_0"]).astype(np.float64)
     frame.iloc[0, :2] = 1e300, -1e300
     assert well_from_frame(frame, 3)[0, :3].tolist() == [np.inf, -np.inf, 0]
+
+
+# --- connected grooves ------------------------------------------------------------------------------------
+
+
+def test_grooves_are_numbered_without_gaps_and_go_on_around_the_pipe():
+    mask = np.zeros((8, 6), int)
+    mask[1, 5] = mask[2, 0] = 1  # diagonal neighbours across the wrap
+    mask[0, 2] = mask[1, 3] = 1
+    mask[4:8, 5] = mask[4, 0] = mask[7, 0] = 1  # two pieces that are joined twice
+    numbers = label_grooves(mask)
+    assert np.unique(numbers).tolist() == [0, 1, 2, 3] and ((numbers > 0) == mask).all()
+    assert numbers[1, 5] == numbers[2, 0] != numbers[0, 2] == numbers[1, 3]
+    assert numbers[4, 0] == numbers[7, 0] == numbers[5, 5] == 3
+    with pytest.raises(ValueError, match=r"\(1, 3, 3\)"):
+        label_grooves(np.zeros((1, 3, 3)))
+
+
+@given(arrays(bool, (7, 8)), st.integers(0, 7))
+def test_rolling_around_the_pipe_changes_no_groove(mask, columns):
+    rolled = np.roll(label_grooves(mask), columns, axis=1)
+    again = label_grooves(np.roll(mask, columns, axis=1))
+    assert (again > 0).tolist() == (rolled > 0).tolist()
+    pairs = set(zip(rolled.ravel().tolist(), again.ravel().tolist(), strict=True))
+    assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
