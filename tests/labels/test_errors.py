@@ -47,16 +47,10 @@ def test_a_groove_gets_the_name_of_its_rule(kind, rows, columns):
     assert kind_of(block((rows, columns))) == [kind]
 
 
-def test_a_prediction_far_from_all_grooves_is_false_and_the_groove_missed():
+def test_a_prediction_outside_all_zones_is_a_false_groove():
     assert kind_of(block((ROWS, slice(25, 28)))) == ["missed", "false"]
-
-
-def test_a_prediction_in_the_zone_is_no_false_groove():
     assert kind_of(block((ROWS, slice(16, 17)))) == ["shifted"]
     assert kind_of(block((ROWS, slice(18, 19)))) == ["missed", "false"]  # just outside
-
-
-def test_without_grooves_there_are_no_cases():
     cases = confusion(FLAT, FLAT, FLAT)
     assert len(cases) == 0 and "kind" in cases
 
@@ -97,25 +91,15 @@ def test_cases_of_a_wide_well_are_counted_once_for_both_twins_in_columns_of_36()
     assert cases["kind"].tolist() == ["missed", "found"]
     assert cases["block"].tolist() == [0, 1] and cases["first_row"].tolist() == [0, 36]
     assert cases["width"].tolist() == [3, 3]
-
-
-def test_dropped_patches_have_no_cases():
-    truth = frame_of(3, np.ones((72, 36), np.uint8)).iloc[1:]
-    assert groove_cases(truth, truth, frame_of(3, np.zeros((72, 36), np.float32)).iloc[1:])[
-        "block"
-    ].tolist() == [1]
+    left = [frame_of(2, mask).iloc[2:] for mask in (truth, found, thickness)]  # dropped patches have no case
+    assert groove_cases(*left)["block"].tolist() == [1]
 
 
 def test_kinds_are_counted_as_shares_of_the_true_grooves():
     kinds = ["found"] * 3 + ["missed"] + ["false"] * 2
     cases = pd.DataFrame({"well": [1] * 6 + [9], "kind": [*kinds, "false"]})
     table = count_kinds(cases)
-    assert table.loc[1, ["grooves", "found", "missed", "broken", "false per 100"]].tolist() == [
-        4,
-        75,
-        25,
-        0,
-        50,
-    ]
+    shown = ["grooves", "found", "missed", "broken", "false per 100"]
+    assert table.loc[1, shown].tolist() == [4, 75, 25, 0, 50]
     assert table.loc[9, "grooves"] == 0 and np.isnan(table.loc[9, "found"])
     assert list(table)[1:-1] == list(KINDS[:-1])

@@ -56,24 +56,23 @@ def test_a_ribbon_is_followed_around_the_wrap():
     assert rows["centre"][0] % 36 == pytest.approx(31)
 
 
-def test_two_grooves_in_a_row_are_two_ribbons_and_none_is_none():
+def test_two_grooves_in_a_row_are_two_ribbons():
     rows = ribbon_rows(ribbon(3, 36, 2, 2) | ribbon(3, 36, 20, 5))
     assert rows.groupby("groove")["width"].first().tolist() == [2, 5]
-    assert ribbon_rows(np.zeros((5, 36))).empty
 
 
-def test_a_change_of_width_must_hold_on_both_sides():
-    mask = np.vstack(
-        [ribbon(15, 36, 10, 4), ribbon(15, 36, 10, 3), ribbon(4, 36, 10, 4), ribbon(15, 36, 10, 3)]
-    )
+def test_nothing_drawn_is_no_ribbon_has_not_slipped_and_has_no_style():
+    empty = np.zeros((72, 36), np.uint8)
+    assert ribbon_rows(empty).empty and find_slips(empty, empty).empty
+    assert style_of(empty).isna().all()
+
+
+def test_a_change_of_width_must_hold_on_both_sides_and_a_hole_is_none():
+    parts = [(15, 4), (15, 3), (4, 4), (15, 3)]
+    mask = np.vstack([ribbon(rows, 36, 10, width) for rows, width in parts])
+    mask[3:6, 11] = 0
     assert width_changes(mask, hold=10).tolist() == [15]
     assert len(width_changes(mask, hold=4)) == 3
-
-
-def test_a_hole_is_no_change_of_width():
-    mask = ribbon(40, 36, 10, 4)
-    mask[15:30, 11] = 0
-    assert len(width_changes(mask)) == 0
 
 
 def metal_loss(rows: int, columns: int, centre: np.ndarray) -> np.ndarray:
@@ -101,10 +100,6 @@ def test_a_staircase_that_follows_the_groove_has_not_slipped():
     for row, column in enumerate(np.rint(centre).astype(int)):
         mask[row, column - 1 : column + 2] = 1
     assert find_slips(mask, metal_loss(200, 36, centre)).empty
-
-
-def test_an_empty_mask_has_not_slipped():
-    assert find_slips(np.zeros((72, 36)), np.zeros((72, 36))).empty
 
 
 @pytest.fixture
@@ -152,21 +147,14 @@ def style_of(mask: np.ndarray) -> pd.Series:
     return annotator_styles(frame_of(well, mask)).loc[well]
 
 
-def test_style_of_a_straight_ribbon():
+def test_styles_of_a_straight_ribbon_and_of_an_unsteady_hand():
     style = style_of(ribbon(72, 72, 70, 6))
     assert style["width, columns of 36"] == 3 and style["same width for, rows"] == 72
-
-
-def test_style_of_an_unsteady_hand():
     parts = [(10, 10, 3), (10, 11, 3), (42, 10, 3), (10, 10, 4)]
     mask = np.vstack([ribbon(rows, 36, start, width) for rows, start, width in parts])
     mask[5, 11] = 0
     style = style_of(mask)
     assert style["steps per 100 rows"] == pytest.approx(300 / 72)  # two of a column, one of half a column
-
-
-def test_a_well_without_grooves_has_no_style():
-    assert style_of(np.zeros((36, 36), np.uint8)).isna().all()
 
 
 # ---------------------------------------------------------------- rankings
@@ -185,19 +173,11 @@ def labels_and_probability() -> tuple[pd.DataFrame, pd.DataFrame]:
     return labels, probability
 
 
-def ranked(labels, probability):
-    return rank_labels(labels, probability, label_issues(labels, probability))
-
-
 def test_wrong_labels_come_first_in_both_rankings(labels_and_probability):
-    suspicion = ranked(*labels_and_probability)
+    labels, probability = labels_and_probability
+    suspicion = rank_labels(labels, probability, label_issues(labels, probability))
     for ranking in suspicion:
         assert set(most_suspicious(suspicion[ranking], 0.2)) == {"well_4_patch_0", "well_4_patch_1"}
-
-
-def test_measures_of_suspicion(labels_and_probability):
-    labels, probability = labels_and_probability
-    suspicion = ranked(labels, probability)
     row = suspicion.loc["well_4_patch_0"]  # 144 groove pixels labelled as wall
     assert row["1 - Dice"] == 1
     assert 130 / 1296 < row["pixels flagged"] <= 144 / 1296
@@ -209,10 +189,6 @@ def test_flagged_pixels_are_pixels_with_wrong_labels(labels_and_probability):
     flags = label_issues(labels, probability).to_numpy()
     assert not (flags & ~wrong).any()
     assert flags.sum() > 0.9 * wrong.sum()  # their number is estimated
-
-
-def test_frames_in_different_orders_are_refused(labels_and_probability):
-    labels, probability = labels_and_probability
     with pytest.raises(ValueError, match="same order"):
         label_issues(labels, probability.iloc[::-1])
 
@@ -237,10 +213,7 @@ def test_probabilities_come_from_models_of_other_wells(monkeypatch):
         return len(trained_on)
 
     monkeypatch.setattr("labels.train_on", train)
-    monkeypatch.setattr(
-        "labels.probabilities_on",
-        lambda model, seen: (seen * 0 + model).astype(np.float32),
-    )
+    monkeypatch.setattr("labels.probabilities_on", lambda model, seen: (seen * 0 + model).astype(np.float32))
     found = unseen_probabilities(y, images, epochs=1, seed=0, folds=2)
     assert trained_on == [[4], [3, 11]]
     assert found.index.equals(y.index) and found.iloc[:, 0].tolist() == [1, 1, 2]
@@ -260,16 +233,8 @@ def test_a_model_gives_a_frame_of_probabilities():
 # ---------------------------------------------------------------- a robust loss
 
 
-def test_a_confident_contradiction_pulls_less_than_with_bce():
-    pulls = []
-    for loss in (bce, bootstrapped_bce):
-        logits = torch.tensor([[[[8.0]]]], requires_grad=True)
-        loss(logits, torch.zeros(1, 1, 1, 1)).backward()
-        pulls.append(logits.grad.item())
-    assert pulls[0] > 0.99 and 0.75 < pulls[1] < 0.85
-
-
 def test_bootstrapping_mixes_label_and_answer():
+    """So a confident contradiction pulls less than with BCE."""
     logits, masks = torch.tensor([[[[3.0, 3.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
     mixed = bce(logits, torch.tensor([[[[1.0, 0.2]]]]))
     assert bootstrapped_bce(logits, masks, trust=0.8).item() == pytest.approx(mixed.item())
