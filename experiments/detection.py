@@ -1,17 +1,19 @@
 """How deep must a groove be to be found? Patches against whole wells, at one false-call rate. Notebook 08.
 
 Run k leaves out fold k, with seed k. Each network's threshold is the lowest that calls at most ten grooves in
-10,000 rows of a wall without any; false calls are then counted on another such wall, and grooves of known
-depth are planted in a third: wide, narrow, short, long, drifting, broken. On simulated data a wall is a new
-pipe made like well 9 or 10; on real data it is well 9 or 10 itself, in the fold that leaves it out, and one
-half of it sets the threshold. Rows are not metres: the challenge does not say how far apart they are.
+10,000 rows of a wall without any; of patches each pixel must reach it, of whole wells each groove. False calls
+are then counted on another such wall, and grooves of known depth are planted in a third: wide, narrow, short,
+long, drifting, broken. On simulated data a wall is a new pipe made like well 9 or 10; on real data it is well
+9 or 10 itself, in the fold that leaves it out, and one half of it sets the threshold. Rows are not metres: the
+challenge does not say how far apart they are.
 
-The network that ships with the project is measured at its own threshold too, on simulated wall; its trials
+The network that ships with the project is measured at its own thresholds too, on simulated wall; its trials
 are kept beside it (data/weights/detection.csv) for the reports of `python -m helpers.report`.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,7 @@ from helpers.report.pod import fit_detection_curve, hit_or_miss, rate_interval, 
 from helpers.training import train
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import unsaved_run
-from helpers.whole_wells.prediction import WEIGHTS, predict_well, predict_well_by_patches
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import assemble_wells
 from helpers.whole_wells.simulation import simulate_sound_wall
 
@@ -59,7 +61,7 @@ def main() -> None:
         for name in tqdm(arguments.models if walls else [], unit="model", desc=f"fold {fold.number}"):
             key = {"fold": fold.number, "model": name, "epochs": arguments.epochs}
             if not results.has(**key):
-                rows = measure(finder(name, fold, arguments.epochs), *walls)
+                rows = measure(name, finder(name, fold, arguments.epochs), *walls)
                 results.add_all([key | row for row in rows])
     if "shipped weights" in arguments.models and source.simulated and arguments.output is None:
         measure_shipped(WEIGHTS.with_name("detection.csv"))
@@ -93,12 +95,20 @@ def finder(name: str, fold: Fold, epochs: int) -> Find:
     return lambda wall: predict_well(model, wall)
 
 
+def mask_of(name: str, probability: np.ndarray, threshold: float) -> np.ndarray:
+    """What a network finds, (H, W): patches decide by pixels, whole wells by grooves."""
+    if name == "patches":
+        return probability >= threshold
+    likely = min(STUDY_CONFIG.likely, threshold)
+    return groove_mask(probability, replace(STUDY_CONFIG, likely=likely, sure=threshold))
+
+
 def measure(
-    probability: Find, for_threshold: np.ndarray, for_calls: np.ndarray, to_plant: np.ndarray
+    name: str, probability: Find, for_threshold: np.ndarray, for_calls: np.ndarray, to_plant: np.ndarray
 ) -> list[dict]:
     """A row a shape of groove, at the threshold of the common false-call rate."""
-    threshold = threshold_for(probability(for_threshold), RATE)
-    count, rows = int(calls(probability(for_calls) >= threshold).max()), len(for_calls)
+    threshold = threshold_for(partial(mask_of, name, probability(for_threshold)), RATE)
+    count, rows = int(calls(mask_of(name, probability(for_calls), threshold)).max()), len(for_calls)
     low, high = rate_interval(count, rows)
     false = {"threshold": round(threshold, 6), "wall_rows": rows, "false_calls": count}
     false |= {
@@ -107,13 +117,13 @@ def measure(
         "high": round(high, 2),
     }
     found = []
-    for name, trials in plant(lambda wall: probability(wall) >= threshold, to_plant).items():
-        row = {"shape": name} | false | {"hits": int(trials["hit"].sum()), "trials": len(trials)}
+    for shape, trials in plant(lambda wall: mask_of(name, probability(wall), threshold), to_plant).items():
+        row = {"shape": shape} | false | {"hits": int(trials["hit"].sum()), "trials": len(trials)}
         try:
             curve = fit_detection_curve(trials)
             row |= {"a90": round(curve.depth_at(0.9), 5), "a90_95": round(curve.depth_at(0.9, 0.95), 5)}
         except ValueError as error:  # all found, or none: no curve
-            print(f"{name}: {error}")
+            print(f"{shape}: {error}")
             row |= {"a90": "", "a90_95": ""}
         found.append(row)
     return found
@@ -125,14 +135,14 @@ def plant(find: Find, wall: np.ndarray) -> dict[str, pd.DataFrame]:
 
 
 def measure_shipped(path: Path) -> None:
-    """Keep the trials of the shipped network at its own threshold, in walls of 72 and of 36 columns."""
+    """Keep the trials of the shipped network at its own thresholds, in walls of 72 and of 36 columns."""
     model, config = load_model(WEIGHTS)
     tables = []
     for number, well in enumerate((9, 11)):
         wall = simulate_sound_wall(ROWS, well, seed=1000)
 
         def find(wall: np.ndarray) -> np.ndarray:
-            return predict_well(model, wall, config=config) >= config.threshold
+            return groove_mask(predict_well(model, wall, config=config), config)
 
         price = {"columns": wall.shape[1], "wall_rows": len(wall), "false_calls": calls(find(wall)).max()}
         for name, trials in plant(find, wall).items():

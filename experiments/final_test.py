@@ -22,11 +22,9 @@ from torch import Tensor
 from experiments.folds import STUDY_CONFIG, Fold, leave_out, predict_masks, summary
 from experiments.tuning import default_params, read_study, train_with
 from helpers.data import find_data, load_data
-from helpers.data.wells import well_from_frame
 from helpers.files import DataError, replace_atomically
 from helpers.training.checkpoint import load_model
-from helpers.whole_wells.geometry import patches_of_wells
-from helpers.whole_wells.prediction import WEIGHTS, predict_well
+from helpers.whole_wells.prediction import WEIGHTS, mask_patches
 from helpers.whole_wells.sections import HEIGHT, assemble_wells
 
 RECORD_COLUMNS = ["evaluation", "date", "times_opened", "question", "reason", "scores"]
@@ -144,8 +142,7 @@ def train_and_predict(candidate: dict, others: Fold, images: pd.DataFrame, epoch
     if "height" in candidate:
         wells = assemble_wells(others.y, others.images, OTHERS)
         network = train_on_wells(wells, epochs, seed, height=candidate["height"], model=network)
-    found = {well: predict_well(network, well_from_frame(images, well)) for well in TEST_WELLS}
-    return torch.from_numpy(patches_of_wells(found, others.unseen.names))[:, None] >= STUDY_CONFIG.threshold
+    return mask_patches(network, images.loc[others.unseen.names], STUDY_CONFIG)
 
 
 if __name__ == "__main__":

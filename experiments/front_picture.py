@@ -20,7 +20,7 @@ from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import well_from_frame
 from helpers.files import check_output, replace_atomically
 from helpers.training.checkpoint import load_model
-from helpers.whole_wells.prediction import WEIGHTS, predict_well
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     strips, outlines, found = {}, {}, {}
     for well in arguments.wells:
         thickness, true = (well_from_frame(frame, well) for frame in (images, truth))
-        mask = predict_well(model, thickness, config=config) >= config.threshold
+        mask = groove_mask(predict_well(model, thickness, config=config), config)
         shown = np.where(usable_pixels(thickness, config), thickness, np.nan)
         for what in ("as measured", "grooves"):
             title, drawn = f"well {well},\n{what}", what == "grooves"

@@ -17,12 +17,11 @@ from common import run_from_command_line
 
 from helpers.data import write_csv
 from helpers.files import check_output
-from helpers.inference import predict_pixels
 from helpers.models.well_resunet import WellResUNet
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import best_device
-from helpers.whole_wells.prediction import WEIGHTS, predict_patches
-from helpers.whole_wells.submission import predict_folder
+from helpers.whole_wells.prediction import WEIGHTS, mask_patches
+from helpers.whole_wells.submission import by_patches, predict_folder
 
 
 def main() -> None:
@@ -31,17 +30,17 @@ def main() -> None:
     parser.add_argument("csv", type=Path, help="CSV to write")
     parser.add_argument("--model", type=Path, default=WEIGHTS, help="that helpers.training.fit saved")
     parser.add_argument("--example", type=Path, help="CSV with the patches' names in the order wanted")
-    parser.add_argument("--threshold", type=float, help="of probability, instead of the model's own")
+    parser.add_argument("--threshold", type=float, help="a plain one, instead of the model's own")
     parser.add_argument("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
     arguments = parser.parse_args()
     check_output(arguments.csv)
     model, config = load_model(arguments.model, best_device())
     if arguments.threshold is not None:
-        if not 0 <= arguments.threshold <= 1:
-            parser.error(f"--threshold: expected a number from 0 to 1, found {arguments.threshold}")
-        config = replace(config, threshold=arguments.threshold)
+        if not 0 < arguments.threshold < 1:
+            parser.error(f"--threshold: expected a number between 0 and 1, found {arguments.threshold}")
+        config = replace(config, **dict.fromkeys(("threshold", "likely", "sure"), arguments.threshold))
     whole_wells = isinstance(model, WellResUNet)
-    predict = partial(predict_patches, columns=arguments.columns) if whole_wells else predict_pixels
+    predict = partial(mask_patches, columns=arguments.columns) if whole_wells else by_patches
     masks, report = predict_folder(model, config, arguments.images, arguments.example, predict)
     write_csv(masks, arguments.csv)
     corroded = (masks.sum(axis=1) > 0).sum()

@@ -21,19 +21,18 @@ import pandas as pd
 import torch
 from common import at_least, run_from_command_line
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from helpers.config import Config
 from helpers.data import find_data, find_labels, load_data, write_csv
-from helpers.data.wells import columns_of, wells_of
+from helpers.data.wells import columns_of, cut_well, wells_of
 from helpers.files import DataError, check_output, listed, replace_atomically
-from helpers.metrics import summarise
+from helpers.metrics import count_pixels, summarise
 from helpers.models import mean_of_weights
-from helpers.training import evaluate, fit
+from helpers.training import fit
 from helpers.training.checkpoint import load_model, write_weights
 from helpers.training.runs import Run, describe, resume_run, start_run
 from helpers.whole_wells import sections
-from helpers.whole_wells.prediction import WEIGHTS, predict_patches
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, mask_patches, predict_well
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells
 from helpers.whole_wells.submission import predict_folder
 
@@ -60,13 +59,13 @@ def main() -> None:
     ):  # read before the training what is predicted after it: what would fail then fails now
         predict(None, predict=partial(no_groove, columns=arguments.columns))
     run = train_from_shipped(run, train, val, arguments.epochs or 10)
-    score = score_of(run, sections.section_loader(val, config.batch_size), learned, judged)
+    score = score_of(run, [val.wells[well] for well in judged], learned, judged)
     write_weights(run.folder / "whole_wells.safetensors", describe(run))
     labels = source.description if source.simulated else find_labels(source.folder).name
     write_card(run, f"{len(y):,} labelled patches, {labels}", learned, score)
     print(f"{score} Saved in {run.folder}")
     if arguments.images:
-        masks, report = predict(run.model, predict=partial(predict_patches, columns=arguments.columns))
+        masks, report = predict(run.model, predict=partial(mask_patches, columns=arguments.columns))
         write_csv(masks, arguments.csv)
         print(f"{arguments.csv}: {len(masks)} patches, {len(report)} with unusable pixels.")
 
@@ -135,7 +134,7 @@ def no_groove(_, images: pd.DataFrame, __, columns: int | None) -> Tensor:
     """For a prediction that only checks its files: that every well's width can be told."""
     for well in set(wells_of(images).tolist()):
         columns_of(images, well, columns)
-    return torch.zeros(images.shape)
+    return torch.zeros(images.shape, dtype=torch.bool)
 
 
 def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDataset, epochs: int) -> Run:
@@ -159,14 +158,20 @@ def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDatas
     return run
 
 
-def score_of(run: Run, val_loader: DataLoader, learned: list[int], judged: list[int]) -> str:
+def score_of(run: Run, wells: list[tuple[Tensor, Tensor]], learned: list[int], judged: list[int]) -> str:
     """How the network did in the wells that it is judged by, and whether it had learned from them."""
-    _, counts = evaluate(run.model, val_loader, run.loss_fn, run.config.threshold)
+    counts = []
+    for thickness, mask in wells:
+        found = groove_mask(predict_well(run.model, thickness.numpy(), config=run.config), run.config)
+        known = ~mask.isnan().numpy()
+        found, true, seen = map(cut_well, (found & known, mask.nan_to_num(0).numpy(), known))
+        counts.append(count_pixels(*map(torch.from_numpy, (found, true)))[seen.any(axis=(1, 2))])
+    counts = torch.cat(counts)
     hit, false, missed = counts.sum(0).tolist()
     found = f"no groove is labelled there, so there is no Dice; {false:,} pixels are called grooves"
     if hit + missed:  # else two empty masks would agree
         scores = summarise(counts)
-        found = f"Dice {scores['dice']:.3f}, mean IoU over sections of {HEIGHT} rows {scores['mean_iou']:.3f}"
+        found = f"Dice {scores['dice']:.3f}, mean IoU over patches {scores['mean_iou']:.3f}"
     seen = sorted(set(judged) & set(learned))
     from_them = f"from wells {listed(seen)}: no measure of new wells" if seen else "from none of them"
     return f"Validation wells {listed(judged)}: {found}. The network has learned {from_them}."
@@ -182,8 +187,8 @@ weights that ship with the project. Its weights are the mean of those before and
 
 {score}
 
-Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A pixel is a
-groove from a probability of {run.config.threshold:g} on.
+Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A groove is
+what hangs together at a probability of {run.config.likely:g} or more and reaches {run.config.sure:g}.
 Load it with `helpers.training.checkpoint.load_model`.
 """
     with replace_atomically(run.folder / "README.md") as temporary:

@@ -51,7 +51,9 @@ class Config:
     learning_rate: float = 2e-3
     weight_decay: float = 0.0  # decoupled from the gradient, as in AdamW; 0 is plain Adam
     dropout: float = 0.1
-    threshold: float = 0.5  # a pixel is a groove from this probability on
+    threshold: float = 0.5  # a pixel of a patch is a groove from this probability on
+    likely: float = 0.3  # so is one of a whole well, if it hangs together with a pixel ...
+    sure: float = 0.9  # ... of this probability, see helpers.whole_wells.prediction.groove_mask
     schedule: str = "cosine"  # of the learning rate within a call of fit, or "constant"
     clip_norm: float = 1.0  # a longer gradient is shortened to this
     patience: int | None = None  # stop after this many epochs without a lower validation loss
@@ -71,6 +73,8 @@ class Config:
             object.__setattr__(self, field.name, value)
         if self.seed < 0:
             raise ValueError(f"Config: expected a seed of 0 or more, found {self.seed}.")
+        if not 0 < self.likely <= self.sure < 1:
+            raise ValueError(f"Config: expected 0 < likely <= sure < 1, found {self.likely} and {self.sure}.")
         if not 0 < self.threshold < 1:
             raise ValueError(f"Config: expected a threshold between 0 and 1, found {self.threshold}.")
         if not 0 < self.value_std < np.inf:

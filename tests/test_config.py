@@ -35,3 +35,9 @@ def test_folders_may_be_given_as_text(monkeypatch):
 def test_a_negative_seed_is_refused(seed):
     with pytest.raises(ValueError, match=f"seed of 0 or more, found {seed}"):
         Config(seed=seed)
+
+
+@pytest.mark.parametrize(("likely", "sure"), [(0.9, 0.3), (0, 0.9), (0.3, 1), (0.3, np.nan)])
+def test_impossible_thresholds_of_a_well_are_refused(likely, sure):
+    with pytest.raises(ValueError, match=f"0 < likely <= sure < 1, found {likely} and {sure}"):
+        Config(likely=likely, sure=sure)

@@ -19,7 +19,7 @@ from helpers.files import DataError
 from helpers.metrics import count_pixels, summarise
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import save_best, start_run
-from helpers.whole_wells.prediction import WEIGHTS, predict_well
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 from helpers.whole_wells.submission import predict_folder
 
 
@@ -160,7 +160,7 @@ def test_a_models_own_scale_and_thresholds_are_used_in_the_challenges_format(sav
 def test_an_impossible_threshold_is_refused(saved, folder, tmp_path, threshold, capsys):
     with pytest.raises(SystemExit):
         run_command(folder, tmp_path / "y.csv", "--model", saved, f"--threshold={threshold}")
-    assert "--threshold: expected a number from 0 to 1" in capsys.readouterr().err
+    assert "--threshold: expected a number between 0 and 1" in capsys.readouterr().err
 
 
 def closed(tmp_path):
@@ -227,7 +227,7 @@ def test_a_whole_well_is_searched_as_in_a_report(tmp_path, simulated):
     save_patches(tmp_path / "images", 13, images.to_numpy().reshape(-1, 36, 36))
     run_command(tmp_path / "images", tmp_path / "y.csv")
     model, config = load_model(WEIGHTS)
-    expected = predict_well(model, well_from_frame(images, 13), config=config) >= config.threshold
+    expected = groove_mask(predict_well(model, well_from_frame(images, 13), config=config), config)
     found = read_labels(tmp_path / "y.csv").to_numpy()
     np.testing.assert_array_equal(found.reshape(-1, 36), expected)
 

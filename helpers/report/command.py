@@ -41,7 +41,7 @@ from helpers.report.page import write_page
 from helpers.report.pod import fit_detection_curve
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import best_device
-from helpers.whole_wells.prediction import VIEWS, WEIGHTS, predict_well_file
+from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
 from helpers.whole_wells.well_files import open_well, save_well
 
 TRIALS = WEIGHTS.with_name("detection.csv")  # of the shipped network, made by experiments/detection.py
@@ -56,8 +56,10 @@ def main() -> None:
     if not isinstance(model, WellResUNet):
         kind = type(model).__name__
         raise ValueError(f"{arguments.model}: expected a network for whole wells, found {kind}.")
-    config, curve = replace(config, threshold=arguments.threshold or config.threshold), None
-    if arguments.model == WEIGHTS and arguments.threshold is None and arguments.views == 1:
+    curve = None
+    if arguments.threshold:
+        config = replace(config, likely=arguments.threshold, sure=arguments.threshold)
+    elif arguments.model == WEIGHTS:
         curve = fit_detection_curve(trials := pd.read_csv(TRIALS)), trials  # measured in this one way only
     with made_together(arguments.output) as folder:
         log, name = open_log(arguments, folder / FILES[0])
@@ -65,8 +67,7 @@ def main() -> None:
         log = replace(log, notes=(*check_deviation(thickness, name, config), *log.notes))
         print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths.", *log.notes, flush=True)
         with tqdm(total=len(thickness), unit="row", desc="search", mininterval=1) as bar:
-            options = {"progress": bar.update, "views": arguments.views, "config": config}
-            predict_well_file(model, log.path, folder / FILES[1], **options)
+            predict_well_file(model, log.path, folder / FILES[1], bar.update, config=config)
         report = report_by_pieces(thickness, open_well(folder / FILES[1]), config, log.breaks)
         cut = report["start_row"].isin(log.breaks) | (report["end_row"] + 1).isin(log.breaks)
         if cut.any():
@@ -93,9 +94,7 @@ def read_arguments() -> argparse.Namespace:
     add("--logical-file", type=int, metavar="N", help="likewise, counted from 0")
     add("--unit", default="", help="of the channel, where the file names none or a wrong one: in, mm ...")
     add("--inner-diameter", type=float, metavar="MM", help="of the casing, for widths in mm")
-    add("--threshold", type=float, metavar="P", help="of probability, not the network's own")
-    most = {"default": 1, "type": int, "choices": range(1, len(VIEWS) + 1), "metavar": "N"}
-    add("--views", **most, help=f"mean of up to {len(VIEWS)} views of the well, slower")
+    add("--threshold", type=float, metavar="P", help="a plain one, not the network's own two")
     add("--model", type=Path, default=WEIGHTS, help="another network for whole wells")
     arguments = parser.parse_args()
     if (arguments.log is None) == (arguments.well is None):
@@ -207,5 +206,8 @@ def facts_of(
     facts["Unit"] = "inch is assumed for the data that the network learned from, whose unit is not published"
     if arguments.inner_diameter:
         facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"
-    facts["Called a groove"] = f"from a probability of {config.threshold:g} on, ten rows long at least"
+    facts["Called a groove"] = (
+        f"what hangs together at a probability of {config.likely:g} or more and reaches {config.sure:g}, ten "
+        "rows long at least"
+    )
     return facts | {"Network": arguments.model.name}

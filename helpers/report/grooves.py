@@ -11,6 +11,7 @@ from helpers.config import Config
 from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import column_azimuths, label_grooves
 from helpers.whole_wells.geometry import check_well
+from helpers.whole_wells.prediction import groove_mask
 
 SHORTEST_CALL = 10  # rows; a shorter find is not called a groove
 ROWS = 20_000  # of a piece, about, of a well on disk
@@ -117,12 +118,12 @@ def report_by_pieces(
 ) -> pd.DataFrame:
     """The `groove_report` of a well's `calls`, piece by piece, for wells that are on disk.
 
-    Both are (H, W), arrays or memory-mapped; pixels from `config.threshold` on are a groove's. The well is
-    cut where for a dozen rows nothing was found, so memory depends on its longest groove only, and at
+    Both are (H, W), arrays or memory-mapped; `groove_mask` of the probability is what is called. The well is
+    cut where for a dozen rows nothing is likely, so memory depends on its longest groove only, and at
     `breaks`, rows before which others are missing: no groove goes across.
     """
     pieces = (probability[start : start + ROWS] for start in range(0, len(probability), ROWS))
-    found = np.concatenate([(piece >= config.threshold).any(axis=1) for piece in pieces])
+    found = np.concatenate([(piece >= config.likely).any(axis=1) for piece in pieces])
     calm = np.flatnonzero(~ndimage.maximum_filter1d(found, 13))
     calm = calm[np.unique(calm // ROWS, return_index=True)[1]]  # one is enough
     edges = np.unique(np.concatenate([[0, len(found)], calm, breaks]).astype(int))
@@ -130,7 +131,7 @@ def report_by_pieces(
     for start, stop in pairwise(edges):
         if found[start:stop].any():
             piece = np.asarray(probability[start:stop])
-            mask = calls(piece >= config.threshold) > 0
+            mask = calls(groove_mask(piece, config)) > 0
             reports.append(groove_report(mask, np.asarray(thickness[start:stop]), piece, config=config))
             reports[-1][["start_row", "end_row"]] += start
     report = pd.concat(reports, ignore_index=True)

@@ -95,13 +95,13 @@ def rate_interval(count: int, rows: int) -> tuple[float, float]:
     return low / rows * 10_000, chi2.ppf(0.975, 2 * count + 2) / 2 / rows * 10_000
 
 
-def threshold_for(probability: np.ndarray, rate: float) -> float:
+def threshold_for(mask_at: Callable[[float], np.ndarray], rate: float) -> float:
     """The lowest threshold with at most `rate` calls in 10,000 rows of a sound wall, to 0.1 of the logit.
 
-    `probability` is what a network gives the wall, (H, W). ValueError if no threshold up to 0.999999 will do.
+    `mask_at` gives what is found there at a threshold, (H, W). ValueError if none up to 0.999999 will do.
     """
     thresholds = expit(np.arange(13.8, -5, -0.1))
-    kept = list(takewhile(lambda threshold: false_calls(probability >= threshold) <= rate, thresholds))
+    kept = list(takewhile(lambda threshold: false_calls(mask_at(threshold)) <= rate, thresholds))
     if not kept:
         raise ValueError(f"No threshold brings false calls down to {rate:g} in 10,000 rows.")
     return float(kept[-1])

@@ -1,16 +1,18 @@
 """Groove probabilities of whole wells, however long, in little memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data.preprocess import usable_pixels
-from helpers.data.wells import assemble_well, columns_of, cut_well, well_from_frame, wells_of
+from helpers.data.wells import assemble_well, columns_of, cut_well, label_grooves, well_from_frame, wells_of
 from helpers.files import replace_atomically
 from helpers.inference import as_patches, check_probabilities, predict_pixels
 from helpers.whole_wells.geometry import check_well, patches_of_wells
@@ -19,6 +21,7 @@ from helpers.whole_wells.well_files import open_well
 
 # Of a network that has seen simulated wells only, see data/weights/README.md
 WEIGHTS = PROJECT_ROOT / "data" / "weights" / "whole_wells.safetensors"
+SCALES = 0.5, 0.75, 1.0  # of depth, chosen in experiments/deciding.py
 
 
 def predict_well(model: nn.Module, thickness: np.ndarray | Path, *arguments, **options) -> np.ndarray:
@@ -31,54 +34,51 @@ def predict_rows(
     model: nn.Module,
     thickness: np.ndarray | Path,
     rows: int = HEIGHT,
-    views: int = 1,
+    scales: Sequence[float] = SCALES,
     config: Config = Config(),
 ) -> Iterator[np.ndarray]:
-    """Slide a window down a well, and yield its groove probabilities piece by piece, from the top.
+    """Yield the groove probabilities of a well piece by piece, from the top: the mean over depth scales.
 
-    Neighbouring windows overlap by a quarter, and fade into each other there, since a model knows less at its
-    border. Memory does not depend on the well's length.
-
-    A window is as tall as the sections that the network learned from, since group norm takes its mean and
-    spread over all that it sees at once. On simulated wells with known grooves the shipped network has a Dice
-    of 0.773 so, of 0.742 in windows of 720 rows, and of 0.727 with all 2,880 rows at once (`python
-    experiments/windows.py`). On nine real wells its agreement with silver labels differs by 0.015 at most,
-    the other way round.
+    A scale of 0.5 shows the network the well at half its rows; its answer is stretched again. `groove_mask`
+    makes a mask of what comes back. Memory does not depend on the well's length.
 
     model : gives logits for (N, 1, H, W) of any size, and goes around the pipe.
     thickness : (H, W) as the tool gives it, W once around the pipe; unusable pixels count as the mean, 0. Or
         the file of it, see `well_files.save_well`.
-    views : probabilities are the mean over so many views of the well, of `VIEWS`: rolled and mirrored.
+    rows : that the network sees at once, at every scale: as many as in the sections that it learned from.
 
     Yields float32 (h, W) pieces, each at most `rows` high; together they are the well. ValueError : a window
-    has no row, there are no such views, or the array cannot be a well. DataError : the file is damaged.
+    has no row, there is no scale above 0, or the array cannot be a well. DataError : the file is damaged.
     """
-    if rows < 1:
-        raise ValueError(f"Expected windows of at least 1 row, found {rows}.")
-    if not 1 <= views <= len(VIEWS):
-        raise ValueError(f"Expected 1 to {len(VIEWS)} views, found {views}.")
-    shape = _rows(thickness, None, None).shape
-    check_well(shape)
-    height, overlap = shape[0], rows // 4
+    if rows < 1 or not scales or min(scales) <= 0:
+        raise ValueError(f"Expected windows of at least 1 row and scales above 0, found {rows} and {scales}.")
+    check_well(_rows(thickness, None, None).shape)
     model.eval()
+    seen = [chain.from_iterable(_at_scale(model, thickness, rows, scale, config)) for scale in scales]
+    together = zip(*seen, strict=True)  # row by row
+    while piece := list(islice(together, rows)):
+        yield np.mean(piece, axis=1)
+
+
+def _at_scale(
+    model: nn.Module, thickness: np.ndarray | Path, rows: int, scale: float, config: Config
+) -> Iterator[np.ndarray]:
+    """Slide a window down a well. Neighbouring windows overlap by a quarter, and fade into each other there,
+    since a model knows less at its border. A window is not taller, since group norm takes its mean and spread
+    over all that it sees at once."""
+    height, tall = len(_rows(thickness, None, None)), max(1, round(rows / scale))
+    overlap = tall // 4
     fade = ((np.arange(overlap, dtype=np.float32) + 1) / (overlap + 1))[:, None]
     above, start = None, 0
     while True:
-        window = _predict_window(model, _rows(thickness, start, start + rows), views, config)
+        window = _predict_window(model, _rows(thickness, start, start + tall), scale, config)
         if above is not None:
             window[:overlap] = (1 - fade) * above + fade * window[:overlap]
-        if start + rows >= height:
+        if start + tall >= height:
             yield window
             return
-        yield window[: rows - overlap]
-        above, start = window[rows - overlap :], start + rows - overlap
-
-
-# (roll in columns, mirrored in azimuth, mirrored in depth): a groove is a groove in each
-VIEWS = (
-    (0, False, False), (1, True, True), (2, True, False), (3, False, True),
-    (1, False, False), (0, True, True), (3, True, False), (2, False, True),
-)  # fmt: skip
+        yield window[: tall - overlap]
+        above, start = window[tall - overlap :], start + tall - overlap
 
 
 def _rows(thickness: np.ndarray | Path, start: int | None, stop: int | None) -> np.ndarray:
@@ -86,16 +86,29 @@ def _rows(thickness: np.ndarray | Path, start: int | None, stop: int | None) -> 
     return thickness[start:stop] if isinstance(thickness, np.ndarray) else open_well(thickness)[start:stop]
 
 
-def _predict_window(model: nn.Module, window: np.ndarray, views: int, config: Config) -> np.ndarray:
+def _predict_window(model: nn.Module, window: np.ndarray, scale: float, config: Config) -> np.ndarray:
     scaled = (np.where(usable_pixels(window, config), window, 0) - config.value_mean) / config.value_std
     device = next(model.parameters()).device
     image = torch.from_numpy(scaled.astype(np.float32))[None, None].to(device)
-    total = torch.zeros_like(image)
-    for roll, *mirrored in VIEWS[:views]:
-        axes = [axis for axis, mirror in zip((3, 2), mirrored, strict=True) if mirror]
-        probability = model(image.roll(roll, 3).flip(axes)).sigmoid()
-        total += probability.flip(axes).roll(-roll, 3)
-    return check_probabilities(total / views)[0, 0].float().cpu().numpy()
+    size = max(1, round(scale * len(window))), window.shape[1]
+    probability = model(F.interpolate(image, size, mode="bilinear")).sigmoid()
+    probability = F.interpolate(probability.float(), window.shape, mode="bilinear")
+    return check_probabilities(probability)[0, 0].cpu().numpy()
+
+
+def groove_mask(probability: np.ndarray, config: Config = Config()) -> np.ndarray:
+    """Decide by grooves, not by pixels: keep what reaches `config.sure`, down to `config.likely`.
+
+    A groove is what hangs together, around the pipe too, at a probability of `likely` or more; it is kept if
+    a pixel of it is `sure`. So a faint stretch of a clear groove stays, and a faint speck goes (hysteresis,
+    Canny 1986, https://doi.org/10.1109/TPAMI.1986.4767851). Two equal numbers make a plain threshold.
+
+    `probability` is (H, W), of a well, once around the pipe. Returns (H, W) bool.
+    """
+    grooves = label_grooves(probability >= config.likely)
+    kept = np.zeros(grooves.max() + 1, bool)
+    kept[grooves[probability >= config.sure]] = True
+    return kept[grooves]
 
 
 def predict_well_file(
@@ -127,10 +140,21 @@ def predict_patches(
     columns : around the pipe, of wells whose patches do not tell it, else a ValueError, see `columns_of`.
     Returns (n, 1, 36, 36) float32 probabilities, in the order of the images.
     """
-    found = {}
-    for well in sorted(set(wells_of(images).tolist())):
-        thickness = well_from_frame(images, well, columns_of(images, well, columns))
-        found[well] = predict_well(model, thickness, config=config)
+    return _by_wells(lambda well: predict_well(model, well, config=config), images, columns)
+
+
+def mask_patches(
+    model: nn.Module, images: pd.DataFrame, config: Config = Config(), columns: int | None = None
+) -> Tensor:
+    """The masks of patches, (n, 1, 36, 36) bool: the `groove_mask` of their wells, as `predict_patches`."""
+    return _by_wells(
+        lambda well: groove_mask(predict_well(model, well, config=config), config), images, columns
+    )
+
+
+def _by_wells(find: Callable[[np.ndarray], np.ndarray], images: pd.DataFrame, columns: int | None) -> Tensor:
+    wells = sorted(set(wells_of(images).tolist()))
+    found = {well: find(well_from_frame(images, well, columns_of(images, well, columns))) for well in wells}
     return torch.from_numpy(patches_of_wells(found, images.index))[:, None]
 
 

@@ -16,12 +16,17 @@ from helpers.files import DataError, check_input, reason_of
 from helpers.inference import predict_pixels
 
 
+def by_patches(model: nn.Module, images: pd.DataFrame, config: Config) -> Tensor:
+    """Masks of patches, each judged by itself: from `config.threshold` on a pixel is a groove."""
+    return predict_pixels(model, images, config) >= config.threshold
+
+
 def predict_folder(
     model: nn.Module,
     config: Config,
     images_dir: Path,
     example: Path | None = None,
-    predict: Callable[[nn.Module, pd.DataFrame, Config], Tensor] = predict_pixels,
+    predict: Callable[[nn.Module, pd.DataFrame, Config], Tensor] = by_patches,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict the masks of all patches in a folder.
 
@@ -32,8 +37,8 @@ def predict_folder(
     images_dir : holds `well_<w>_patch_<p>.npy`.
     example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
         by default all of the folder, in the order of wells and patch numbers.
-    predict : gives the probabilities (n, 1, 36, 36) of patches. For a network of whole wells it is
-        `helpers.whole_wells.prediction.predict_patches`.
+    predict : gives the masks (n, 1, 36, 36) of patches. For a network of whole wells it is
+        `helpers.whole_wells.prediction.mask_patches`.
 
     Returns
     -------
@@ -48,8 +53,7 @@ def predict_folder(
     warn_of_other_units(images)
     _, counts = repair_pixels(images.to_numpy(), config)
     unusable = counts.sum(axis=1).to_numpy()
-    masks = predict(model, images, config) >= config.threshold
-    masks = masks.flatten(1).numpy().astype(np.uint8)
+    masks = predict(model, images, config).flatten(1).numpy().astype(np.uint8)
     empty, poor = unusable == images.shape[1], unusable >= config.ruined_pixels
     masks[empty] = 0
     done = np.select([empty, poor], ["empty mask: no usable pixel", "judged by what is left"], "repaired")

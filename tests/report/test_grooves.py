@@ -7,6 +7,7 @@ import pytest
 from helpers.report import grooves
 from helpers.report.grooves import calls, engineers_report, groove_report, number_grooves, report_by_pieces
 from helpers.report.pod import groove_shape
+from helpers.whole_wells.prediction import groove_mask
 
 
 def test_grooves_are_numbered_downwards_and_go_on_around_the_pipe():
@@ -130,10 +131,10 @@ def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed, monkeypatch):
     probability = np.zeros((600, 36), np.float32)
     for _ in range(12):
         row, column, length = rng.integers(590), rng.integers(36), rng.integers(2, 60)
-        probability[row : row + length, column : column + 3] = rng.uniform(0.4, 1)
+        probability[row : row + length, column : column + 3] = rng.uniform(0.2, 1)
     thickness = rng.normal(0, 0.02, probability.shape).astype(np.float32)
     thickness[rng.random(thickness.shape) < 0.01] = np.nan
-    whole = groove_report(calls(probability >= 0.5) > 0, thickness, probability)
+    whole = groove_report(calls(groove_mask(probability)) > 0, thickness, probability)
     pd.testing.assert_frame_equal(report_by_pieces(thickness, probability), whole)
 
 

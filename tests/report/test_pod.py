@@ -86,11 +86,11 @@ def test_a_threshold_is_the_lowest_that_keeps_the_rate_of_false_calls():
         probability[row : row + 20, 5] = value
     probability[700:709, 5] = 1  # too short for a call
     assert [false_calls(probability >= limit) for limit in (0.2, 0.5, 0.95)] == [30, 20, 0]
-    assert 0.605 < threshold_for(probability, 10) < 0.64
-    assert 0.3 < threshold_for(probability, 20) < 0.33
-    assert threshold_for(probability, 30) < 0.01
+    assert 0.605 < threshold_for(probability.__ge__, 10) < 0.64
+    assert 0.3 < threshold_for(probability.__ge__, 20) < 0.33
+    assert threshold_for(probability.__ge__, 30) < 0.01
     with pytest.raises(ValueError, match="No threshold brings false calls down to 0"):
-        threshold_for(np.ones((1000, 36)), 0)
+        threshold_for(np.ones((1000, 36)).__ge__, 0)
 
 
 def test_the_interval_of_a_rate_is_the_exact_one_of_poisson():

@@ -2,21 +2,20 @@
 
 import pickle
 import re
-from inspect import signature
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from helpers.config import PROJECT_ROOT
+from helpers.config import Config
 from helpers.data.wells import assemble_well
 from helpers.files import DataError
 from helpers.models import build_model
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import (
-    VIEWS,
+    groove_mask,
     predict_rows,
     predict_well,
     predict_well_by_patches,
@@ -46,11 +45,28 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rows", [1000, 500, 144, 126, 7, 1])
-@pytest.mark.parametrize("views", [1, len(VIEWS)])
-def test_windows_and_views_put_each_pixel_back_in_its_place(well, rows, views):
-    found = predict_well(Pointwise(), well, rows, views)
+def test_windows_put_each_pixel_back_in_its_place(well, rows):
+    found = predict_well(Pointwise(), well, rows, scales=(1,))
     assert found.shape == well.shape and found.dtype == np.float32
     np.testing.assert_allclose(found, sigmoid(well / 0.02 + 0.5), rtol=1e-5)
+
+
+@pytest.mark.parametrize("height", [500, 144, 20, 1])
+def test_every_scale_finds_a_pixel_at_its_own_depth_and_sees_as_many_rows(height):
+    class CountsRows(Pointwise):
+        def forward(self, images):
+            seen.append(images.shape[2])
+            return super().forward(images)
+
+    well = 0.02 * np.sin(np.arange(height)[:, None] / 30 + np.arange(36)).astype(np.float32)
+    answers = []
+    for scale in (0.5, 0.75, 1.5):
+        seen = []
+        answers.append(predict_well(CountsRows(), well, 144, scales=(scale,)))
+        np.testing.assert_allclose(answers[-1], sigmoid(well / 0.02 + 0.5), atol=0.02)
+        assert max(seen) == min(144, max(1, round(scale * height)))
+    together = predict_well(Pointwise(), well, 144, scales=(0.5, 0.75, 1.5))
+    np.testing.assert_allclose(together, np.mean(answers, axis=0), rtol=1e-6)
 
 
 def test_windows_fade_into_each_other():
@@ -66,16 +82,10 @@ def test_windows_fade_into_each_other():
             self.calls += 1
             return torch.full_like(images, 20.0 if self.calls % 2 else -20.0)
 
-    found = predict_well(CountsWindows(), np.zeros((60, 36), np.float32), rows=36)[:, 0]
+    found = predict_well(CountsWindows(), np.zeros((60, 36), np.float32), 36, scales=(1,))[:, 0]
     np.testing.assert_allclose(found[:27], 1, atol=1e-6)
     np.testing.assert_allclose(found[27:36], np.linspace(0.9, 0.1, 9), atol=1e-6)
     np.testing.assert_allclose(found[36:], 0, atol=1e-6)
-
-
-def test_the_usual_window_is_the_one_that_finds_most_in_the_study():
-    study = pd.read_csv(PROJECT_ROOT / "experiments" / "windows_simulated.csv")
-    rows = signature(predict_rows).parameters["rows"].default
-    assert study.filter(like="dice_").mean().idxmax() == f"dice_{rows}_rows"
 
 
 def test_pieces_are_no_higher_than_a_window(well):
@@ -91,6 +101,24 @@ def test_the_network_goes_around_the_pipe():
     np.testing.assert_allclose(rolled, np.roll(predict_well(model, well), 8, axis=1), atol=1e-5)
 
 
+def test_a_groove_is_kept_whole_around_the_pipe_and_a_faint_speck_goes():
+    probability = np.zeros((40, 36), np.float32)
+    probability[5:15, 35] = probability[15:30, 0] = 0.4  # one groove, over the corner of the wrap,
+    probability[7, 35] = 0.95  # sure in one pixel
+    probability[5:30, 20] = 0.8
+    config = Config(likely=0.3, sure=0.9)
+    found = groove_mask(probability, config)
+    assert found.dtype == bool and found[5:15, 35].all() and found[15:30, 0].all() and found.sum() == 25
+    assert groove_mask(probability, replace(config, sure=0.8)).sum() == 50
+    assert not groove_mask(0 * probability, config).any()
+
+
+def test_two_equal_thresholds_decide_by_pixels():
+    probability = np.random.default_rng(0).random((50, 72))
+    plain = Config(likely=0.5, sure=0.5)
+    np.testing.assert_array_equal(groove_mask(probability, plain), probability >= 0.5)
+
+
 def test_nan_probabilities_are_an_error_and_not_a_sound_well(well):
     model = Pointwise()
     model.bias.data.fill_(torch.nan)
@@ -98,14 +126,14 @@ def test_nan_probabilities_are_an_error_and_not_a_sound_well(well):
         predict_well(model, well)
 
 
-@pytest.mark.parametrize("options", [{"rows": 0}, {"views": 0}, {"views": len(VIEWS) + 1}])
-def test_impossible_windows_and_views_are_refused_and_leave_no_file(well, tmp_path, options):
+@pytest.mark.parametrize("options", [{"rows": 0}, {"scales": ()}, {"scales": (0, 1)}])
+def test_impossible_windows_and_scales_are_refused_and_leave_no_file(well, tmp_path, options):
     save_well(well, tmp_path / "well.npy")
     for predict in (
         lambda: predict_well(Pointwise(), well, **options),
         lambda: predict_well_file(Pointwise(), tmp_path / "well.npy", tmp_path / "found.npy", **options),
     ):
-        with pytest.raises(ValueError, match="at least 1 row, found 0|views"):
+        with pytest.raises(ValueError, match="at least 1 row and scales above 0"):
             predict()
     assert [path.name for path in tmp_path.iterdir()] == ["well.npy"]
 
@@ -130,7 +158,7 @@ def test_a_float64_well_may_hold_anything(well, value):
     """A number that float32 cannot hold is no measurement, and no reason for a warning."""
     odd = well[:36].astype(np.float64)
     odd[3, 4] = value
-    found = predict_well(Pointwise(), odd)
+    found = predict_well(Pointwise(), odd, scales=(1,))
     assert np.isfinite(found).all() and found[3, 4] == pytest.approx(sigmoid(0.5))
     found = predict_well_by_patches(Pointwise(), odd)
     others = np.delete(odd.ravel(), 3 * 36 + 4)
