@@ -2,10 +2,10 @@
 
 Run k leaves out fold k, with seed k. Each network's threshold is the lowest that calls at most ten grooves in
 10,000 rows of a wall without any; in patches each pixel must reach it, in whole wells each groove. Then false
-calls are counted on another such wall, and grooves of known depth are planted in a third: wide, narrow, short,
-long, drifting, broken. On simulated data a wall is a new pipe made like well 9 or 10; on real data it is well
-9 or 10 itself, in the fold that leaves it out, and one half of it sets the threshold. Rows are not metres:
-the challenge does not say how far apart they are.
+calls are counted on another such wall, and grooves of known depth are planted in a third: wide, narrow,
+short, long, drifting, broken. On simulated data a wall is a new pipe made like well 9 or 10; on real data it
+is well 9 or 10 itself, in the fold that leaves it out, and one half of it sets the threshold. Rows are not
+metres: the challenge does not say how far apart they are.
 
 The network that ships with the project is measured at its own thresholds too, on simulated wall; its trials
 are kept beside it (data/weights/detection.csv) for the reports of `python -m helpers.report`.
