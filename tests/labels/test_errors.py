@@ -2,9 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
+from small_wells import frame_of
 
-from helpers.data import COLUMNS
-from helpers.data.wells import cut_well, patch_name
 from helpers.labels.errors import KINDS, confusion, count_kinds, groove_cases
 
 # ---------------------------------------------------------------- what became of a groove
@@ -74,12 +73,6 @@ def test_measures_of_a_groove():
 
 
 # ---------------------------------------------------------------- whole wells
-
-
-def frame_of(well: int, image: np.ndarray) -> pd.DataFrame:
-    patches = cut_well(image)
-    names = pd.Index([patch_name(well, number) for number in range(len(patches))], name="patch")
-    return pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS)
 
 
 def test_cases_of_a_wide_well_are_counted_once_for_both_twins_in_columns_of_36():

@@ -4,10 +4,9 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 from labels import bootstrapped_bce, correct_by_model, unseen_probabilities
+from small_wells import frame_of
 
 from experiments.folds import probabilities_on
-from helpers.data import COLUMNS
-from helpers.data.wells import cut_well, patch_name
 from helpers.labels.defects import annotator_styles, defects_per_patch, width_changes
 from helpers.labels.quality import known_defects, label_issues, most_suspicious, rank_labels
 from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
@@ -21,12 +20,6 @@ def ribbon(rows: int, columns: int, start: int, width: int) -> np.ndarray:
     mask = np.zeros((rows, columns), np.uint8)
     mask[:, np.arange(start, start + width) % columns] = 1
     return mask
-
-
-def frame_of(well: int, image: np.ndarray) -> pd.DataFrame:
-    patches = cut_well(image)
-    names = pd.Index([patch_name(well, number) for number in range(len(patches))], name="patch")
-    return pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS)
 
 
 @given(st.integers(0, 35))

@@ -7,13 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from torch.utils.data import DataLoader
+from small_wells import frame_of
 
 from helpers.config import Config
-from helpers.data import COLUMNS
-from helpers.data.wells import cut_well, patch_name
-from helpers.losses import bce
-from helpers.training import evaluate, fit
+from helpers.training import fit
 from helpers.training.board import read_scalars
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import resume_run, start_run
@@ -28,14 +25,8 @@ from helpers.whole_wells.sections import (
 UNSCALED = Config(value_mean=0, value_std=1)
 
 
-def frame_of(wells: dict[int, np.ndarray], without: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Frame of patches of assembled images, without those named."""
-    frames = []
-    for well, image in wells.items():
-        patches = cut_well(image)
-        names = [patch_name(well, number) for number in range(len(patches))]
-        frames.append(pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS))
-    return pd.concat(frames).drop(list(without))
+def frames_of(wells: dict[int, np.ndarray]) -> pd.DataFrame:
+    return pd.concat([frame_of(well, image) for well, image in wells.items()])
 
 
 @pytest.fixture
@@ -51,7 +42,7 @@ def images() -> dict[int, np.ndarray]:
 @pytest.fixture
 def wells(images) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     masks = {well: (image < -0.02).astype(np.uint8) for well, image in images.items()}
-    return assemble_wells(frame_of(masks), frame_of(images), [3, 1])
+    return assemble_wells(frames_of(masks), frames_of(images), [3, 1])
 
 
 def test_wells_are_assembled_at_their_own_width_and_nothing_is_known_where_nothing_was_measured(
@@ -62,8 +53,8 @@ def test_wells_are_assembled_at_their_own_width_and_nothing_is_known_where_nothi
     np.testing.assert_array_equal(wells[3][1], images[3] < -0.02)
     images[3][10, 5], images[3][11, 6] = np.nan, -999.25
     masks = {well: np.ones_like(image, np.uint8) for well, image in images.items()}
-    gap = ("well_3_patch_2",)
-    thickness, mask = assemble_wells(frame_of(masks, gap), frame_of(images, gap), [3], columns=36)[3]
+    gap = [frames_of(parts).drop("well_3_patch_2") for parts in (masks, images)]
+    thickness, mask = assemble_wells(*gap, [3], columns=36)[3]
     unknown = torch.zeros(180, 36, dtype=torch.bool)
     unknown[10, 5] = unknown[11, 6] = unknown[72:108] = True
     assert torch.equal(mask.isnan(), unknown)
@@ -89,11 +80,7 @@ def test_moving_sections_stay_inside_the_well_and_move(wells):
             assert len(rows) == 1
             starts.add(rows[0])
     assert len(starts) > 40 and min(starts) == 0 and max(starts) == 108
-
-
-def test_a_well_shorter_than_a_section_is_unknown_below(wells):
-    image, mask = SectionDataset({1: wells[1]}, 360, moving=True, config=UNSCALED)[0]
-    assert image.shape == (1, 360, 72)
+    image, mask = SectionDataset({1: wells[1]}, 360, moving=True, config=UNSCALED)[0]  # a shorter well
     assert mask[0, 72:].isnan().all() and torch.equal(image[0, :72], wells[1][0])
 
 
@@ -109,32 +96,19 @@ def test_a_batch_has_one_width_and_about_as_many_pixels(wells):
     assert list(still.batch_sampler) == list(still.batch_sampler) == [[0, 1, 2, 3], [4], [5, 6]]
 
 
-@pytest.mark.parametrize("height", [HEIGHT, 288, 360])
-def test_each_epoch_sees_other_views_of_each_section(height):
-    """A batch of the default size holds one section of 72 columns, whatever is shuffled."""
-    torch.manual_seed(0)
-    noise = torch.randn(2 * height, 72)
-    wells = {1: (noise, noise > 0), 3: (noise[:, :36], noise[:, :36] > 0)}
-    dataset = SectionDataset(wells, height, well_transform(), moving=True)
-    ours = section_loader(dataset, Config().batch_size, shuffle=True)
-    for loader in (ours, DataLoader(dataset, batch_size=1, shuffle=True)):
-        views = [
-            {tuple(image.flatten()[:50].tolist()) for images, _ in loader for image in images}
-            for _ in range(8)
-        ]
-        assert all(len(epoch) == len(dataset) for epoch in views)
-        assert len(set.union(*views)) == 8 * len(dataset)
-    assert not torch.equal(dataset[3][0], dataset[3][0])
+def test_each_epoch_sees_other_views_of_each_section_which_follow_from_torchs_seed(wells):
+    """A batch of the default size may hold one section of 72 columns, whatever is shuffled."""
 
-
-def test_sections_follow_from_torchs_seed(wells):
-    def epochs(seed):
+    def views(seed, patches):
         torch.manual_seed(seed)
-        dataset = SectionDataset(wells, 36, well_transform(), moving=True)
-        loader = section_loader(dataset, patches=4, shuffle=True)
-        return [[images.sum(dim=(1, 2, 3)).tolist() for images, _ in loader] for _ in range(2)]
+        dataset = SectionDataset(wells, HEIGHT, well_transform(), moving=True)
+        loader = section_loader(dataset, patches, shuffle=True)
+        return [sorted(image.sum().item() for images, _ in loader for image in images) for _ in range(8)]
 
-    assert epochs(0) == epochs(0) != epochs(1)
+    for patches in (1, 4, Config().batch_size):
+        found = views(0, patches)
+        assert found == views(0, patches) != views(1, patches)
+        assert len(set(sum(found, []))) == 8 * len(found[0])
 
 
 @pytest.mark.parametrize("shape", [(0, 36), (36, 1), (36,), (2, 36, 36)])
@@ -144,18 +118,6 @@ def test_what_cannot_be_a_well_or_a_section_is_refused(shape, wells):
     for given, height, told in ((wells, 0, "height of 0"), ({}, 36, "at least one well")):
         with pytest.raises(ValueError, match=told):
             SectionDataset(given, height)
-
-
-def test_unknown_pixels_change_neither_loss_nor_counts(wells):
-    torch.manual_seed(0)
-    model = torch.nn.Conv2d(1, 1, 1)
-    image, mask = (part[None, None] for part in wells[3])
-    expected, expected_counts = evaluate(model, [(image[:, :, :90], mask[:, :, :90])], bce)
-    half_unknown, other = mask.clone(), image.clone()
-    half_unknown[:, :, 90:], other[:, :, 90:] = torch.nan, 7
-    loss, counts = evaluate(model, [(other, half_unknown)], bce)
-    assert loss == pytest.approx(expected, rel=1e-5)  # the mean is over the known pixels
-    assert torch.equal(counts, expected_counts)
 
 
 def test_a_killed_run_on_sections_ends_as_if_it_had_not_been_and_the_model_loads(wells, tmp_path):
