@@ -16,30 +16,11 @@
 # %% [markdown]
 # # 02 · Datasets, dataloaders, transforms
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/02_Datasets_dataloaders_transforms.ipynb)
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/02_Datasets_dataloaders_transforms.ipynb) · before: [01 EDA](01_EDA.ipynb) · next: [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · [all notebooks](../README.md#start) · [review points](README.md) R2.1 – R2.6
 #
-# From files on disk to batches for the network: split by wells, cleaned once and augmented on the way, with no copy of
-# the images and no file read twice.
-#
-# **The finding:** two of torchvision's transforms harm such images: `adjust_brightness` erases every groove, and `RandomResizedCrop` moves the mask against
-# its image ([section 4](#4-Transforms)).
-#
-# **You will learn** what cleaning does to each part, why masks must move with their images, and what a batch looks
-# like.
-#
-# **Review points** R2.1 – R2.6. The list of all points is in [notebooks/README.md](README.md).
-#
-# **Before:** [01 EDA](01_EDA.ipynb) · **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · [all notebooks](../README.md#start)
-#
-# **Contents**
-# 1. [Clean](#1-Clean)
-# 2. [Split by wells](#2-Split-by-wells)
-# 3. [A dataset that is read once](#3-A-dataset-that-is-read-once)
-# 4. [Transforms](#4-Transforms)
-# 5. [The whole pipeline](#5-The-whole-pipeline)
-# 6. [Appendix: calls of the review](#Appendix:-calls-of-the-review)
+# [Clean](#1-Clean) · [Split by wells](#2-Split-by-wells) · [A dataset that is read once](#3-A-dataset-that-is-read-once) · [Transforms](#4-Transforms) · [The whole pipeline](#5-The-whole-pipeline)
 
-# %%
+# %% cellView="form" jupyter={"source_hidden": true}
 # Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
 import os
 import sys
@@ -55,359 +36,480 @@ from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
-# %% tags=["nbval-ignore-output"]
+# %% cellView="form" jupyter={"source_hidden": true}
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from torchvision import tv_tensors
 
-from helpers import inference, metrics, plots
+from helpers import plots
 from helpers.config import Config
-from helpers.data import find_images, get_patches_per_well, load_data, split, transforms
-from helpers.data.dataset import SegmentationDataset, data_preparation_pipeline
-from helpers.data.preprocess import PreprocessData
-from helpers.data.wells import parse_name
+from helpers.data import find_images, load_data, read_labels, transforms, wells
+from helpers.data.dataset import SegmentationDataset, as_images, data_preparation_pipeline
+from helpers.data.preprocess import PreprocessData, repair_pixels
+from helpers.data.split import split_by_wells, split_y_to_train_val_test
 from helpers.notebook import print_versions, show_code
 
-print_versions()
+# %% cellView="form" jupyter={"source_hidden": true}
+config, v2 = Config(), transforms.v2
+LINEAR = v2.InterpolationMode.BILINEAR
+y, images = load_data(data.folder)
+pixels, masks = repair_pixels(images.to_numpy())[0], y.to_numpy()
+deep = (pixels < -0.04) & np.isin(wells.wells_of(y), config.train_wells)[:, None]
+plainest = ((deep & masks).sum(axis=1) / np.maximum((deep | masks).sum(axis=1), 100)).argmax()
+image = tv_tensors.Image(pixels[plainest].reshape(1, 36, 36))
+mask = tv_tensors.Mask(np.float32(masks[plainest]).reshape(1, 36, 36))
 
-# %%
-config = Config()
+both, functional = (image, mask), v2.functional
+looks = {
+    "as measured": both,
+    "adjust_brightness": (functional.adjust_brightness(image, 0.8), mask),
+    "ours, as dark": (image * 0.8, mask),
+    "RandomResizedCrop": [functional.resized_crop(x, 3, 3, 30, 30, [36, 36]) for x in both],
+    "ours, as large": [functional.affine(x, 0, [0, 0], 1.2, [0], LINEAR) for x in both],
+}
+left = max(int(mask[0, 18].argmax()) - 7, 0)
+detail = np.stack([np.stack(pair)[:, 0, 10:26, left : left + 18] for pair in looks.values()])
+plots.show_patches(
+    *(detail[:, 0], list(looks), detail[:, 1]),
+    columns=5,
+    heading="Two stock transforms spoil a groove: one erases it, one leaves its mask behind",
+)
 
 # %% [markdown]
-# A patch from the training wells, and eleven ways in which training may see it. The outline is its mask, and
-# moves with the groove ([section 4](#4-Transforms) shows each step):
-
-# %%
-y, images = load_data(data.folder)
-in_training = np.isin([parse_name(name)[0] for name in y.index], config.train_wells)
-masks_repaired, repaired = PreprocessData(config).transform(y[in_training], images[in_training])
-name = masks_repaired.sum(axis=1).idxmax()  # the largest groove
-pixels = np.float32([repaired.loc[name], masks_repaired.loc[name]]).reshape(2, 1, 36, 36)
-original = tv_tensors.Image(pixels[0]), tv_tensors.Mask(pixels[1])  # (1, 36, 36) each
-torch.manual_seed(config.seed)
-augmented = [transforms.augment_transform()(*original) for _ in range(11)]
-shown_images, shown_masks = (
-    np.concatenate(part) for part in zip(original, *augmented, strict=True)
-)
-plots.show_patches(
-    shown_images,
-    ["as it is", *["augmented"] * 11],
-    shown_masks,
-    heading="Where the groove moves, its mask moves with it",
-)
+# A network learns whatever its loader hands it, and no error message says that the grooves are gone or their masks beside
+# them.
+#
+# So this page goes from the files to a batch, step by step: what was done before, what went wrong, what is done now. *The
+# junior* wrote the first notebook, *the reviewer* the points and some code.
 
 # %% [markdown]
 # ## 1 Clean
 #
-# *R2.1.* Cleaning comes before any dataset is built, in a module of its own. Its thresholds were found in
-# [notebook 01](01_EDA.ipynb) and stand in `helpers.config`. The junior's notebook only left out images with missing
-# values: the telemetry codes −999.25 and −999.0 stayed in the images of 3.5 % of the patches, and the network was trained on them. The
-# reviewer's code cleans them, but its detectors see all wells before it splits. We split *first*: the detectors see the training wells only,
-# and what they flag is dropped from training only. Validation and test wells are repaired, and lose only their ruined patches.
+# **Before** (R2.1). The junior left out the images with missing values, and nothing else:
 
 # %%
-y_train, y_val, y_test = split.split_by_wells(y, config)
+kept = images[images.notna().all(axis=1)]
+print(f"lowest value that the network was trained on: {kept.min(axis=None)}")
+print(f"images with a telemetry code: {(kept < -100).any(axis=1).mean():.1%}")
 
+# %% [markdown]
+# Thickness varies by hundredths around zero; the codes of a failed transmission are tens of thousands of times as large. The
+# review puts cleaning into a module, before any dataset is built. Its lines run as they are written there:
+
+# %%
+y_train, images_train = load_data()
+
+preprocess = PreprocessData()
+y_train, _ = preprocess.fit_transform(y_train, images_train)
+
+# %% [markdown]
+# **What went wrong** in the reviewer's own class, and does not in ours: a patch with a few missing pixels loses all of its
+# pixels, because pandas applies a condition on rows to whole rows.
+
+# %%
+missing = images.isna().sum(axis=1)
+few = (missing > 0) & (missing < 100)
+theirs = images.mask(few, images.median(axis=1), axis=0)  # the reviewer's fill
+ours, _ = repair_pixels(images[few].to_numpy())
+
+three = np.stack([images[few].iloc[0], theirs[few].iloc[0], ours[0]]).reshape(3, 36, 36)
+plots.show_patches(
+    three,
+    ["pixels missing (white)", "the reviewer's fill", "ours"],
+    columns=3,
+    heading="A fill by rows replaces the patch",
+)
+
+# %% [markdown]
+# And it looks for odd patches in all wells, before it splits. So wells that are there to judge a network decide what it learns
+# from. **Now** we split first. The detectors see the training wells only; validation and test wells are repaired, and lose only
+# patches that are ruined:
+
+# %%
+seen_all = set(y_train.index)  # what the lines of the review kept: the detectors saw every well
+
+y_train, y_val, y_test = split_by_wells(y, config)
 preprocess = PreprocessData(config)
 y_train, images_train = preprocess.fit_transform(y_train, images.loc[y_train.index])
+y_val, images_val = PreprocessData(config).transform(y_val, images.loc[y_val.index])
+y_test, images_test = PreprocessData(config).transform(y_test, images.loc[y_test.index])
+
+kept_then = {name for name in seen_all if wells.parse_name(name)[0] in config.train_wells}
+print(f"training patches decided by other wells: {len(kept_then ^ set(y_train.index))}")
 preprocess.summary_
 
-# %%
-preprocess_val = PreprocessData(config)
-y_val, images_val = preprocess_val.transform(y_val, images.loc[y_val.index])
-preprocess_val.summary_
+# %% [markdown]
+# The thresholds were found in [notebook 01](01_EDA.ipynb) and stand in `helpers.config`. The code of the two steps:
 
 # %%
-preprocess_test = PreprocessData(config)
-y_test, images_test = preprocess_test.transform(y_test, images.loc[y_test.index])
-preprocess_test.summary_
+show_code(repair_pixels, PreprocessData.fit_transform)
 
 # %% [markdown]
-# Does it matter that the detectors see the training wells only? Here they see all wells, as in the
-# reviewer's code, and we compare what is kept:
-
-# %%
-y_seen, _ = PreprocessData(config).fit_transform(y, images)
-ours, theirs = set(y_train.index), set(y_seen.index)
-theirs_train = {name for name in theirs if parse_name(name)[0] in config.train_wells}
-pd.Series(
-    {
-        "training patches kept either way": len(ours & theirs_train),
-        "kept, but dropped when all wells are seen": len(ours - theirs_train),
-        "dropped, but kept when all wells are seen": len(theirs_train - ours),
-        "validation patches that would be missing": len(set(y_val.index) - theirs),
-        "test patches that would be missing": len(set(y_test.index) - theirs),
-    },
-    name="patches",
-).to_frame()
-
-# %% [markdown]
-# The second and the third row are the leak: here validation and test wells decided which training patches are kept. The last
-# two rows count odd patches that would be left out of the score, which would change what it measures. Here there are none.
+# `preprocess.report_` names each patch that was touched, what was found in it, and what was done. Read it before you train.
 #
-# Nothing is dropped silently. The report names each patch, what was found in it and what was done:
-
-# %%
-preprocess_test.report_
+# > **Take along:** split first, then fit what is fitted; and repair the pixel, not its row.
 
 # %% [markdown]
 # ## 2 Split by wells
 #
-# *R2.2, R2.3.* The junior's notebook copied every image and mask into a folder for each part. That is not needed: three small
-# tables of masks say which patches belong where, `data/interim/y_train.csv`, `y_val.csv` and `y_test.csv`. The third, which the
-# notebook did not have, is for the final score and for error analysis. `split_y_to_train_val_test` writes them, from what
-# the cleaning has left.
+# **Before** (R2.2). The junior wrote each mask into a file, shuffled, and copied images and masks into a folder for each part. Here the
+# same, in a temporary folder, run twice, as cells of notebooks are:
 
 # %%
-y_train, y_val, y_test = split.split_y_to_train_val_test(
-    pd.concat([y_train, y_val, y_test]), config
+import os
+import random
+import tempfile
+
+copies = tempfile.TemporaryDirectory()
+for run in ("first run", "second run"):
+    names = random.sample(list(y.index), len(y))
+    cut = int(0.9 * len(names))
+    for part, own in (("train", names[:cut]), ("val", names[cut:])):
+        for kind, table in (("images", images), ("masks", y)):
+            os.makedirs(f"{copies.name}/{part}/{kind}", exist_ok=True)
+            for name in own:
+                np.save(f"{copies.name}/{part}/{kind}/{name}.npy", table.loc[name].to_numpy())
+    train, val = (set(os.listdir(f"{copies.name}/{part}/images")) for part in ("train", "val"))
+    if run == "first run":
+        first_train, first_val = train, val
+    print(f"{run}: {len(val)} validation patches, {len(train & val)} of them also in training")
+
+# %% [markdown]
+# **What went wrong.** Nobody empties the folders. After the second run nearly all of validation is in training as well, and the
+# score tells how well the network remembers.
+#
+# **Before** (R2.3). Even one run leaks. In wells that were logged at twice as many azimuths, two patches are the even and the odd columns of the same rows
+# ([notebook 01](01_EDA.ipynb#7-From-patches-back-to-wells)), and the dice decide where each goes:
+
+
+# %%
+def twin_of(file):
+    """The patch of the other columns of the same rows, or None in a well without twins."""
+    well, patch = wells.parse_name(file.removesuffix(".npy"))
+    return f"well_{well}_patch_{patch ^ 1}.npy" if well in wells.WIDE_WELLS else None
+
+
+torn = sorted(file for file in first_val if twin_of(file) in first_train)
+print(f"validation patches whose twin is in training: {len(torn) / len(first_val):.0%}")
+
+torn.sort(key=lambda file: -int(y.loc[file.removesuffix(".npy")].sum()))
+pairs = [file.removesuffix(".npy") for half in torn[:2] for file in (twin_of(half), half)]
+plots.show_patches(
+    repair_pixels(images.loc[pairs].to_numpy())[0].reshape(-1, 36, 36),
+    [f"{part}:\n{name}" for name, part in zip(pairs, ["training", "validation"] * 2, strict=True)],
+    y.loc[pairs].to_numpy().reshape(-1, 36, 36),
+    columns=4,
+    heading="A network that has seen the left one knows the right one",
 )
+
+# %% [markdown]
+# **Now** three tables of masks say which patch belongs where, whole wells at a time; the images stay where they are. The third table, which
+# the junior did not have, is for the final score and for the study of errors. The review's call:
+
+# %%
+y_train = pd.concat([y_train, y_val, y_test])  # all that cleaning has left
+
+split_y_to_train_val_test(y_train)
+
 csv_train, csv_val, csv_test = (
     config.interim_dir / f"y_{part}.csv" for part in ("train", "val", "test")
 )
-wells = {
-    path.name: {name.split("_")[1] for name in part.index}
-    for path, part in zip((csv_train, csv_val, csv_test), (y_train, y_val, y_test), strict=True)
+y_train, y_val, y_test = (read_labels(path) for path in (csv_train, csv_val, csv_test))
+in_train, in_val, in_test = (set(wells.wells_of(part)) for part in (y_train, y_val, y_test))
+assert not in_train & in_val and not in_train & in_test and not in_val & in_test
+{
+    path.name: len(part)
+    for path, part in ((csv_train, y_train), (csv_val, y_val), (csv_test, y_test))
 }
-assert not wells["y_train.csv"] & wells["y_val.csv"]
-assert not wells["y_train.csv"] & wells["y_test.csv"]
-assert not wells["y_val.csv"] & wells["y_test.csv"]
-{name: sorted(part, key=int) for name, part in wells.items()}
+
+# %%
+show_code(split_by_wells)
 
 # %% [markdown]
-# No well appears twice.
-#
+# > **Take along** (R2.2): write down which patch belongs where; do not write the patch a second time.
+# >
+# > **Take along** (R2.3): ask what makes two samples alike, and keep them in one part.
+
+# %% [markdown]
 # ## 3 A dataset that is read once
 #
-# *R2.4.* The dataset is told its patches (`csv_file`), where the images are (`root_dir`), and what to do with each
-# (`transform`). The junior's read each image once at the start, to look for missing values, and again for
-# each sample. All real images together are 50 MB, with their masks 63, so they are read once, at construction, and kept as one tensor.
+# **Before** (R2.4). Flips stood inside the dataset, and were on unless somebody said no. Nobody did, for validation either. Images were
+# read once at the start, to look for missing values, and image and mask again for every sample:
+
 
 # %%
-root_dir = find_images(data.folder)
-dataset = SegmentationDataset(csv_val, root_dir, transform=transforms.normalize(config))
-image, mask = dataset[10]
-print(f"{len(dataset)} patches, for example {dataset.names[10]}")
-print(f"image {tuple(image.shape)} {image.dtype}, mask {tuple(mask.shape)} {mask.dtype}")
+class FolderDataset(torch.utils.data.Dataset):
+    """As the junior's works: files are read for each sample, and flips are its own business."""
+
+    def __init__(self, folder, transform=True):
+        self.folder, self.transform, self.opened = folder, transform, 0
+        names = sorted(os.listdir(f"{folder}/images"))
+        self.names = [name for name in names if not np.isnan(self.read("images", name)).any()]
+
+    def read(self, kind, name):
+        self.opened += 1
+        return np.load(f"{self.folder}/{kind}/{name}").reshape(1, 36, 36)
+
+    def __len__(self):
+        return len(self.names)
+
+    def __getitem__(self, index):
+        pair = [self.read(kind, self.names[index]) for kind in ("images", "masks")]
+        for axis in (1, 2):
+            if self.transform and rng.random() > 0.5:
+                pair = [np.flip(part, axis) for part in pair]
+        return tuple(torch.from_numpy(part.copy()).float() for part in pair)
+
+
+rng = np.random.default_rng(config.seed)
+validation = FolderDataset(f"{copies.name}/val")
+for _ in range(2):  # epochs
+    for _ in torch.utils.data.DataLoader(validation, batch_size=16):
+        pass
+print(f"{validation.opened} files opened for two epochs of {len(validation)} patches")
+
+# %%
+grooves = [((image < -0.04) * mask).sum() for image, mask in validation]
+again = [validation[int(np.argmax(grooves))] for _ in range(6)]
+plots.show_patches(
+    torch.cat([image for image, _ in again]),
+    [f"asked for the {time} time" for time in ("1st", "2nd", "3rd", "4th", "5th", "6th")],
+    torch.cat([mask for _, mask in again]),
+    heading="One validation patch, asked for six times",
+)
 
 # %% [markdown]
-# This is how it gives out a sample, and one of the transforms:
+# **What went wrong.** Validation is another data set in every epoch, so two scores differ although the network is the same.
+#
+# **Now** the dataset is told its patches, where the images are, and what to do with each. The default is nothing. A function of
+# arrays like the review's goes in as it is:
+
 
 # %%
-show_code(SegmentationDataset.__getitem__, transforms.Brightness)
+def apply_numpy_transform(image, mask):
+    """Flips of one patch, as the review hands them to its dataset: numpy arrays of 36 x 36."""
+    for flip in (np.fliplr, np.flipud):
+        if rng.random() > 0.5:
+            image, mask = flip(image), flip(mask)
+    return image, mask
+
+
+transform = apply_numpy_transform
+csv_file, root_dir = csv_train, find_images(data.folder)
+
+training = SegmentationDataset(csv_file, root_dir, transform=transform)
+validation = SegmentationDataset(csv_val, root_dir, transform=transforms.normalize(config))
+assert all(torch.equal(validation[10][0], validation[10][0]) for _ in range(6))
+print(f"image {tuple(training[0][0].shape)}, mask {tuple(training[0][1].shape)}")
+
+# %% [markdown]
+# Validation and test get `transforms.normalize` alone. It is `value / 0.02`: thickness deviates from its mean by
+# about that much, so the network sees values of the order of one. The scale is a constant, so no well has a say in it. Everything fits in memory (the
+# real images and masks are 63 MB), so each file is read once:
+
+# %%
+show_code(SegmentationDataset)
+
+# %% [markdown]
+# So the loader never keeps the network waiting: it hands out patches many times as fast as a training step takes them
+# (`python benchmarks/training.py`, on a CPU core).
+#
+# > **Take along:** what changes a sample is the caller's decision; hand it to the dataset, and let the default be nothing.
 
 # %% [markdown]
 # ## 4 Transforms
 #
-# *R2.4, R2.5.* Training patches may be changed at random; validation and test patches may not. (In the junior's notebook flips were on by
-# default, in validation too.) At the end both are scaled:
-# (value − 0) / 0.02. Mean and spread are two constants, not fitted to any well.
-#
-# `torchvision.transforms.v2` moves image and mask alike, as long as each has its type: a
-# `tv_tensors.Image` is interpolated, a `tv_tensors.Mask` takes the nearest neighbour and stays 0 or 1. Flips, rotation and blur are v2's own; what a
-# pipe needs beside them is in `helpers.data.transforms`. Each draws from torch's global generator, here five times on one patch:
+# **Before** (R2.5). The junior flipped, and no more. The review lists rotation, crop, blur, noise and brightness, from torchvision. Two of its
+# calls must not be used here. `adjust_brightness` takes a float image for one between 0 and 1, and clips; but metal loss is negative:
 
 # %%
-plain = SegmentationDataset(csv_train, root_dir)
-example = int((plain.images * plain.masks).sum(dim=(1, 2, 3)).argmin())  # most metal lost
-pair = tv_tensors.Image(plain[example][0]), tv_tensors.Mask(plain[example][1])
-v2 = transforms.v2
-linear = v2.InterpolationMode.BILINEAR
-steps = {
-    "flips": transforms.flip_transform(),
-    "roll": transforms.RandomRoll(),
-    "rotation, crop": v2.RandomAffine(15, (0.1, 0.1), (1.0, 1.2), interpolation=linear),
-    "blur": v2.GaussianBlur(9, sigma=(0.1, 1.75)),
-    "noise": transforms.PixelNoise(0.10),
-    "brightness": transforms.Brightness(0.5),
-}
-torch.manual_seed(config.seed)
-rows = [[pair, *(step(*pair) for _ in range(5))] for step in steps.values()]
-shown_images, shown_masks = (
-    np.concatenate(part) for part in zip(*(drawn for row in rows for drawn in row), strict=True)
-)
-plots.show_patches(
-    shown_images,
-    [title for name in steps for title in ["as it is", *[name] * 5]],
-    shown_masks,
-    heading="The mask follows the groove, and stays under blur, noise and brightness",
-)
+theirs = v2.functional.adjust_brightness(image, 0.8)
+ours = transforms.Brightness(0.5)(image, mask)[0]
+for name, look in (("before", image), ("adjust_brightness", theirs), ("ours, Brightness", ours)):
+    print(f"{name:17s}: {look.min():6.3f} … {look.max():.3f}")
 
 # %% [markdown]
-# From top to bottom:
-#
-# - **Flips**, each with a probability of one half, so some patches stay as they are. Left-right mirrors the pipe, up-down
-#   turns the direction of logging. A groove stays a groove.
-# - **Roll** by 0 to 35 columns: the tool's zero azimuth is arbitrary. A patch goes round the whole pipe, with every column of a
-#   36-column well and every second one of a 72-column well; in both column 35 meets column 0. What leaves on one
-#   side enters on the other, so every pixel is a measured one.
-# - **Rotation** by up to ±15° **and crop**, moved by up to a tenth and enlarged by up to 1.2, in one interpolation. What comes from outside gets 0, the mean
-#   thickness, and no groove.
-# - **Blur** with a standard deviation of up to 1.75 pixels.
-# - **Noise** on up to 10 % of the pixels, which take values from elsewhere in the patch.
-# - **Brightness** ±50 %: all values times 0.5 to 1.5.
-#
-# The outline follows the groove through the first three, and stays where it is under the others. `augment_transform` puts them together:
-
-# %%
-show_code(transforms.augment_transform)
-
-# %% [markdown]
-# Two of torchvision's own transforms cannot be used here. `adjust_brightness` clips a float image to 0 … 1, which removes
-# every groove, since metal loss is negative:
-
-# %%
-darkened = v2.functional.adjust_brightness(pair[0], 0.8)
-print(f"before           : {pair[0].min():.3f} … {pair[0].max():.3f}")
-print(f"adjust_brightness: {darkened.min():.3f} … {darkened.max():.3f}")
-
-# %% [markdown]
-# And `RandomResizedCrop` moves the mask against the image, by 0.4 pixel to the right and down on average, because it resizes masks
-# with a "nearest" that rounds down. On a groove four columns wide that is a tenth of its width. Here the distance from the
-# groove in the image to the groove in the mask, for an image that *is* its mask:
+# `RandomResizedCrop` resizes the image between pixels, but the mask with a "nearest" that rounds down. So the mask
+# slips to the right and down. Here the image, in grey, *is* its mask, outlined; whatever lies unevenly about the outline is an
+# error:
 
 # %%
 groove = torch.zeros(1, 36, 36)
 groove[:, :, 16:20] = 1
 both = tv_tensors.Image(groove), tv_tensors.Mask(groove)
-theirs = v2.RandomResizedCrop(36, scale=(0.7, 1.0), ratio=(0.8, 1.25))
-for name, step in (("RandomResizedCrop", theirs), ("RandomAffine", steps["rotation, crop"])):
+crops = {
+    "RandomResizedCrop": v2.RandomResizedCrop(36, scale=(0.7, 1.0), ratio=(0.8, 1.25)),
+    "RandomAffine": v2.RandomAffine(15, (0.1, 0.1), (1.0, 1.2), interpolation=LINEAR),
+}
+figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.6))
+for axis, (name, crop) in zip(axes, crops.items(), strict=True):
     torch.manual_seed(config.seed)
-    drawn = np.stack([np.stack(step(*both)) for _ in range(200)])  # (200, 2, 1, 36, 36)
-    centres = (drawn.sum(axis=(2, 3)) * np.arange(36)).sum(axis=2) / drawn.sum(axis=(2, 3, 4))
-    print(f"{name:17s}: {np.diff(centres, axis=1).mean():+.2f} pixel")
+    drawn = np.stack([np.stack(crop(*both))[:, 0] for _ in range(200)])  # (200, 2, 36, 36)
+    centres = (drawn.sum(axis=2) * np.arange(36)).sum(axis=2) / drawn.sum(axis=(2, 3))
+    print(f"{name:17s}: mask moved by {np.diff(centres, axis=1).mean():+.2f} columns on average")
+    axis.imshow(drawn[5, 0], cmap="Greys", vmax=2)
+    plots.draw_outline(axis, plots.LABEL_LINE, drawn[5, 1])
+    axis.set(xlim=(9.5, 27.5), ylim=(25.5, 9.5), xticks=range(10, 28, 4), yticks=range(10, 26, 5))
+    axis.set(xlabel="column", title=name)
+axes[0].set_ylabel("row")
+plt.show()
 
 # %% [markdown]
-# So `helpers.data.transforms` has a `Brightness` that does not clip, and rotates and crops by `RandomAffine`, which samples image and mask at the
-# same points.
+# **What went wrong.** Every cropped training mask teaches the network to draw the groove too far to one side. The reviewer's own training transform does the
+# same by [dilating masks](01_EDA.ipynb#9.1-Masks). **Now** brightness is a factor without clipping, and rotation and crop are one `RandomAffine`, which samples image and mask at the
+# same points. One more transform knows that a pipe is round: a patch goes all the way round it, so what leaves on one side enters on the other.
+
+# %%
+show_code(transforms.Brightness, transforms.RandomRoll)
+
+# %%
+columns = (0, 7, 14, 21, 28, 35)
+shifted = [v2.functional.affine(both, 0, [c, 0], 1, [0]) for c in columns for both in (image, mask)]
+rolled = [both.roll(c, dims=-1) for c in columns for both in (image, mask)]
+frames = np.concatenate([*shifted, *rolled])
+plots.show_patches(
+    frames[0::2],
+    [f"{how} by {c}" for how in ("shifted", "rolled") for c in columns],
+    frames[1::2],
+    heading="Shifted with zeros the groove is lost; rolled it comes back",
+)
+
+# %% [markdown]
+# All of them together, each drawn anew for each sample:
+
+# %%
+show_code(transforms.augment_transform)
+
+# %% cellView="form" jupyter={"source_hidden": true}
+steps = {
+    "flips": transforms.flip_transform(),
+    "roll": transforms.RandomRoll(),
+    "rotation, crop": crops["RandomAffine"],
+    "blur": v2.GaussianBlur(9, sigma=(0.1, 1.75)),
+    "noise": transforms.PixelNoise(0.10),
+    "brightness": transforms.Brightness(0.5),
+}
+torch.manual_seed(config.seed)
+drawn = [step(image, mask) for _ in range(2) for step in steps.values()]
+plots.show_patches(
+    torch.cat([image for image, _ in drawn]),
+    list(steps) * 2,
+    torch.cat([mask for _, mask in drawn]),
+    heading="The mask goes with the groove, and stays under blur, noise and brightness",
+)
+
+# %% [markdown]
+# ### Does it raise the score?
 #
+# A study trained the baseline with flips alone, with each change added, with all of them and with none
+# (`experiments/augmentation.py`). It learned from simulated wells with hasty labels; other wells, whose true grooves are known, judged. Each
+# line is one draw of wells:
+
+# %%
+study = pd.read_csv("experiments/augmentation_simulated.csv")
+dice = study.pivot(index="draw", columns="variant", values="dice")
+order = [
+    "nothing",
+    *(name for name in study["variant"].unique() if name not in ("flips", "nothing")),
+]
+gain = dice.sub(dice["flips"], axis=0)[order]  # paired: a draw's variants share wells and seed
+
+names = [name.replace("flips and ", "+ ").replace("flips, ", "+ ") for name in order]
+plt.figure(figsize=(9, 4))
+plt.plot(names, gain.T, "o-", color="grey", linewidth=1, markersize=4, alpha=0.6)
+plt.plot(
+    names, gain.mean(), "_", color=plots.ORANGE, markersize=30, markeredgewidth=3, label="mean"
+)
+plt.axhline(0, color="black", linewidth=1)
+plt.ylabel("Dice, less that of flips alone")
+plt.xticks(rotation=25, horizontalalignment="right")
+plt.title("On average no augmentation helps; circular padding does, in most draws")
+plt.legend()
+plt.show()
+
+# %%
+summary = {"draws": gain.count(), "mean": gain.mean(), "draws that gain": (gain > 0).sum()}
+pd.DataFrame(summary).round(3)
+
+# %% [markdown]
+# On average no change raises Dice, and with some of them single draws lose clearly. So train with the flips, as the baseline does, and add
+# more only when a study on your own wells shows a gain. That the pipe is round seems to pay where the network pads its borders
+# ([notebook 03](03_Models_losses_&_evaluation_score.ipynb#2-The-border-of-a-patch)), not as a roll.
+#
+# Six draws cannot tell a small gain from none, and these networks had two dozen wells and ten epochs: with fewer wells, or much
+# longer training, augmentation may pay.
+#
+# > **Take along:** draw image and mask after each transform before you train with it, then measure whether it helps.
+
+# %% [markdown]
 # ## 5 The whole pipeline
 #
-# *R2.6.* All of the above is one call. It returns the datasets of the three parts, with the cleaning report of each, and their loaders, plain `DataLoader`s. The scale
-# is put after the training transform, and is all that validation and test get.
+# **Before** (R2.6). The junior prepared data in three places, and typed the folders' names in each. The reviewer made it one
+# call, but its cleaned images go into `_`, and the dataset reads the files and repairs them again, by another rule:
 
 # %%
-datasets, loaders = data_preparation_pipeline(data.folder, config, transforms.augment_transform())
-for part, loader in loaders.items():
-    print(f"{part:5s}: {len(datasets[part]):5d} patches in {len(loader):4d} batches")
+raw = images[few].iloc[0].to_numpy()
+first = pd.DataFrame([raw]).median(axis=1).repeat(raw.size).to_numpy()  # section 1: the whole row
+second = np.nan_to_num(raw, nan=np.quantile(np.nan_to_num(raw), 0.5))  # in the dataset
+print(f"pixels in which the two repairs differ: {(first != second).sum()} of {raw.size}")
+
+# %% [markdown]
+# **What went wrong.** The detectors judged one image, and the network was trained on another. **Now** what was cleaned is what is
+# batched. The review's call:
 
 # %%
+segmentation_datasets, dataset_loader = data_preparation_pipeline()
+
+assert torch.equal(segmentation_datasets["train"].images, as_images(images_train))
+for part, loader in dataset_loader.items():
+    print(f"{part:5s}: {len(loader.dataset):5d} patches in {len(loader):4d} batches")
+
+# %%
+show_code(data_preparation_pipeline)
+
+# %% [markdown]
+# A training batch, here with every change of section 4, and a validation batch, in which nothing is random:
+
+# %%
+_, loaders = data_preparation_pipeline(train_transform=transforms.augment_transform())
 torch.manual_seed(config.seed)
-images_batch, masks_batch = next(iter(loaders["train"]))
-print(f"images {tuple(images_batch.shape)}, masks {tuple(masks_batch.shape)}")
+batches = [next(iter(loaders[part])) for part in ("train", "val")]
+shown = [torch.cat(parts)[:, 0] for parts in zip(*batches, strict=True)]
+names = segmentation_datasets["val"].names[: len(batches[1][0])]
 plots.show_patches(
-    inference.as_patches(images_batch * config.value_std),
-    ["augmented"] * len(images_batch),
-    inference.as_patches(masks_batch),
+    shown[0] * config.value_std,
+    [*["training"] * len(batches[0][0]), *names],
+    shown[1],
     columns=4,
-    heading="In training each patch is augmented in its own way",
+    heading="In training each patch is changed in its own way; in validation none is",
 )
 
-# %% [markdown]
-# In a training batch each patch is augmented in its own way, anew in each epoch. The same seed gives the same batch:
-
-# %%
 torch.manual_seed(config.seed)
-assert torch.equal(next(iter(loaders["train"]))[0], images_batch)
+assert torch.equal(next(iter(loaders["train"]))[0], batches[0][0])  # same seed, same batch
 
 # %% [markdown]
-# In a validation batch nothing is random:
-
-# %%
-images_batch, masks_batch = next(iter(loaders["val"]))
-plots.show_patches(
-    inference.as_patches(images_batch * config.value_std),
-    datasets["val"].names[: len(images_batch)],
-    inference.as_patches(masks_batch),
-    columns=4,
-    heading="In validation nothing is random",
-)
-
-# %% [markdown]
-# The patches of one well follow each other, top to bottom. (The groove of `well_3_patch_6` has no outline: the simulated annotator has overlooked it.)
+# On the simulated wells the deep groove of `well_3_patch_6` has no outline. That is no fault of the loader: the annotator, who
+# is simulated too, has overlooked it ([notebook 10](10_Label_quality.ipynb)).
 #
-# Is the loader fast enough? On a CPU core it gives with flips about 60 times, with all of R2.5 about 15 times as many patches a second as the U-Net's training step takes; the
-# reviewer's data set, which for each sample reads a file, takes two medians and a row of a DataFrame, about 8 times (`python benchmarks/training.py`). So it is never the
-# bottleneck.
+# > **Take along:** one call from files to batches; then what was cleaned is what is trained on.
 
 # %% [markdown]
 # ## What we now know
 #
-# - What is fitted sees training wells only. Validation and test wells are repaired, and lose only their ruined patches.
-# - Image and mask are transformed together; the same seed gives the same batches.
-# - `adjust_brightness` erases every groove, and `RandomResizedCrop` moves the mask against its image.
-# - Everything is read once and kept in memory; the loader is never the bottleneck.
+# - Split by wells, and split before anything is fitted. A random split leaves a twin of every third validation patch in training.
+# - Keep transforms out of the dataset, and validation free of them.
+# - Draw image and mask after every transform. Two stock ones spoil grooves, and no error tells.
+# - Train with flips; add more only when a study on your own wells shows a gain.
 #
 # ## Exercises
 #
-# 1. Write a transform that drops a row here and there, as telemetry does (a class beside `PixelNoise` in `helpers.data.transforms`). Which tests
-#    of tests/test_transforms.py should it pass?
+# 1. Write a transform that drops a row here and there, as telemetry does, beside `PixelNoise` in `helpers.data.transforms`. Which tests of `tests/test_transforms.py` should it pass?
 # 2. Which augmentation would *not* leave a groove a groove? Show twelve patches of it.
-# 3. Read the images with a `Dataset` of your own, one file a sample, and time its `DataLoader` against `loaders["train"]`.
-
-# %% [markdown]
-# ## Appendix: calls of the review
+# 3. In `FolderDataset`, put the reviewer's dilation after the flips. By how much does the mask's centre move?
 #
-# The review shows what it proposes as calls. Most work here as they are written there; where ours differ, the
-# table says why. The two cells below make each call of ours.
-#
-# | the review's call | ours | why |
-# |---|---|---|
-# | `load_data()` | the same, or `load_data(folder)` | without a folder: the data that `open_notebook` has found |
-# | `get_patches_per_well(file_names)` | the same, for file names and patch names | one count for both |
-# | `PreprocessData().fit_transform(y_train, images_train)` | the same, with a list of arrays or a frame | a frame has names, so a wrong order is noticed; a list has none |
-# | clean, then `split_y_to_train_val_test(y_train)` | `split_by_wells(y)`, clean each part, then the same | detectors that see all wells leak: [section 1](#1-Clean) |
-# | `images_train[0]`, the first image | `images_train.iloc[0].to_numpy().reshape(36, 36)` | the images are a frame, whose rows have the patches' names |
-# | `SegmentationDataset(csv_file, root_dir, transform=apply_numpy_transform)` | the same | ours in `helpers.data.transforms` take tensors, as torchvision's do |
-# | `segmentation_datasets, dataset_loader = data_preparation_pipeline()` | the same, or with a folder | as `load_data` |
-# | `dice(prediction, target)` of probabilities | the same, a score for each image; of flattened, one-dimensional masks one score | an average over batches depends on the batches: [notebook 03](03_Models_losses_&_evaluation_score.ipynb#5-The-right-Dice) |
-# | one ratio over all pixels | `summarise(count_pixels(prediction >= 0.5, target))["dice"]` | counts of many batches can be added up |
-# | `dice` of one-hot targets | `dice(prediction[:, 1], target[:, 1])`, the groove's channel | the wall's channel, nine tenths of all pixels, would raise the score |
-# | `dice(preds, target, False)` | not accepted | it turns class numbers of a target of several classes into one-hot; our masks are 0 or 1 |
-
-
-# %%
-def apply_numpy_transform(image, mask):
-    """One patch as two numpy arrays of 36 x 36, as the review writes its transforms."""
-    return np.fliplr(image), np.fliplr(mask)
-
-
-y_found, images_found = load_data()
-assert images_found.equals(images)
-
-files = [f"{name}.npy" for name in y_found.index]
-assert get_patches_per_well(files).total() == len(y_found)
-
-train = np.isin([parse_name(name)[0] for name in y_found.index], config.train_wells)
-arrays = [pixels.reshape(36, 36) for pixels in images_found[train].to_numpy()]
-y_of_arrays, _ = PreprocessData().fit_transform(y_found[train], arrays)
-assert y_of_arrays.equals(y_train)
-
-parts = split.split_y_to_train_val_test(pd.concat([y_of_arrays, y_val, y_test]))
-assert [len(part) for part in parts] == [len(y_train), len(y_val), len(y_test)]
-
-mirrored = SegmentationDataset(csv_train, root_dir, transform=apply_numpy_transform)
-for before, after in zip(plain[example], mirrored[example], strict=True):
-    assert torch.equal(after, before.flip(2))
-
-segmentation_datasets, dataset_loader = data_preparation_pipeline()
-assert len(dataset_loader["train"].dataset) == len(segmentation_datasets["train"]) == len(y_train)
-
-# %%
-# No model: the more metal is lost, the more probable is a groove
-target, prediction = plain.masks, (-plain.images / 0.04).clamp(0, 1)
-scores = metrics.dice(prediction, target)
-print(f"{len(scores)} scores, mean {scores.mean():.3f}")
-print(
-    f"over all pixels: {metrics.summarise(metrics.count_pixels(prediction >= 0.5, target))['dice']:.3f}"
-)
-
-one_hot = torch.cat([1 - target, target], dim=1)  # (N, 2, 36, 36): wall, groove
-probabilities = torch.cat([1 - prediction, prediction], dim=1)
-assert torch.equal(metrics.dice(probabilities[:, 1], one_hot[:, 1]), scores)
-assert torch.equal(metrics.dice(prediction[0].flatten(), target[0].flatten()), scores[:1])
-print(f"with the wall's channel: mean {metrics.dice(probabilities, one_hot).mean():.3f}")
-
-# %% [markdown]
 # **Next:** [03 Models, losses and evaluation score](03_Models_losses_&_evaluation_score.ipynb) · [the list of all review points](README.md)
+
+# %% tags=["nbval-ignore-output"]
+print_versions()
