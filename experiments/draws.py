@@ -36,7 +36,7 @@ LEARN, JUDGED, ROWS = 24, 48, 720  # wells to learn from, wells to be judged by,
 Frames = tuple[pd.DataFrame, pd.DataFrame]  # masks and images, (n, 1296) each
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Draw:
     """Wells to learn from and wells to be judged by; all frames are (n, 1296), indexed by patch name.
 

@@ -1,41 +1,30 @@
-"""How much too high is the score of a random split of patches? Notebook 05, section 1.
+"""How much too high is the score of a random split (R1.17)? Notebook 05.
 
-Each fold of wells is left out in turn. Of the other wells' patches a fifth is held out for validation: at
-random by patch, by twin pair, or by wells. The U-Net is trained on as many of the remaining patches in each
-case, and scored on its own validation patches (what it promises) and on the wells left out (what is true),
-both by the labels.
+Of the patches to learn from a fifth is held out for validation: at random by patch, by twin pair, or by
+wells. The U-Net is trained on as many of the other patches in each case. Its Dice on its own validation
+patches is what it promises; its Dice on the wells to be judged by is the truth.
 """
 
-from common import Results, every, hold_out, load_folds, parse_arguments, run_from_command_line
+from common import hold_out, run_from_command_line, run_study
+from draws import Draw, as_dataset, predict_masks, score, train_on
 
-from experiments.folds import predict_masks, train_on
-from helpers.data.dataset import SegmentationDataset
-from helpers.data.transforms import normalize
-from helpers.metrics import count_pixels, summarise
-
-TRAIN_SHARE = 0.7  # of the seen patches, in all three cases; the held-out share varies by 0.07 around 0.2
+TRAIN_SHARE = 0.7  # of the patches, in all three cases; the held-out share varies by 0.07 around 0.2
 
 
-def main() -> None:
-    arguments = parse_arguments(__doc__)
-    source, folds = load_folds()
-    results = Results(arguments.output, __file__, source)
-    results.provenance["judge"] = source.labels
-    for key in results.missing(
-        every(fold=range(3), by=("patch", "pair", "wells"), epochs=[arguments.epochs])
-    ):
-        fold = folds[key["fold"]]
-        y, images = fold.cleaned()
-        held_out = hold_out(y, key["by"], fold.number)
-        train = y[~held_out].sample(int(TRAIN_SHARE * len(y)), random_state=fold.number)
-        model = train_on(train, images, arguments.epochs, fold.number)
-        own = SegmentationDataset.from_frames(y[held_out], images, normalize())
-        dices = {}
-        for name, dataset in {"validation_dice": own, "unseen_dice": fold.unseen}.items():
-            counts = count_pixels(predict_masks(model, dataset), dataset.masks)
-            dices[name] = round(summarise(counts)["dice"], 4)
-        results.add(**key, train_patches=len(train), **dices)
+def split_by(draw: Draw, epochs: int, by: str) -> dict[str, float]:
+    y, images = draw.cleaned
+    held_out = hold_out(y, by, draw.number)
+    train = y[~held_out].sample(int(TRAIN_SHARE * len(y)), random_state=draw.number)
+    model = train_on(train, images, epochs, draw.number)
+    own = as_dataset(draw.clean.loc[y.index[held_out]], images)
+    promised = score(predict_masks(model, own), own.masks)
+    return draw.score(model) | {f"promised_{name}": value for name, value in promised.items()}
 
+
+VARIANTS = {
+    f"split by {by}": lambda draw, epochs, by=by: split_by(draw, epochs, by)
+    for by in ("wells", "pair", "patch")
+}
 
 if __name__ == "__main__":
-    run_from_command_line(main)
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="split by wells"))

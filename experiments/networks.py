@@ -1,42 +1,34 @@
-"""Which network? Notebook 03.
+"""Which network (R3.1, R3.3)? Notebook 03.
 
-Each network learns from the wells of a draw with BCE, flips and the same epochs, and is judged by the draw's
-other wells; see draws.py. DeiT's teacher is the U-Net of the same draw.
+Each network learns from the wells of a draw with BCE, flips and the same epochs; Mask R-CNN from its own
+loss, and DeiT from its teacher too, the U-Net of the same draw. The junior's networks have dropout as he had
+it; "mended" uses the convolution that was idle.
 """
 
-from dataclasses import replace
+from common import run_from_command_line, run_study
+from draws import Draw, learns_with, train_on, training_loader
 
-import torch
-from common import Results, parse_arguments, run_from_command_line
-from draws import CONFIG, DRAWS, SOURCE, differences, make_draw
-
-from experiments.folds import train_on, training_loader
-from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES
 from helpers.training import train
 from helpers.training.runs import unsaved_run
 
+# Named here, so that the table stays as it is when the project gets another network
+NAMES = ["unet", "attention_unet", "resunet", "unet++", "vgg16_unet", "ag_curesnest", "vit", "mask_rcnn"]
+NAMES += ["junior_unet", "junior_attention_unet", "junior_resunet"]
 
-def main() -> None:
-    models = ("unet", "mask_rcnn")  # those that the others' tables lack; the rest takes days of a core
-    choices = {"models": models, "draws": [str(number) for number in range(DRAWS)]}
-    arguments = parse_arguments(__doc__, choices, also={"models": [*ARCHITECTURES, *JUNIOR_ARCHITECTURES]})
-    torch.set_num_threads(1)
-    results = Results(arguments.output, __file__, SOURCE)
-    for number in map(int, arguments.draws):
-        keys = [{"draw": number, "variant": name, "epochs": arguments.epochs} for name in arguments.models]
-        if not (keys := [key for key in keys if not results.has(**key)]):
-            continue
-        draw, config = make_draw(number), replace(CONFIG, seed=number)
-        cleaned = draw.cleaned(config)
-        for key in keys:
-            run = unsaved_run(key["variant"], config)
-            if key["variant"] == "deit":
-                run.model.teach(train_on(*cleaned, arguments.epochs, number))
-            for _ in train(run, training_loader(*cleaned, config), arguments.epochs):
-                pass
-            results.add(**key, **draw.score(run.model))
-    print(differences(results.rows, "unet").round(3).to_string())
 
+def with_a_teacher(draw: Draw, epochs: int) -> dict[str, float]:
+    """DeiT, taught by the U-Net."""
+    run = unsaved_run("deit", draw.config)
+    run.model.teach(train_on(*draw.cleaned, epochs, draw.number))
+    for _ in train(run, training_loader(*draw.cleaned, draw.config), epochs):
+        pass
+    return draw.score(run.model)
+
+
+VARIANTS = {name: learns_with(model=name) for name in NAMES} | {
+    "deit": with_a_teacher,
+    "junior_attention_unet, mended": learns_with(model="junior_attention_unet", mended=True),
+}
 
 if __name__ == "__main__":
-    run_from_command_line(main)
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="unet"))

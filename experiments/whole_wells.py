@@ -1,0 +1,81 @@
+"""Does it help to see whole wells, how tall a section, and what do simulated wells gain? Notebook 07.
+
+patches : the baseline U-Net. group norm, batch norm : the network for whole wells, on sections of 144 rows
+once around the pipe; with group norm also on shorter and taller ones. shipped : the weights that ship with
+the project, which learned from other simulated wells and their truth; then trained on these wells too; and
+the mean of the weights before and after (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). All are
+judged at one depth scale and a threshold of 0.5; "by grooves" is what prediction does (deciding.py).
+"""
+
+from functools import cache
+
+import torch
+from common import Variant, run_from_command_line, run_study
+from draws import Draw, learns_with
+from torch import nn
+
+from helpers.data.wells import well_from_frame, wells_of
+from helpers.models import mean_of_weights
+from helpers.training import train
+from helpers.training.checkpoint import load_model
+from helpers.training.runs import unsaved_run
+from helpers.whole_wells.geometry import patches_of_wells
+from helpers.whole_wells.prediction import WEIGHTS, mask_patches, predict_well
+from helpers.whole_wells.sections import (
+    HEIGHT,
+    SectionDataset,
+    assemble_wells,
+    section_loader,
+    well_transform,
+)
+
+
+@cache
+def train_on_wells(
+    draw: Draw, epochs: int, height: int = HEIGHT, norm: str = "group", shipped: bool = False
+) -> nn.Module:
+    """The network for whole wells, trained on a draw's; `shipped` : from the weights of the project."""
+    wells = assemble_wells(draw.y, draw.images, sorted(set(wells_of(draw.y).tolist())))
+    run = unsaved_run("well_resunet", draw.config, norm=norm)
+    if shipped:
+        run.model.load_state_dict(load_model(WEIGHTS)[0].state_dict())
+    dataset = SectionDataset(wells, height, well_transform(), moving=True, config=draw.config)
+    for _ in train(run, section_loader(dataset, draw.config.batch_size, shuffle=True), epochs):
+        pass
+    return run.model
+
+
+def plainly(draw: Draw, model: nn.Module) -> dict[str, float]:
+    """Scores at one depth scale and a threshold of 0.5."""
+    images = draw.judged_images
+    found = {
+        well: predict_well(model, well_from_frame(images, well), scales=(1.0,)) >= 0.5
+        for well in sorted(set(wells_of(images).tolist()))
+    }
+    return draw.score(torch.from_numpy(patches_of_wells(found, images.index))[:, None])
+
+
+def learns_wells(**options) -> Variant:
+    return lambda draw, epochs: plainly(draw, train_on_wells(draw, epochs, **options))
+
+
+def averaged(draw: Draw, epochs: int) -> nn.Module:
+    return mean_of_weights(load_model(WEIGHTS)[0], train_on_wells(draw, epochs, shipped=True))
+
+
+VARIANTS: dict[str, Variant] = {
+    "patches": learns_with(),
+    "patches, circular padding": learns_with(azimuth="circular"),
+    "batch norm": learns_wells(norm="batch"),
+    "group norm": learns_wells(),
+    **{f"group norm, {rows} rows": learns_wells(height=rows) for rows in (36, 360)},
+    "shipped": lambda draw, epochs: plainly(draw, load_model(WEIGHTS)[0]),
+    "shipped, then trained": learns_wells(shipped=True),
+    "shipped, averaged": lambda draw, epochs: plainly(draw, averaged(draw, epochs)),
+    "shipped, averaged, by grooves": lambda draw, epochs: draw.score(
+        mask_patches(averaged(draw, epochs), draw.judged_images)
+    ),
+}
+
+if __name__ == "__main__":
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="patches"))
