@@ -163,17 +163,18 @@ def test_a_call_that_cannot_be_is_refused_before_anything_is_saved(config):
         fit(new_run(config, schedule="linear"), loader(8), loader(8), epochs=1)
 
 
-def test_an_image_without_any_known_label_has_no_score():
+def test_unknown_pixels_and_an_image_without_any_known_label_have_no_score():
     images, masks = stripes(6)
     masks[2] = math.nan
     masks[3, :, :18] = math.nan
     unknown = DataLoader(TensorDataset(images, masks), 4)
-    model = AlwaysSure(-100.0)  # finds nothing: it would agree with an empty mask
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    train_one_epoch(model, unknown, bce, optimizer)
-    _, counts = evaluate(model, unknown, bce)
+    nothing, everything = AlwaysSure(-100.0), AlwaysSure(100.0)
+    train_one_epoch(nothing, unknown, bce, torch.optim.SGD(nothing.parameters(), lr=0.0))
+    _, counts = evaluate(nothing, unknown, bce)  # which would agree with an empty mask
     assert len(counts) == 5
     assert summarise(counts) == {"dice": 0.0, "mean_iou": 0.0}
+    _, counts = evaluate(everything, unknown, bce)
+    assert counts.sum(dim=1).tolist() == [1296, 1296, 648, 1296, 1296]
 
 
 class OneLayer(nn.Module):
