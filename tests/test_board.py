@@ -1,12 +1,5 @@
-import json
-import socket
-import subprocess
-import sys
 import time
-from contextlib import suppress
 from unittest.mock import patch
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 import pytest
 from stripes import loader, new_run
@@ -16,29 +9,6 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from helpers.training import evaluate, fit
 from helpers.training.board import Board, read_scalars
 from helpers.training.runs import resume_run, save_last
-
-
-def test_tensorboard_answers_with_the_scalars_of_a_run(config):
-    run = new_run(config)
-    history = fit(run, loader(8), loader(8), epochs=2)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", config.runs_dir, "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    query = urlencode({"run": f"{run.folder.name}/Validation",
-                       "tag": "Training vs. Validation Loss"})  # fmt: skip
-    try:
-        answer, wait_until = [], time.monotonic() + 60
-        while not answer and time.monotonic() < wait_until:
-            time.sleep(0.5)
-            with suppress(OSError):  # not listening yet, or the run not yet read: 404
-                url = f"http://127.0.0.1:{port}/data/plugin/scalars/scalars?{query}"
-                answer = json.load(urlopen(url, timeout=5))
-    finally:
-        server.kill()
-        server.wait()
-    assert [point[2] for point in answer] == pytest.approx(history["val_loss"].tolist())
 
 
 def test_tensorboard_gets_pictures_graph_and_hyperparameters(config):

@@ -3,10 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Subset
 from torchvision.transforms import v2
 
-from helpers.config import Config
 from helpers.data import read_labels, write_csv
 from helpers.data.dataset import SegmentationDataset, data_preparation_pipeline, make_loader
 from helpers.data.preprocess import SPE
@@ -39,14 +37,9 @@ def test_images_and_masks_are_those_of_the_names_and_repaired(folder, csv_file, 
     raw = images.loc["well_15_patch_18"].to_numpy()
     assert torch.isfinite(image).all()
     np.testing.assert_allclose(image.flatten()[np.isnan(raw)], np.nanmedian(raw))
-
-
-def test_items_are_plain_tensors_and_a_transform_does_not_change_the_dataset(folder, csv_file):
-    dataset = SegmentationDataset(csv_file, folder / "images", flip_transform())
-    before = dataset.images.clone()
-    for index in range(len(dataset)):
-        assert [type(part) for part in dataset[index]] == [torch.Tensor, torch.Tensor]
-    assert torch.equal(dataset.images, before)
+    flipping = SegmentationDataset(csv_file, folder / "images", flip_transform())
+    assert [type(part) for _ in range(9) for part in flipping[0]] == [torch.Tensor] * 18
+    assert torch.equal(flipping.images, dataset.images)  # a transform does not change the dataset
 
 
 def test_frames_give_the_same_dataset_as_files(folder, csv_file, simulated):
@@ -56,13 +49,8 @@ def test_frames_give_the_same_dataset_as_files(folder, csv_file, simulated):
     for index, name in enumerate(names):
         for a, b in zip(from_frames[index], from_files[from_files.names.index(name)], strict=True):
             assert torch.equal(a, b)
-
-
-def test_a_missing_image_is_named(folder, tmp_path, simulated):
-    labels = simulated[1].loc[["well_1_patch_0"]].rename(index={"well_1_patch_0": "well_1_patch_999"})
-    write_csv(labels, tmp_path / "y.csv")
-    with pytest.raises(DataError, match="well_1_patch_999.npy"):
-        SegmentationDataset(tmp_path / "y.csv", folder / "images")
+    with pytest.raises(KeyError, match="well_13_patch_4"):
+        SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0].drop("well_13_patch_4"))
 
 
 def test_the_pipeline_keeps_each_well_in_one_part_and_accounts_for_every_patch(folder, config, simulated):
@@ -113,24 +101,10 @@ def test_the_scale_is_the_pipelines_business_whatever_transform_it_is_given(fold
     torch.testing.assert_close(image.flip(-1) if isinstance(transform, v2.Compose) else image, original)
 
 
-def test_an_empty_config_changes_nothing_silently():
-    """What has no effect in the pipeline is no setting."""
-    with pytest.raises(TypeError, match="rotation_degrees"):
-        Config(rotation_degrees=90)
-
-
 @pytest.fixture(scope="module")
 def augmented(simulated) -> SegmentationDataset:
     names = simulated[1].index[:60]
     return SegmentationDataset.from_frames(simulated[1].loc[names], simulated[0], augment_transform())
-
-
-def test_each_time_a_patch_is_another_view(augmented):
-    torch.manual_seed(0)
-    assert not torch.equal(augmented[3][0], augmented[3][0])
-    one = Subset(augmented, [3])
-    views = {next(iter(DataLoader(one, batch_size=1, shuffle=True)))[0].numpy().tobytes() for _ in range(8)}
-    assert len(views) == 8
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -143,9 +117,4 @@ def test_batches_follow_from_torchs_seed_and_differ_between_epochs(workers, augm
     first, again, other = epochs(1), epochs(1), epochs(2)
     assert all(map(torch.equal, first, again))
     assert not torch.equal(first[0], first[1]) and not torch.equal(first[0], other[0])
-
-
-def test_frames_with_other_names_are_refused(simulated):
-    images, labels, _ = simulated
-    with pytest.raises(KeyError, match="well_1_patch_0"):
-        SegmentationDataset.from_frames(labels, images.iloc[1:])
+    assert not torch.equal(augmented[3][0], augmented[3][0])  # each time another view

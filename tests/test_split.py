@@ -57,7 +57,7 @@ NO_WELL_3 = Y[[not name.startswith("well_3_") for name in Y.index]]
         (
             make_y({1: 1, 2: 1, 3: 1, 12: 1, 4: 1}),
             {},
-            r"Wells \[4, 12\] are in no part.*training, validation or",
+            r"Wells \[4, 12\] are in no part.*training, validation",
         ),
         (Y, {"val_wells": (6,)}, "Well 6 is both a training and a validation well"),
         (Y, {"test_wells": (6,)}, "Well 6 is both a training and a test well"),
