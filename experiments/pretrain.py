@@ -2,12 +2,14 @@
 
     OMP_NUM_THREADS=1 python experiments/pretrain.py
 
-The simulated wells' recipes are drawn from ranges of the nine training wells; no pixel and no label of a real
-well is used. It takes about a quarter of an hour of one CPU core. The same versions on the same kind of CPU
-give the same weights. In the end they are scored on the validation wells of the data at hand, unseen by them.
+The simulated wells' recipes are drawn from ranges of the nine training wells, and go beyond them as
+`simulator.py` found to help; no pixel and no label of a real well is used. It takes about a quarter of an
+hour of one CPU core. The same versions on the same kind of CPU give the same weights. In the end they are
+scored on the validation wells of the data at hand, unseen by them.
 """
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -20,10 +22,10 @@ from helpers.data import find_data, load_data
 from helpers.files import check_output
 from helpers.training import train
 from helpers.training.checkpoint import write_weights
-from helpers.training.runs import describe, unsaved_run
+from helpers.training.runs import Run, describe, unsaved_run
 from helpers.whole_wells.prediction import WEIGHTS, predict_patches
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, section_loader, well_transform
-from helpers.whole_wells.simulation import simulate_wells
+from helpers.whole_wells.simulation import BEYOND, simulate_wells
 
 
 def main() -> None:
@@ -34,16 +36,26 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"(default {WEIGHTS.name} in data/)")
     arguments = parser.parse_args()
     check_output(arguments.output)
-    torch.set_num_threads(1)
-    config = Config(seed=arguments.seed, batch_size=32, precision="float32")
-    wells = simulate_wells(arguments.wells, config.train_wells, arguments.seed)
-    sections = SectionDataset(wells, HEIGHT, well_transform(), moving=True, config=config)
-    run = unsaved_run("well_resunet", config, norm="group")
-    for row in train(run, section_loader(sections, config.batch_size, shuffle=True), arguments.epochs):
-        print({name: round(value, 4) for name, value in row.items()}, flush=True)
+    run = pretrain(arguments.wells, arguments.epochs, arguments.seed, BEYOND)
     write_weights(arguments.output, describe(run))
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
-    print(score_on_validation_wells(run.model, config))
+    print(score_on_validation_wells(run.model, run.config))
+
+
+def pretrain(
+    count: int, epochs: int, seed: int, beyond: Collection[str] = (), start: nn.Module | None = None
+) -> Run:
+    """Train on so many simulated wells, from random weights or these; `beyond` : see `simulate_wells`."""
+    torch.set_num_threads(1)
+    config = Config(seed=seed, batch_size=32, precision="bfloat16")
+    wells = simulate_wells(count, config.train_wells, seed, beyond=beyond)
+    sections = SectionDataset(wells, HEIGHT, well_transform(), moving=True, config=config)
+    run = unsaved_run("well_resunet", config, norm="group")
+    if start is not None:
+        run.model.load_state_dict(start.state_dict())
+    for row in train(run, section_loader(sections, config.batch_size, shuffle=True), epochs):
+        print({name: round(value, 4) for name, value in row.items()}, flush=True)
+    return run
 
 
 def score_on_validation_wells(model: nn.Module, config: Config) -> str:

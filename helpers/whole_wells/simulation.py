@@ -3,10 +3,14 @@
 Their truth is known. Properties are drawn from ranges that reach beyond those of the training wells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
 
 from helpers.config import Config
 from helpers.data.preprocess import usable_pixels
@@ -55,23 +59,94 @@ def draw_recipe(like: Sequence[int], rng: np.random.Generator) -> Recipe:
     )
 
 
+# What real wells show and the recipes do not know; experiments/simulator.py measures what each gains.
+BEYOND = ("specks", "faint", "wide", "corrosion", "gaps", "depth")
+
+
 def simulate_wells(
-    count: int, like: Sequence[int], seed: int = 0, rows: int = 1440, config: Config = Config()
+    count: int,
+    like: Sequence[int],
+    seed: int = 0,
+    rows: int = 1440,
+    beyond: Collection[str] = (),
+    config: Config = Config(),
 ) -> Wells:
     """Simulate `count` wells, each by a recipe of its own; see `draw_recipe`.
+
+    beyond : which of `BEYOND` the wells have besides. "specks": short, faint loss in sound wall; "faint":
+        grooves down to 0.4 times as deep; "wide": half of the grooves are 10 to 100 degrees wide;
+        "corrosion": patches and pits; "gaps": a column or two without measurement for a long way; "depth":
+        wells seen at a half or three quarters of their rows. Only grooves are true, other loss is wall.
 
     Returns 1000, 1001, ... -> (thickness, truth), each (rows, 36 or 72) float32, as `sections.assemble_wells`
     gives wells: where a pixel is unusable the thickness is 0, and the truth NaN.
     """
     wells = {}
     for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        well = simulate(draw_recipe(like, rng), rows, rng)
+        rng, more = np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 1])
+        recipe = widen(draw_recipe(like, rng), beyond, more)
+        made = round(rows / more.choice([0.5, 0.75, 1.0])) if "depth" in beyond else rows
+        well = simulate(recipe, made, rng)
+        loss = other_loss(well.thickness.shape, recipe.scale, beyond, more)
         usable = usable_pixels(well.thickness, config)
-        thickness = np.where(usable, well.thickness, 0).astype(np.float32)
-        truth = np.where(usable, well.truth, np.nan).astype(np.float32)
-        wells[1000 + number] = torch.from_numpy(thickness), torch.from_numpy(truth)
+        thickness = np.where(usable, (well.thickness - loss).clip(config.outlier_threshold), 0)
+        if "gaps" in beyond:
+            usable &= ~gaps(usable.shape, more)
+        thickness, truth = np.where(usable, thickness, 0), np.where(usable, well.truth, np.nan)
+        pair = (torch.from_numpy(image.astype(np.float32)) for image in (thickness, truth))
+        wells[1000 + number] = tuple(pair) if made == rows else _shrink(*pair, rows)
     return wells
+
+
+def _shrink(thickness: Tensor, truth: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    shape = rows, thickness.shape[1]
+    mean = F.interpolate(thickness[None, None], shape, mode="area")[0, 0]
+    return mean, F.interpolate(truth[None, None], shape)[0, 0]
+
+
+def widen(recipe: Recipe, beyond: Collection[str], rng: np.random.Generator) -> Recipe:
+    """The same well with a "faint" or a "wide" groove."""
+    if "faint" in beyond:
+        recipe = replace(recipe, contrast=recipe.contrast * rng.uniform(0.4, 1.0))
+    if "wide" in beyond and rng.random() < 0.5:
+        recipe = replace(recipe, groove_width=float(np.exp(rng.uniform(0.0, np.log(10.0)))))
+    return recipe
+
+
+def other_loss(shape: tuple, scale: int, beyond: Collection[str], rng: np.random.Generator) -> np.ndarray:
+    """Loss of metal that is no groove, (rows, columns), 0 on average in each row as the tool reports it."""
+    loss, rows = np.zeros(shape), shape[0]
+    # Standard deviations in rows, in 10 degrees, and depths, each from a range
+    if "specks" in beyond:
+        _add_spots(loss, rng.integers(rows // 25 + 1), (2, 12), (0.4 * scale, scale), (0.008, 0.04), rng)
+    if "corrosion" in beyond:
+        patches, pits = rng.integers(rows // 400 + 1), rng.integers(rows // 50 + 1)
+        _add_spots(loss, patches, (10, 60), (1.5 * scale, 8 * scale), (0.01, 0.05), rng)
+        _add_spots(loss, pits, (0.7, 2), (0.4 * scale, scale), (0.03, 0.2), rng)
+    return loss - loss.mean(axis=1, keepdims=True)
+
+
+def _add_spots(loss, number: int, heights, widths, depths, rng: np.random.Generator) -> None:
+    """Add, in place, rounded spots of uneven depth anywhere around the pipe."""
+    rows, columns = loss.shape
+    for _ in range(number):
+        height, width, depth = (np.exp(rng.uniform(*np.log(among))) for among in (heights, widths, depths))
+        down = (np.arange(rows) - rng.uniform(0, rows)) / height
+        half = columns / 2
+        around = (np.arange(columns) - rng.uniform(0, columns) + half) % columns - half
+        near = np.abs(down) < 4
+        spot = np.exp(-0.5 * (down[near, None] ** 2 + (around / width) ** 2))
+        uneven = 4 * gaussian_filter(rng.standard_normal(spot.shape), 2)
+        loss[near] += depth * spot * np.exp(0.4 * uneven)
+
+
+def gaps(shape: tuple, rng: np.random.Generator) -> np.ndarray:
+    """Where a column or two have no measurement for 100 to 1,000 rows, bool of this shape."""
+    lost = np.zeros(shape, bool)
+    for _ in range(rng.integers(4)):
+        start, column, width = rng.integers(shape[0]), rng.integers(shape[1]), rng.integers(1, 3)
+        lost[start : start + rng.integers(100, 1000), column : column + width] = True
+    return lost
 
 
 def simulate_sound_wall(rows: int, well: int = 9, seed: int = 0) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Simulated wells to learn from."""
 
+import hashlib
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -9,7 +10,14 @@ import torch
 
 from helpers.config import Config
 from helpers.data.synthetic import RECIPES, simulate_well
-from helpers.whole_wells.simulation import SPREAD, WIDER, draw_recipe, simulate_sound_wall, simulate_wells
+from helpers.whole_wells.simulation import (
+    BEYOND,
+    SPREAD,
+    WIDER,
+    draw_recipe,
+    simulate_sound_wall,
+    simulate_wells,
+)
 
 LIKE = Config().train_wells
 
@@ -39,6 +47,67 @@ def test_where_metal_is_lost_the_truth_is_a_groove():
     wells = simulate_wells(12, LIKE, rows=400).values()
     inside = [float(thickness[truth == 1].mean()) for thickness, truth in wells if (truth == 1).any()]
     assert len(inside) > 6 and max(inside) < 0 and np.mean(inside) < -0.008
+
+
+def test_as_drawn_they_are_the_same_bytes_on_every_machine():
+    parts = [part for well in simulate_wells(3, LIKE, rows=200).values() for part in well]
+    digest = hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()
+    assert digest == "4983641b85988ccf779f84f24f97f8e4bb9f8277a53c119ff659351dd1b8773a"
+
+
+def both(beyond: str, count: int = 12, rows: int = 600) -> list[tuple]:
+    """(thickness, truth) as drawn, and (thickness, truth) with one thing besides, of each of these wells."""
+    wells = simulate_wells(count, LIKE, rows=rows), simulate_wells(count, LIKE, rows=rows, beyond=[beyond])
+    return [(*before, *after) for before, after in zip(*(part.values() for part in wells), strict=True)]
+
+
+@pytest.mark.parametrize(("beyond", "deepest"), [("specks", 0.02), ("corrosion", 0.05)])
+def test_loss_that_is_no_groove_is_wall(beyond, deepest):
+    deep = []
+    for before, groove, after, truth in both(beyond):
+        torch.testing.assert_close(truth, groove, rtol=0, atol=0, equal_nan=True)
+        loss = (before - after)[truth == 0]
+        assert loss.quantile(0.5) < 0.005 and after.min() >= -0.25
+        assert (after[truth.isnan()] == 0).all()
+        deep.append(loss.max() > deepest)
+    assert sum(deep) > 6
+
+
+def test_faint_grooves_are_grooves():
+    depths = []
+    for before, groove, after, truth in both("faint"):
+        torch.testing.assert_close(truth, groove, rtol=0, atol=0, equal_nan=True)
+        if (truth == 1).any():
+            depths.append(float(after[truth == 1].mean() / before[truth == 1].mean()))
+    assert 0.2 < min(depths) < 0.7 and max(depths) < 1.05
+
+
+def test_grooves_are_as_wide_as_10_to_100_degrees():
+    widths = [truth.nansum(1).max() * 36 / truth.shape[1] for *_, truth in both("wide", 40)]
+    assert 0.5 <= min(width for width in widths if width) < 1.5 and 8 < max(widths) <= 10
+
+
+def test_columns_without_measurement_are_unknown_for_a_long_way():
+    lost = []
+    for before, groove, after, truth in both("gaps"):
+        gone = truth.isnan() & ~groove.isnan()
+        assert (after[gone] == 0).all() and torch.equal(after[~gone], before[~gone])
+        assert not gone.all(1).any()
+        lost += gone.sum(0)[gone.any(0)].tolist()
+    assert len(lost) > 6 and np.median(lost) > 100
+
+
+def test_a_well_at_half_its_rows_is_the_mean_of_each_two():
+    long, halves = simulate_wells(12, LIKE, rows=800), []
+    for well, (thickness, _) in simulate_wells(12, LIKE, rows=400, beyond=["depth"]).items():
+        mean = long[well][0].unflatten(0, (400, 2)).mean(1)
+        halves.append(thickness.shape == mean.shape and torch.allclose(thickness, mean, atol=1e-6))
+    assert 0 < sum(halves) < 12
+
+
+def test_all_of_it_goes_together():
+    for thickness, truth in simulate_wells(6, LIKE, rows=300, beyond=BEYOND).values():
+        assert thickness.shape == truth.shape and len(truth) == 300 and torch.isfinite(thickness).all()
 
 
 def test_recipes_stay_within_the_ranges_of_the_wells_they_are_drawn_from():
