@@ -24,12 +24,11 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
-from experiments.draws import Draw, differences, leave_out, simulate_draw, well_folds
+from experiments.draws import Draw, differences, hold_out as hold_out, leave_out, simulate_draw, well_folds
 from experiments.folds import Fold, make_folds, predict_masks
 from helpers import metrics
 from helpers.data import DataSource, find_data, load_data, read_labels
 from helpers.data.dataset import SegmentationDataset, as_images
-from helpers.data.wells import parse_name, wells_of
 from helpers.files import (
     DataError,
     check_output,
@@ -151,22 +150,6 @@ def score(prediction: Tensor, target: Tensor) -> dict[str, float]:
         "recall": metrics.recall_from_counts(counts.sum(0)).item(),
         "boundary_f1": metrics.boundary_f1_from_counts(boundary).item(),
     }
-
-
-def hold_out(y: pd.DataFrame, by: str, seed: int, share: float = 0.2) -> np.ndarray:
-    """Choose about `share` of the patches for validation: (n,) True for each that is chosen. By "patch": at
-    random, as in the notebook under review; by "pair": likewise, but twins, patches 2k and 2k+1, stay
-    together; by "wells": whole wells, with a groove among them; ValueError if no wells have that share."""
-    pairs = [(well, patch // 2) for well, patch in map(parse_name, y.index)]
-    groups = {"patch": np.arange(len(y)), "pair": pd.factorize(pd.Index(pairs))[0], "wells": wells_of(y)}
-    names, group = np.unique(groups[by], return_inverse=True)
-    rng, corroded = np.random.default_rng(seed), y.to_numpy().any(axis=1)
-    for _ in range(1000):  # wells differ in size, so some draws of wells are far from the share
-        chosen = (rng.random(len(names)) < share)[group]
-        if abs(chosen.mean() - share) <= 0.07 and corroded[chosen].any():
-            return chosen
-    wells = sorted(set(wells_of(y).tolist()))
-    raise ValueError(f"No choice of wells {wells} has {share:.0%} of the patches.")
 
 
 def machine() -> str:

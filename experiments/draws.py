@@ -22,7 +22,7 @@ from helpers.data.dataset import SegmentationDataset, Transform, as_module, make
 from helpers.data.preprocess import PreprocessData
 from helpers.data.synthetic import simulate
 from helpers.data.transforms import flip_transform, normalize
-from helpers.data.wells import cut_well, patch_name, wells_of
+from helpers.data.wells import cut_well, parse_name, patch_name, wells_of
 from helpers.files import DataError
 from helpers.inference import predict_pixels, predict_probabilities
 from helpers.losses import Loss
@@ -145,6 +145,22 @@ def well_folds(
         folds[smallest].append(well)
         sizes[smallest] += row["size"]
     return [tuple(sorted(fold)) for fold in folds]
+
+
+def hold_out(y: pd.DataFrame, by: str, seed: int, share: float = 0.2) -> np.ndarray:
+    """Choose about `share` of the patches for validation: (n,) True for each that is chosen. By "patch": at
+    random, as in the notebook under review; by "pair": likewise, but twins, patches 2k and 2k+1, stay
+    together; by "wells": whole wells, with a groove among them; ValueError if no wells have that share."""
+    pairs = [(well, patch // 2) for well, patch in map(parse_name, y.index)]
+    groups = {"patch": np.arange(len(y)), "pair": pd.factorize(pd.Index(pairs))[0], "wells": wells_of(y)}
+    names, group = np.unique(groups[by], return_inverse=True)
+    rng, corroded = np.random.default_rng(seed), y.to_numpy().any(axis=1)
+    for _ in range(1000):  # wells differ in size, so some draws of wells are far from the share
+        chosen = (rng.random(len(names)) < share)[group]
+        if abs(chosen.mean() - share) <= 0.07 and corroded[chosen].any():
+            return chosen
+    wells = sorted(set(wells_of(y).tolist()))
+    raise ValueError(f"No choice of wells {wells} has {share:.0%} of the patches.")
 
 
 def training_loader(

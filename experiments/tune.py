@@ -1,57 +1,35 @@
-"""Which hyperparameters, judged by folds of wells? Notebook 06, sections 6 and 7.
+"""Which hyperparameters (R4.1)? A search by one draw's validation wells. Notebook 06.
 
-1. Search: TPE draws parameters, and the U-Net is trained with them on the three folds of the training and
-   validation wells, judged by the labels of the wells left out. The median of all stops hopeless trials.
-2. Confirmation: the defaults and the best trials are trained from new seeds on the same folds, since the best
-   of many is partly the luckiest. The best mean of the new seeds is the choice.
+    python experiments/tune.py
 
-Kill it at any time and run it again. The study is the journal beside the CSV.
+Killed at any time, it goes on when it is called again: the study is the journal beside this script. The best
+trial is compared with the defaults on other draws by tuned.py.
 """
 
 import argparse
 from pathlib import Path
 
-from common import HERE, Results, at_least, every, kind_of, load_folds, run_from_command_line
-from optuna.trial import TrialState
+import torch
+from common import HERE, at_least, make_draw, run_from_command_line
 
-from experiments.tuning import FINISHED, default_params, log_trial, open_study, run_trials, score_folds
-from helpers.config import Config
-from helpers.files import disk_errors
+from experiments.tuning import search
+from helpers.data import find_data
 
-REPEATS = (1, 2)  # of the confirmation; the search is repeat 0
+DRAW = 100  # of no other study
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=at_least(1), default=20, help="of the search (default 20)")
-    parser.add_argument("--epochs", type=at_least(1), default=10, help="of every training (default 10)")
-    parser.add_argument("--confirmed", type=at_least(0), default=2, help="best trials to confirm (default 2)")
-    parser.add_argument("--output", type=Path, default=HERE, help="folder of the files (default: this one's)")
+    parser.add_argument("--trials", type=at_least(1), default=20, help="(default 20)")
+    parser.add_argument("--epochs", type=at_least(1), help="of every training (default 10; 2 of real wells)")
+    parser.add_argument("--output", type=Path, default=HERE, help="folder of the journal (default: this one)")
     arguments = parser.parse_args()
-    source, folds = load_folds()
-    kind = "simulated" if source.simulated else "real"
-    results = Results(arguments.output / f"tune_{kind}.csv", __file__, source)
-    results.provenance["judge"] = source.labels  # of the wells left out: real wells have no truth to tune by
-    journal = arguments.output / f"tune_{kind}.journal"
-    study = open_study(journal, folds, arguments.epochs)
-    if "provenance" not in study.user_attrs:
-        study.set_user_attr("provenance", results.provenance)
-    here, there = (kind_of(made["machine"]) for made in (results.provenance, study.user_attrs["provenance"]))
-    if here != there and len(study.get_trials(states=FINISHED)) < arguments.trials:
-        raise ValueError(
-            f"{journal}: this search was begun on {there}, and this machine is {here}. Go on there, or name "
-            "another folder with --output."
-        )
-    with disk_errors(journal, "written", arguments.output):
-        for trial in run_trials(study, folds, arguments.trials):
-            log_trial(Config().runs_dir / "tuning" / kind, trial)
-            print(trial.number, trial.state.name, trial.value, flush=True)
-    best = sorted(study.get_trials(states=[TrialState.COMPLETE]), key=lambda trial: -trial.value)
-    tried = [trial for trial in best if trial.params != default_params()][: arguments.confirmed]
-    candidates = {"defaults": default_params()} | {f"trial {t.number}": t.params for t in tried}
-    for key in results.missing(every(candidate=candidates, repeat=REPEATS, epochs=[arguments.epochs])):
-        *_, dices = score_folds(candidates[key["candidate"]], folds, arguments.epochs, key["repeat"])
-        results.add_all([key | {"fold": k, "dice": round(dice, 4)} for k, dice in enumerate(dices)])
+    torch.set_num_threads(1)
+    source = find_data()
+    kind, number, usual = ("simulated", DRAW, 10) if source.simulated else ("real", 0, 2)
+    path = arguments.output / f"tune_{kind}.journal"
+    study = search(path, make_draw(number, source), arguments.epochs or usual, arguments.trials)
+    print(study.trials_dataframe().round(4).to_string())
 
 
 if __name__ == "__main__":
