@@ -19,7 +19,8 @@ REVIEW_RU = PROJECT_ROOT / "notebooks" / "README.ru.md"
 POINTS = [
     f"R{block}.{point}" for block, last in ((1, 19), (2, 6), (3, 10), (4, 4)) for point in range(1, last + 1)
 ]
-URLS = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]["urls"]
+PROJECT = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+URLS = PROJECT["urls"]
 
 
 def markdown_of(path: Path) -> str:
@@ -66,26 +67,20 @@ def numbers_of(text: str, decimal: str = ".") -> Counter:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
-def test_every_link_leads_somewhere(document):
-    broken = []
-    for link in links_of(markdown_of(document)):
+def test_every_link_script_and_module_that_a_document_names_is_there(document):
+    markdown, broken = markdown_of(document), []
+    for link in links_of(markdown):
         if link.startswith(("http://", "https://")):
             continue
         file, _, anchor = unquote(link).partition("#")
         target = document if not file else document.parent / file
         if not target.exists() or (anchor and anchor not in anchors_of(target)):
             broken.append(link)
-    assert broken == []
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
-def test_scripts_and_modules_that_are_named_exist(document):
-    text = without_code(markdown_of(document))
+    text = without_code(markdown)
     files = re.findall(r"\b(?:experiments|benchmarks|tests|helpers)/[\w/]+\.py\b", text)
+    broken += [file for file in files if not (PROJECT_ROOT / file).is_file()]
     modules = re.findall(r"`(helpers(?:\.[a-z_]+)+)", text)
-    missing = [file for file in files if not (PROJECT_ROOT / file).is_file()]
-    missing += [module for module in modules if not names_something(module)]
-    assert missing == []
+    assert broken + [module for module in modules if not names_something(module)] == []
 
 
 def names_something(dotted: str) -> bool:
@@ -99,36 +94,35 @@ def names_something(dotted: str) -> bool:
     )
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
-def test_the_project_has_one_address(document):
+def test_the_project_has_one_address():
     """Owner and branch stand in pyproject.toml; `make address` writes them everywhere else."""
-    owner_and_name = URLS["Repository"].removeprefix("https://github.com/")
-    text = document.read_text()
-    assert set(re.findall(rf"github(?:\.com)?/([\w.-]+/{owner_and_name.split('/')[1]})", text)) <= {
-        owner_and_name
-    }
-    assert set(re.findall(r"https://colab\.research\.google\.com/github/[^\s\")\\]+/notebooks", text)) <= {
-        URLS["Colab"]
-    }
+    text = "\n".join(document.read_text() for document in DOCUMENTS)
+    ours = URLS["Repository"].removeprefix("https://github.com/")
+    assert set(re.findall(rf"github(?:\.com)?/([\w.-]+/{ours.split('/')[1]})", text)) == {ours}
+    found = re.findall(r"https://colab\.research\.google\.com/github/[^\s\")\\]+/notebooks", text)
+    assert set(found) == {URLS["Colab"]}
+    citation = (PROJECT_ROOT / "CITATION.cff").read_text()
+    assert (
+        f"\nversion: {PROJECT['version']}\n" in citation
+        and f"repository-code: {URLS['Repository']}" in citation
+    )
 
 
-@pytest.mark.parametrize("path", [REVIEW, REVIEW_RU], ids=["English", "Russian"])
-def test_the_review_document_has_each_point_once_with_a_place_or_the_word_open(path):
-    points = re.findall(r"^### (R\d\.\d+) ", path.read_text(), re.M)
-    assert points == POINTS
-    texts = sections_of(path)
-    assert [point for point in POINTS if not links_of(texts[point]) and "*open*" not in texts[point]] == []
-
-
-def test_each_carried_out_point_says_what_was_what_is_and_what_it_changed():
-    for path, labels in (
+@pytest.mark.parametrize(
+    ("path", "labels"),
+    [
         (REVIEW, ("**Before.**", "**Now.**", "**Effect.**")),
         (REVIEW_RU, ("**Было.**", "**Стало.**", "**Итог.**")),
-    ):
-        texts = sections_of(path)
-        for point in POINTS:
-            if "*open*" not in texts[point]:
-                assert [texts[point].count(label) for label in labels] == [1, 1, 1], f"{path.name}, {point}"
+    ],
+    ids=["English", "Russian"],
+)
+def test_each_point_stands_once_in_the_review_with_before_now_effect_and_a_place_or_is_open(path, labels):
+    assert re.findall(r"^### (R\d\.\d+) ", path.read_text(), re.M) == POINTS
+    texts = sections_of(path)
+    for point in POINTS:
+        if "*open*" not in texts[point]:
+            assert links_of(texts[point]), point
+            assert [texts[point].count(label) for label in labels] == [1, 1, 1], point
 
 
 def test_both_languages_have_the_same_points_links_figures_and_code():
@@ -170,20 +164,9 @@ def test_every_measured_figure_of_the_review_stands_in_a_notebook_or_a_test():
     assert [number for number in figures if number not in known] == []
 
 
-def test_the_front_page_opens_every_notebook_in_colab():
+def test_the_front_page_is_short_and_opens_every_notebook_here_and_in_colab():
     text = (PROJECT_ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 120
     for path in NOTEBOOKS:
         assert f"(notebooks/{path.name})" in text
         assert f"({URLS['Colab']}/{path.name})" in text
-
-
-def test_the_citation_names_this_project():
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
-    citation = (PROJECT_ROOT / "CITATION.cff").read_text()
-    for line in ("cff-version: 1.2.0", f"version: {project['version']}", f"license: {project['license']}"):
-        assert line in citation.splitlines()
-    assert f"repository-code: {URLS['Repository']}" in citation
-
-
-def test_the_front_page_is_short():
-    assert len((PROJECT_ROOT / "README.md").read_text().splitlines()) < 120
