@@ -115,6 +115,25 @@ def show_curves(table: pd.DataFrame, ylabel: str, title: str) -> None:
     plt.show()
 
 
+def show_draws(rows: pd.DataFrame, than: str, title: str, score: str = "dice", label: str = "Dice") -> None:
+    """A study's finding: how much each variant's score differs from that of the variant `than`, draw by draw.
+
+    rows : one a draw and variant, with the columns "draw", "variant" and `score`. A grey line is a draw, whose
+    variants share wells and seed; a bar is the mean over the draws.
+    """
+    table = rows.pivot(index="variant", columns="draw", values=score)
+    table = table.sub(table.loc[than]).loc[[name for name in rows["variant"].unique() if name != than]]
+    plt.figure(figsize=(8, 1.1 + 0.32 * len(table)))
+    for draw in table:
+        plt.plot(table[draw], table.index, "o-", color="0.6", linewidth=0.8, markersize=4)
+    plt.plot(table.mean(axis=1), table.index, "|", color=ORANGE, markersize=18, markeredgewidth=3)
+    plt.axvline(0, color="black", linewidth=1)
+    plt.gca().invert_yaxis()
+    plt.xlabel(f"{label}, less that of “{than}” (grey: a draw; orange: the mean)")
+    plt.title(title)
+    plt.show()
+
+
 def draw_thickness(axis: Axes, image: np.ndarray, **options) -> AxesImage:
     """Draw (H, W) thickness in the colours of all figures; options go to `imshow`."""
     return axis.imshow(image, cmap="RdBu", vmin=-0.06, vmax=0.06, interpolation="nearest", **options)
