@@ -118,7 +118,7 @@ def show_curves(table: pd.DataFrame, ylabel: str, title: str) -> None:
 def show_draws(rows: pd.DataFrame, than: str, title: str, score: str = "dice", label: str = "Dice") -> None:
     """A study's finding: how much each variant's score differs from that of the variant `than`, draw by draw.
 
-    rows : one a draw and variant, with the columns "draw", "variant" and `score`. A grey line is a draw, whose
+    rows : one a draw and variant, with columns "draw", "variant" and `score`. A grey line is a draw, whose
     variants share wells and seed; a bar is the mean over the draws.
     """
     table = rows.pivot(index="variant", columns="draw", values=score)
