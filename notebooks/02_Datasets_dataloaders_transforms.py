@@ -61,21 +61,20 @@ plainest = ((deep & masks).sum(axis=1) / np.maximum((deep | masks).sum(axis=1), 
 image = tv_tensors.Image(pixels[plainest].reshape(1, 36, 36))
 mask = tv_tensors.Mask(np.float32(masks[plainest]).reshape(1, 36, 36))
 
-both, functional = (image, mask), v2.functional
-looks = {
-    "as measured": both,
-    "adjust_brightness": (functional.adjust_brightness(image, 0.8), mask),
-    "ours, as dark": (image * 0.8, mask),
-    "RandomResizedCrop": [functional.resized_crop(x, 3, 3, 30, 30, [36, 36]) for x in both],
-    "ours, as large": [functional.affine(x, 0, [0, 0], 1.2, [0], LINEAR) for x in both],
-}
+both, stock = (image, mask), v2.functional
+looks = [
+    both,
+    (stock.adjust_brightness(image, 0.8), mask),
+    (image * 0.8, mask),
+    both,
+    [stock.resized_crop(part, 3, 3, 30, 30, [36, 36]) for part in both],
+    [stock.affine(part, 0, [0, 0], 1.2, [0], LINEAR) for part in both],
+]
 left = max(int(mask[0, 18].argmax()) - 7, 0)
-detail = np.stack([np.stack(pair)[:, 0, 10:26, left : left + 18] for pair in looks.values()])
-plots.show_patches(
-    *(detail[:, 0], list(looks), detail[:, 1]),
-    columns=5,
-    heading="Two stock transforms spoil a groove: one erases it, one leaves its mask behind",
-)
+detail = np.stack([np.stack(pair)[:, 0, 10:26, left : left + 18] for pair in looks])
+titles = ["as measured", "adjust_brightness", "ours", "as measured", "RandomResizedCrop", "ours"]
+heading = "Two stock transforms spoil a groove:\none erases it, one leaves its mask behind"
+plots.show_patches(detail[:, 0], titles, detail[:, 1], columns=3, heading=heading)
 
 # %% [markdown]
 # A network learns whatever its loader hands it, and no error message says that the grooves are gone or their masks beside
@@ -225,7 +224,7 @@ assert not in_train & in_val and not in_train & in_test and not in_val & in_test
 }
 
 # %%
-show_code(split_by_wells)
+show_code(split_y_to_train_val_test, split_by_wells)
 
 # %% [markdown]
 # > **Take along** (R2.2): write down which patch belongs where; do not write the patch a second time.
@@ -447,7 +446,7 @@ pd.DataFrame(summary).round(3)
 # ## 5 The whole pipeline
 #
 # **Before** (R2.6). The junior prepared data in three places, and typed the folders' names in each. The reviewer made it one
-# call, but its cleaned images go into `_`, and the dataset reads the files and repairs them again, by another rule:
+# call, but it drops the cleaned images (`y_train, _ = …`), and the dataset reads the files and repairs them again, by another rule:
 
 # %%
 raw = images[few].iloc[0].to_numpy()
