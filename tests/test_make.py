@@ -68,17 +68,6 @@ def test_a_relative_folder_counts_from_where_make_was_typed(project, tmp_path):
     assert f"1 patches in {folder}\n" in done.stdout, done.stderr
 
 
-@pytest.mark.slow
-def test_other_data_are_noticed_and_the_same_are_not(project):
-    for name in ("a", "b"):
-        write_data(project / name)
-    times = []
-    for name in ("a", "a", "b"):
-        make(project, CORROSEG_DATA=name)
-        times.append((project / "runs" / ".data").stat().st_mtime_ns)
-    assert times[0] == times[1] < times[2]
-
-
 def test_a_folder_that_is_not_there_ends_make_with_the_message_alone(project):
     done = make(project, CORROSEG_DATA="$(nowhere)")
     assert done.returncode == 2

@@ -109,23 +109,17 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(config, tmp_path)
 
 @pytest.mark.parametrize("where", ["save_best", "save_last"])
 def test_a_run_stopped_while_saving_goes_on(config, where):
-    saved = []
-
     def fail_at_the_third(run):
-        saved.append(len(run.history))
         if len(run.history) == 3:
             raise KeyboardInterrupt
         getattr(runs, where)(run)
 
-    run = new_run(config)
-    with (
-        patch(f"helpers.training.loop.{where}", side_effect=fail_at_the_third),
-        pytest.raises(KeyboardInterrupt),
-    ):
+    run, whole = new_run(config), new_run(config)
+    stopped = patch(f"helpers.training.loop.{where}", side_effect=fail_at_the_third)
+    with stopped, pytest.raises(KeyboardInterrupt):
         fit(run, loader(16, shuffle=True), loader(8), epochs=5)
     resumed = resume_run(run.folder)
     fit(resumed, loader(16, shuffle=True), loader(8))
-    whole = new_run(config)
     fit(whole, loader(16, shuffle=True), loader(8), epochs=5)
     assert_same(resumed, whole)
 
