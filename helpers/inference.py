@@ -36,9 +36,7 @@ def predict_pixels(model: nn.Module, pixels: np.ndarray | pd.DataFrame, config: 
 
     Each patch is judged by itself; pixels without a measurement are repaired first, as in cleaning.
 
-    Returns
-    -------
-    (n, 1, 36, 36) float32 on the CPU, in the order of the patches.
+    Returns (n, 1, 36, 36) float32 on the CPU, in the order of the patches.
     """
     repaired, _ = repair_pixels(np.asarray(pixels), config)
     scaled = (as_images(repaired) - config.value_mean) / config.value_std

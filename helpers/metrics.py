@@ -96,9 +96,6 @@ def summarise(counts: Tensor) -> dict[str, float]:
     """The two scores that the project reports, from the counts (N, 3) of many images: "dice" over all pixels
     of all images together, NaN where no image has a groove: one false pixel would decide between 0 and 1; and
     "mean_iou", the challenge's, the mean over images.
-
-    Raises
-    ------
     ValueError : there is no image.
     """
     if len(counts) == 0:

@@ -41,10 +41,9 @@ def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
 def annotator_styles(y: pd.DataFrame) -> pd.DataFrame:
     """How each well was drawn, its annotator's style as numbers; NaN for wells without a groove.
 
-    Returns
-    -------
-    One row a well. "width, columns of 36": mean. "same width for, rows": median length of stretches of one
-    width. "steps per 100 rows": sideways moves of half a column of 36 or more from one row to the next.
+    Returns one row a well. "width, columns of 36": mean. "same width for, rows": median length of stretches
+    of one width. "steps per 100 rows": sideways moves of half a column of 36 or more from one row to the
+    next.
     """
     styles = {}
     for well, mask in _masks_of_wells(y):

@@ -22,10 +22,8 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
     The *zone* of a true groove is what lies within one groove width of it, row by row; its width is the
     median over its rows. A predicted groove that no zone touches is "false".
 
-    Returns
-    -------
-    One row a groove: kind; first_row and rows; width (columns); contrast (median of the wall beside the
-    groove, up to two widths away, minus median of the groove); covered (share of rows with a prediction),
+    Returns one row a groove: kind; first_row and rows; width (columns); contrast (median of the wall beside
+    the groove, up to two widths away, minus median of the groove); covered (share of rows with a prediction),
     offset (columns), width_ratio, each NaN where there is nothing to compare.
     """
     truth, prediction = np.asarray(truth) > 0, np.asarray(prediction) > 0
@@ -88,11 +86,9 @@ def _shape(inside: np.ndarray, thickness: np.ndarray) -> dict[str, float]:
 def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """`confusion` of every block of every well, from frames of the same patches: masks, repaired images.
 
-    Returns
-    -------
-    The rows of `confusion`, with well and block (the patch, or the pair of twins), first_row now counted from
-    the top of the well, width and offset in columns of 36, so that wells compare. Blocks with dropped patches
-    are left out.
+    Returns the rows of `confusion`, with well and block (the patch, or the pair of twins), first_row now
+    counted from the top of the well, width and offset in columns of 36, so that wells compare. Blocks with
+    dropped patches are left out.
     """
     found = []
     for well in sorted(set(wells_of(truth))):

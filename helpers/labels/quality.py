@@ -23,9 +23,6 @@ def label_issues(y: pd.DataFrame, probability: pd.DataFrame) -> pd.DataFrame:
     https://arxiv.org/abs/1911.00068, and Lad and Mueller 2023, https://arxiv.org/abs/2307.05080.
 
     probability : of groove, by models that have not seen the patch.
-
-    Raises
-    ------
     ValueError : the two frames are not of the same patches, in the same order.
     """
     if not y.index.equals(probability.index) or y.shape != probability.shape:
@@ -60,11 +57,10 @@ def most_suspicious(suspicion: pd.Series, share: float) -> pd.Index:
 def known_defects(y: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """What is wrong with each label, where the truth is known, of wells with one groove a row at most.
 
-    Returns
-    -------
-    One row a patch, in the order of `y`: rows of its depth in which the groove was "overlooked", drawn in
-    another "width", or "slipped" sideways by 0.75 columns of the well or more; pixels of "hole"; and "iou" of
-    label and truth, 1 where both are empty. Twins share their rows, so they share what is found there.
+    Returns one row a patch, in the order of `y`: rows of its depth in which the groove was "overlooked",
+    drawn in another "width", or "slipped" sideways by 0.75 columns of the well or more; pixels of "hole"; and
+    "iou" of label and truth, 1 where both are empty. Twins share their rows, so they share what is found
+    there.
     """
     found = []
     for well in sorted(set(wells_of(y))):

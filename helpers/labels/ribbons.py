@@ -32,10 +32,8 @@ def row_centres(mask: np.ndarray) -> np.ndarray:
 def ribbon_rows(mask: np.ndarray) -> pd.DataFrame:
     """Follow each groove of a mask row by row, its holes filled.
 
-    Returns
-    -------
-    One row for each groove and each image row it is in, in that order: groove (number), row, centre (columns,
-    unwrapped: it may leave 0 ... W), width (columns).
+    Returns one row for each groove and each image row it is in, in that order: groove (number), row, centre
+    (columns, unwrapped: it may leave 0 ... W), width (columns).
     """
     numbers, around = label_grooves((mask > 0) | find_holes(mask)), mask.shape[1]
     row, column = np.nonzero(numbers)
@@ -60,10 +58,8 @@ def find_slips(mask: np.ndarray, thickness: np.ndarray, window: int = 31, least:
     until it fits the average of the whole well best. Where the best shift is not 0 over `least` rows or more,
     the ribbon has slipped. A systematic offset of a whole well cannot be seen so, since it is in the average.
 
-    Returns
-    -------
-    One row a stretch: groove, start_row, end_row, columns (where the metal loss lies, seen from the ribbon's
-    centre: positive is to the right).
+    Returns one row a stretch: groove, start_row, end_row, columns (where the metal loss lies, seen from the
+    ribbon's centre: positive is to the right).
     """
     rows = ribbon_rows(mask)
     if rows.empty:

@@ -11,8 +11,6 @@ class AttentionUNet(nn.Module):
 
     The project's own size; the notebook's is `helpers.models.junior.JuniorAttentionUNet`.
 
-    Parameters
-    ----------
     dropout, azimuth, depth : as in `helpers.models.unet.UNet`.
     """
 

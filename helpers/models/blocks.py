@@ -11,14 +11,9 @@ DEPTH_PADDINGS = ("zeros", "reflect")
 class PipeConv2d(nn.Conv2d):
     """A 3 x 3 convolution whose border is padded in its own way along each axis of a pipe.
 
-    Parameters
-    ----------
     azimuth : padding of the columns: "zeros", or "circular", which takes the neighbour of the last column
         from the first, as around a pipe.
     depth : padding of the rows: "zeros" or "reflect".
-
-    Raises
-    ------
     ValueError : a padding is none of these.
     """
 

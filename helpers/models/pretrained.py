@@ -12,9 +12,6 @@ class DownloadError(Exception):
 @contextmanager
 def downloading(name: str, wanted: bool) -> Iterator[None]:
     """Inside, build a model that downloads weights if `wanted`.
-
-    Raises
-    ------
     DownloadError : the download failed; says which weights, why, and what to do.
     """
     try:

@@ -51,8 +51,6 @@ class ResUNet(nn.Module):
 
     The project's own size; the notebook's is `helpers.models.junior.JuniorResUNet`.
 
-    Parameters
-    ----------
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
     azimuth, depth : padding of columns and rows, see `helpers.models.blocks.PipeConv2d`.
     """

@@ -15,14 +15,9 @@ class UNet(nn.Module):
     Unlike Ronneberger's it pads each convolution, so that the output has the input's size,
     and has one convolution in each step of the decoder instead of two.
 
-    Parameters
-    ----------
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
     azimuth, depth : padding of columns and rows, see `helpers.models.blocks.PipeConv2d`.
     width : channels of the first level; the second has twice, the bottleneck four times as many.
-
-    Raises
-    ------
     ValueError : the width is below 1.
     """
 

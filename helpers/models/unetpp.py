@@ -15,8 +15,6 @@ class UNetPlusPlus(nn.Module):
     With deep supervision (section 3.2): in training each node of level 0 gives a mask, and the loss is the
     mean over them; else the prediction is the mean of their logits ("accurate mode").
 
-    Parameters
-    ----------
     dropout, azimuth, depth : as in `helpers.models.unet.UNet`.
     """
 

@@ -15,8 +15,6 @@ class WellResUNet(nn.Module):
     36 rows, and sees its neighbours above and below. Columns are shrunk as in the patch models, and
     padded around the pipe. Takes any number of rows, and 36 columns as well as 72.
 
-    Parameters
-    ----------
     width : channels of the first level.
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
     norm : "batch" or "group", see `helpers.models.resunet.ResidualBlock`.

@@ -156,9 +156,6 @@ def unsaved_run(
         own, which takes (N, 1, H, W) thickness and returns logits.
     loss : a name in `helpers.losses.LOSSES`, or a function of logits and masks. A model with a
         `training_loss` of its own, as Mask R-CNN has, learns from that instead.
-
-    Raises
-    ------
     ValueError : there is no such model, option, loss or precision.
     """
     if isinstance(loss, str) and loss not in LOSSES:
