@@ -5,9 +5,9 @@ none, and against paddings that know the pipe.
 """
 
 from common import run_from_command_line, run_study
-from draws import learns_with
 from torchvision.transforms import v2
 
+from experiments.draws import learns_with
 from helpers.data.transforms import RandomRoll, augment_transform, flip_transform
 
 # Each as likely and as strong as in `augment_transform`

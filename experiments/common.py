@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
-from experiments.draws import Draw, differences, hold_out as hold_out, leave_out, simulate_draw, well_folds
+from experiments.draws import Draw, differences, leave_out, simulate_draw, well_folds
 from experiments.folds import Fold, make_folds, predict_masks
 from helpers import metrics
 from helpers.data import DataSource, find_data, load_data, read_labels

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.stats import t as student
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -22,13 +23,14 @@ from helpers.data.dataset import SegmentationDataset, Transform, as_module, make
 from helpers.data.preprocess import PreprocessData
 from helpers.data.synthetic import simulate
 from helpers.data.transforms import flip_transform, normalize
-from helpers.data.wells import cut_well, parse_name, patch_name, wells_of
+from helpers.data.wells import columns_of, cut_well, parse_name, patch_name, well_from_frame, wells_of
 from helpers.files import DataError
 from helpers.inference import predict_pixels, predict_probabilities
 from helpers.losses import Loss
 from helpers.metrics import count_pixels, summarise
 from helpers.training import train
 from helpers.training.runs import unsaved_run
+from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.simulation import draw_recipe
 
 STUDY_CONFIG = Config(precision="float32")  # on every device, so that rows do not depend on it
@@ -43,6 +45,7 @@ class Draw:
     number : of the draw; the seed of its trainings too.
     y, images : to learn from, not cleaned. clean : the truth of `y`, or `y` where it is not known.
     judge, judged_images : to be judged by: masks, and images not repaired; without ruined patches.
+    columns : around the pipe, of wells whose patches need not tell it.
     """
 
     number: int
@@ -51,6 +54,7 @@ class Draw:
     clean: pd.DataFrame
     judge: pd.DataFrame
     judged_images: pd.DataFrame
+    columns: dict[int, int]
 
     @property
     def config(self) -> Config:
@@ -72,6 +76,17 @@ class Draw:
         masks = predict_masks(found, self.judged) if isinstance(found, nn.Module) else found
         return score(masks, self.judged.masks)
 
+    def wells_of(self, images: pd.DataFrame) -> dict[int, np.ndarray]:
+        """The assembled wells, (H, 36 or 72) each, of some of the draw's patches."""
+        names = sorted(set(wells_of(images).tolist()))
+        columns = {well: columns_of(images, well, self.columns.get(well)) for well in names}
+        return {well: well_from_frame(images, well, columns[well]) for well in names}
+
+    def score_wells(self, find: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
+        """The same of what finds the mask of an assembled well, (H, W) bool."""
+        found = {well: find(image) for well, image in self.wells_of(self.judged_images).items()}
+        return self.score(torch.from_numpy(patches_of_wells(found, self.judge.index))[:, None])
+
 
 def as_dataset(y: pd.DataFrame, images: pd.DataFrame) -> SegmentationDataset:
     return SegmentationDataset.from_frames(y, images, normalize(STUDY_CONFIG))
@@ -84,16 +99,18 @@ def score(masks: Tensor, truth: Tensor) -> dict[str, float]:
 def simulate_draw(number: int, learn: int = LEARN, judged: int = JUDGED, rows: int = ROWS) -> Draw:
     """Simulate the wells of a draw, numbered 1000, 1001, ...; the first `learn` are learned from."""
     frames: tuple[list, list, list] = ([], [], [])
+    columns = {}
     for well in range(1000, 1000 + learn + judged):
         rng = np.random.default_rng([number, well])
         made = simulate(draw_recipe(STUDY_CONFIG.train_wells, rng), rows, rng)
+        columns[well] = made.thickness.shape[1]
         for frame, image in zip(frames, (made.thickness, made.labels, made.truth), strict=True):
             patches = cut_well(image).reshape(-1, len(COLUMNS))
             names = pd.Index([patch_name(well, patch) for patch in range(len(patches))], name="patch")
             frame.append(pd.DataFrame(patches, names, COLUMNS))
     images, labels, truth = (pd.concat(frame) for frame in frames)
     to_learn = wells_of(images) < 1000 + learn
-    return _draw(number, to_learn, ~to_learn, labels, images, truth)
+    return _draw(number, to_learn, ~to_learn, labels, images, truth, columns)
 
 
 def leave_out(
@@ -110,13 +127,20 @@ def leave_out(
     wells = wells_of(y)
     judged = np.isin(wells, left_out)
     learn = np.isin(wells, STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells) & ~judged
-    return _draw(number, learn, judged, y, images, y if truth is None else truth)
+    return _draw(number, learn, judged, y, images, y if truth is None else truth, {})
 
 
-def _draw(number: int, learn: np.ndarray, judged: np.ndarray, *frames: pd.DataFrame) -> Draw:
-    y, images, truth = frames
+def _draw(
+    number: int,
+    learn: np.ndarray,
+    judged: np.ndarray,
+    y: pd.DataFrame,
+    images: pd.DataFrame,
+    truth: pd.DataFrame,
+    columns: dict[int, int],
+) -> Draw:
     judge, _ = PreprocessData(STUDY_CONFIG).transform(truth[judged], images[judged])  # ruined patches go
-    return Draw(number, y[learn], images[learn], truth[learn], judge, images.loc[judge.index])
+    return Draw(number, y[learn], images[learn], truth[learn], judge, images.loc[judge.index], columns)
 
 
 def well_folds(

@@ -14,36 +14,31 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from common import EPOCHS, HERE, Results, at_least, run_from_command_line, score
-from draws import STUDY_CONFIG, Draw, leave_out, predict_masks, train_on
-from torch import Tensor
-from whole_wells import averaged
+from common import EPOCHS, HERE, Results, Variant, at_least, run_from_command_line
+from whole_wells import averaged, by_grooves
 
+from experiments.draws import STUDY_CONFIG, Draw, learns_with, leave_out
 from experiments.tuning import open_study, train_with
 from helpers.data import find_data, load_data, read_labels
 from helpers.files import DataError, replace_atomically
 from helpers.training.checkpoint import load_model
-from helpers.whole_wells.prediction import WEIGHTS, mask_patches
+from helpers.whole_wells.prediction import WEIGHTS
 
 RECORD_COLUMNS = ["evaluation", "date", "times_opened", "question", "reason", "scores"]
 TEST_WELLS = STUDY_CONFIG.test_wells
 
 
-def baseline(draw: Draw, epochs: int) -> Tensor:
-    return predict_masks(train_on(*draw.cleaned, epochs, draw.number), draw.judged)
-
-
-def tuned(draw: Draw, epochs: int) -> Tensor:
+def tuned(draw: Draw, epochs: int) -> dict[str, float]:
     params = open_study(HERE / "tune_simulated.journal").best_params
     *_, run = train_with(params, *draw.cleaned, epochs, draw.number)
-    return predict_masks(run.model, draw.judged)
+    return draw.score(run.model)
 
 
-CANDIDATES = {
-    "baseline": baseline,
+CANDIDATES: dict[str, Variant] = {
+    "baseline": learns_with(),
     "tuned": tuned,
-    "shipped": lambda draw, epochs: mask_patches(*load_model(WEIGHTS)[:1], draw.judged_images),
-    "shipped, averaged": lambda draw, epochs: mask_patches(averaged(draw, epochs), draw.judged_images),
+    "shipped": lambda draw, epochs: by_grooves(draw, load_model(WEIGHTS)[0]),
+    "shipped, averaged": lambda draw, epochs: by_grooves(draw, averaged(draw, epochs)),
 }
 
 
@@ -75,9 +70,7 @@ def main() -> None:
     truth = read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else y
     for key in results.missing(keys):
         draw = leave_out(key["seed"], TEST_WELLS, y, images, truth)
-        masks = CANDIDATES[key["candidate"]](draw, key["epochs"])
-        scores = score(masks, draw.judged.masks)
-        results.add(**key, **{name: round(value, 4) for name, value in scores.items()})
+        results.add(**key, **CANDIDATES[key["candidate"]](draw, key["epochs"]))
     means = results.rows.groupby("candidate", sort=False)[["dice", "mean_iou"]].mean().round(3)
     answer(record, question, "; ".join(f"{name}: Dice {row['dice']}" for name, row in means.iterrows()))
     print(means.to_string())

@@ -9,11 +9,12 @@ from functools import cache
 
 import pandas as pd
 from common import run_from_command_line, run_study
-from draws import Draw, train_on
 
+from experiments.draws import Draw, train_on
 from helpers.labels.quality import label_issues, most_suspicious
 from helpers.training.checkpoint import load_model
-from helpers.whole_wells.prediction import WEIGHTS, mask_patches, predict_patches
+from helpers.whole_wells.geometry import patches_of_wells
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 
 SHARE = 0.1  # of the patches that are suspected
 
@@ -23,10 +24,12 @@ def suspects(draw: Draw) -> tuple[pd.Index, pd.DataFrame]:
     """The patches whose labels are suspected, and the network's masks of them."""
     y, _ = draw.cleaned
     model, config = load_model(WEIGHTS)
-    images = draw.images.loc[y.index]
+    images = draw.wells_of(draw.images.loc[y.index])
+    found = {well: predict_well(model, image, config=config) for well, image in images.items()}
+    masks = {well: groove_mask(probability, config) for well, probability in found.items()}
     found, masks = (
-        pd.DataFrame(predict(model, images, config).flatten(1).numpy(), y.index, y.columns)
-        for predict in (predict_patches, mask_patches)
+        pd.DataFrame(patches_of_wells(wells, y.index).reshape(len(y), -1), y.index, y.columns)
+        for wells in (found, masks)
     )
     chosen = most_suspicious(label_issues(y, found).mean(axis=1), SHARE)
     return chosen, masks.loc[chosen].astype(y.to_numpy().dtype)

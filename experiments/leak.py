@@ -5,8 +5,9 @@ wells. The U-Net is trained on as many of the other patches in each case. Its Di
 patches is what it promises; its Dice on the wells to be judged by is the truth.
 """
 
-from common import hold_out, run_from_command_line, run_study
-from draws import Draw, as_dataset, predict_masks, score, train_on
+from common import run_from_command_line, run_study
+
+from experiments.draws import Draw, as_dataset, hold_out, predict_masks, score, train_on
 
 TRAIN_SHARE = 0.7  # of the patches, in all three cases; the held-out share varies by 0.07 around 0.2
 

@@ -7,7 +7,8 @@ with dropout as he had it.
 from itertools import product
 
 from common import run_from_command_line, run_study
-from draws import learns_with
+
+from experiments.draws import learns_with
 
 LOSSES = ["bce", "dice_bce", "focal", "tversky", "lovasz", "soft_iou"]
 NETWORKS = ["junior_unet", "junior_attention_unet", "junior_resunet"]

@@ -6,8 +6,8 @@ it; "mended" uses the convolution that was idle.
 """
 
 from common import run_from_command_line, run_study
-from draws import Draw, learns_with, train_on, training_loader
 
+from experiments.draws import Draw, learns_with, train_on, training_loader
 from helpers.training import train
 from helpers.training.runs import unsaved_run
 

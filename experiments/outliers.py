@@ -5,9 +5,9 @@
 
 import numpy as np
 from common import run_from_command_line, run_study
-from draws import STUDY_CONFIG, Draw, train_on
 from sklearn.ensemble import IsolationForest
 
+from experiments.draws import STUDY_CONFIG, Draw, train_on
 from helpers.data.preprocess import PreprocessData, spe_outliers
 
 

@@ -6,15 +6,14 @@ that judge: the last epoch, the lowest validation loss (R3.9), the best validati
 weights over the last quarter of the epochs.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from common import hold_out, run_from_command_line, run_study
-from draws import Draw, as_dataset, training_loader
+from common import run_from_command_line, run_study
 from torch.optim.swa_utils import AveragedModel
 
+from experiments.draws import Draw, as_dataset, hold_out, training_loader
 from helpers.data.dataset import make_loader
 from helpers.metrics import summarise
 from helpers.training import evaluate, train
@@ -54,12 +53,13 @@ def by_rule(draw: Draw, epochs: int, budget: str) -> dict[str, dict[str, float]]
     return dict(zip(RULES, [*(scores[place] for place in chosen), draw.score(average)], strict=True))
 
 
-def variants() -> Iterator[tuple]:
-    for budget in BUDGETS:
-        for rule in RULES:
-            yield f"{budget}, {rule}", lambda draw, epochs, b=budget, r=rule: by_rule(draw, epochs, b)[r]
+VARIANTS = {
+    f"{budget}, {rule}": lambda draw, epochs, b=budget, r=rule: by_rule(draw, epochs, b)[r]
+    for budget in BUDGETS
+    for rule in RULES
+}
 
 
 if __name__ == "__main__":
     than = "10 epochs, last epoch"
-    run_from_command_line(lambda: run_study(__doc__, __file__, dict(variants()), than))
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than))

@@ -9,18 +9,16 @@ judged at one depth scale and a threshold of 0.5; "by grooves" is what predictio
 
 from functools import cache
 
-import torch
 from common import Variant, run_from_command_line, run_study
-from draws import Draw, learns_with
 from torch import nn
 
-from helpers.data.wells import well_from_frame, wells_of
+from experiments.draws import Draw, learns_with
+from helpers.data.wells import wells_of
 from helpers.models import mean_of_weights
 from helpers.training import train
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import unsaved_run
-from helpers.whole_wells.geometry import patches_of_wells
-from helpers.whole_wells.prediction import WEIGHTS, mask_patches, predict_well
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 from helpers.whole_wells.sections import (
     HEIGHT,
     SectionDataset,
@@ -35,7 +33,9 @@ def train_on_wells(
     draw: Draw, epochs: int, height: int = HEIGHT, norm: str = "group", shipped: bool = False
 ) -> nn.Module:
     """The network for whole wells, trained on a draw's; `shipped` : from the weights of the project."""
-    wells = assemble_wells(draw.y, draw.images, sorted(set(wells_of(draw.y).tolist())))
+    wells = {}
+    for well in sorted(set(wells_of(draw.y).tolist())):
+        wells |= assemble_wells(draw.y, draw.images, [well], columns=draw.columns.get(well))
     run = unsaved_run("well_resunet", draw.config, norm=norm)
     if shipped:
         run.model.load_state_dict(load_model(WEIGHTS)[0].state_dict())
@@ -47,12 +47,12 @@ def train_on_wells(
 
 def plainly(draw: Draw, model: nn.Module) -> dict[str, float]:
     """Scores at one depth scale and a threshold of 0.5."""
-    images = draw.judged_images
-    found = {
-        well: predict_well(model, well_from_frame(images, well), scales=(1.0,)) >= 0.5
-        for well in sorted(set(wells_of(images).tolist()))
-    }
-    return draw.score(torch.from_numpy(patches_of_wells(found, images.index))[:, None])
+    return draw.score_wells(lambda well: predict_well(model, well, scales=(1.0,)) >= 0.5)
+
+
+def by_grooves(draw: Draw, model: nn.Module) -> dict[str, float]:
+    """Scores of what prediction does."""
+    return draw.score_wells(lambda well: groove_mask(predict_well(model, well)))
 
 
 def learns_wells(**options) -> Variant:
@@ -72,9 +72,7 @@ VARIANTS: dict[str, Variant] = {
     "shipped": lambda draw, epochs: plainly(draw, load_model(WEIGHTS)[0]),
     "shipped, then trained": learns_wells(shipped=True),
     "shipped, averaged": lambda draw, epochs: plainly(draw, averaged(draw, epochs)),
-    "shipped, averaged, by grooves": lambda draw, epochs: draw.score(
-        mask_patches(averaged(draw, epochs), draw.judged_images)
-    ),
+    "shipped, averaged, by grooves": lambda draw, epochs: by_grooves(draw, averaged(draw, epochs)),
 }
 
 if __name__ == "__main__":
