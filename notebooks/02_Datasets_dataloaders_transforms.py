@@ -157,7 +157,6 @@ show_code(repair_pixels, PreprocessData.fit_transform)
 # same, in a temporary folder, run twice, as cells of notebooks are:
 
 # %%
-import os
 import random
 import tempfile
 
@@ -180,7 +179,7 @@ for run in ("first run", "second run"):
 # score tells how well the network remembers.
 #
 # **Before** (R2.3). Even one run leaks. In wells that were logged at twice as many azimuths, two patches are the even and the odd columns of the same rows
-# ([notebook 01](01_EDA.ipynb#7-From-patches-back-to-wells)), and the dice decide where each goes:
+# ([notebook 01](01_EDA.ipynb#7-From-patches-back-to-wells)), and chance decides where each goes:
 
 
 # %%
@@ -280,7 +279,7 @@ plots.show_patches(
 )
 
 # %% [markdown]
-# **What went wrong.** Validation is another data set in every epoch, so two scores differ although the network is the same.
+# **What went wrong.** Validation is another data set in every epoch, so a score may change although the network did not.
 #
 # **Now** the dataset is told its patches, where the images are, and what to do with each. The default is nothing. A function of
 # arrays like the review's goes in as it is:
@@ -309,7 +308,7 @@ print(f"image {tuple(training[0][0].shape)}, mask {tuple(training[0][1].shape)}"
 # real images and masks are 63 MB), so each file is read once:
 
 # %%
-show_code(SegmentationDataset)
+show_code(SegmentationDataset, transforms.normalize)
 
 # %% [markdown]
 # So the loader never keeps the network waiting: it hands out patches many times as fast as a training step takes them
@@ -361,12 +360,12 @@ plt.show()
 # same points. One more transform knows that a pipe is round: a patch goes all the way round it, so what leaves on one side enters on the other.
 
 # %%
-show_code(transforms.Brightness, transforms.RandomRoll)
+show_code(transforms.Brightness, transforms.PixelNoise, transforms.RandomRoll)
 
 # %%
 columns = (0, 7, 14, 21, 28, 35)
-shifted = [v2.functional.affine(both, 0, [c, 0], 1, [0]) for c in columns for both in (image, mask)]
-rolled = [both.roll(c, dims=-1) for c in columns for both in (image, mask)]
+shifted = [v2.functional.affine(part, 0, [c, 0], 1, [0]) for c in columns for part in (image, mask)]
+rolled = [part.roll(c, dims=-1) for c in columns for part in (image, mask)]
 frames = np.concatenate([*shifted, *rolled])
 plots.show_patches(
     frames[0::2],
@@ -379,7 +378,7 @@ plots.show_patches(
 # All of them together, each drawn anew for each sample:
 
 # %%
-show_code(transforms.augment_transform)
+show_code(transforms.flip_transform, transforms.augment_transform)
 
 # %% cellView="form" jupyter={"source_hidden": true}
 steps = {
@@ -403,8 +402,8 @@ plots.show_patches(
 # ### Does it raise the score?
 #
 # A study trained the baseline with flips alone, with each change added, with all of them and with none
-# (`experiments/augmentation.py`). It learned from simulated wells with hasty labels; other wells, whose true grooves are known, judged. Each
-# line is one draw of wells:
+# (`experiments/augmentation.py`). The networks learned from simulated wells with hasty labels, and were judged by Dice, the overlap with the true grooves, on
+# other simulated wells. Each line is one draw of wells:
 
 # %%
 study = pd.read_csv("experiments/augmentation_simulated.csv")
