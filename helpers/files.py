@@ -2,11 +2,9 @@
 
 import errno
 import os
-import re
 import shutil
 import stat
 import sys
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +14,6 @@ from tqdm.auto import tqdm
 
 UNFINISHED = ".part-"  # how the names of unfinished files begin: hidden, so that nothing takes them for data
 DRIVE = Path("/content/drive")  # where Colab mounts it
-_OURS = re.compile(rf"{re.escape(UNFINISHED)}[0-9a-f]{{8}}-.+")
 
 
 class DataError(ValueError):
@@ -75,20 +72,8 @@ def _where_to_write(path: Path) -> tuple[Path, Path]:
         if os.path.lexists(target) and not target.is_file():
             raise DataError(f"{path}: expected the name of a file to write, found {_kind(target)}.")
         target.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(target.parent)
     # The name's end stays, since numpy and pandas look at it
     return target, target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:8]}-{target.name}")
-
-
-def remove_leftovers(folder: Path, pattern: str = f"{UNFINISHED}*") -> None:
-    """Remove the unfinished files and folders that killed processes left in a folder, and nobody else's.
-
-    Only those a day old: a younger one may still be written, by a process here or on another machine.
-    """
-    for path in Path(folder).glob(pattern):
-        with suppress(OSError):  # another process may be removing it as well
-            if _OURS.fullmatch(path.name) and time.time() - path.stat().st_mtime > 24 * 60 * 60:
-                _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -158,7 +158,6 @@ NAN = {"state_dict": {"head.bias": torch.full((1,), torch.nan)}}
         ({"model_name": "resunet"}, "do not fit the architecture that it names, 'resunet'"),
         ({"model_name": "alexnet"}, "'alexnet'"),
         ({"options": {"dropot": 0.1}}, "no option dropot"),
-        ({"options": {"width": 10**6}}, "width is 1000000, above 1024"),
         ({"options": None}, "cannot be used"),
         ({"config": {"seed": "0"}}, "seed is '0', expected one like 0"),
         ({"config": {"value_std": "0.02"}}, r"value_std is '0\.02', expected one like 0\.02"),

@@ -1,20 +1,14 @@
-"""Outputs go to regular files only, and what killed processes leave is removed."""
+"""Outputs go to regular files only, and are written whole or not at all."""
 
 import errno
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 from unittest.mock import Mock, patch
 
 import pytest
 
-from helpers.config import PROJECT_ROOT, Config
-from helpers.files import DataError, check_output, make_once, remove_leftovers, replace_atomically
-from helpers.training.runs import start_run
+from helpers.files import DataError, check_output, make_once, replace_atomically
 
 
 def write(path: Path, text: str) -> None:
@@ -60,58 +54,6 @@ def test_a_link_stays_and_the_file_that_it_names_is_written(tmp_path, there, tar
     assert link.is_symlink() and (tmp_path / "link to a link").is_symlink()
     (written,) = (tmp_path / "results").iterdir()
     assert written.read_text() == "new" and not written.is_symlink()
-
-
-def test_an_output_of_a_process_that_was_killed_is_removed_a_day_later(tmp_path):
-    """A real kill -9 in the middle of writing."""
-    killed = (
-        "import os, signal, sys\n"
-        "from pathlib import Path\n"
-        "from helpers.files import replace_atomically\n"
-        "with replace_atomically(Path(sys.argv[1])) as temporary:\n"
-        "    temporary.write_text('half')\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    path = tmp_path / "model.pt"
-    done = subprocess.run([sys.executable, "-c", killed, str(path)], cwd=PROJECT_ROOT, timeout=60)
-    assert done.returncode == -signal.SIGKILL
-    (left,) = tmp_path.iterdir()
-    assert left.name.startswith(".part-") and left.name.endswith("-model.pt")
-    yesterday = time.time() - 24 * 60 * 60
-    os.utime(left, (yesterday, yesterday))
-    write(tmp_path / "another.csv", "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["another.csv"]
-
-
-def test_a_new_run_removes_what_killed_runs_left(tmp_path):
-    left = tmp_path / "corrosion_segmentation_trainer_1" / ".part-0123abcd-last.pt"
-    left.parent.mkdir()
-    left.touch()
-    os.utime(left, (0, 0))
-    (left.parent / "last.pt").touch()
-    start_run("unet", Config(runs_dir=tmp_path))
-    assert [path.name for path in left.parent.iterdir()] == ["last.pt"]
-
-
-def test_what_a_running_process_is_writing_stays(tmp_path):
-    with replace_atomically(tmp_path / "a.csv") as temporary:
-        temporary.write_text("half")
-        write(tmp_path / "b.csv", "new")
-        assert temporary.read_text() == "half"
-    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "b.csv"}
-
-
-def test_only_names_that_we_make_are_removed(tmp_path):
-    (tmp_path / ".part-0123abcd-images").mkdir()
-    (tmp_path / ".part-0123abcd-images" / "patch.npy").touch()
-    (tmp_path / ".part-89abcdef-x.csv").touch()
-    others = {".part-thesis", ".part-video", ".part-4567-x.csv", ".part-0123abcd", ".part-pictures-x", "x"}
-    for name in others:
-        (tmp_path / name).touch()
-    for path in tmp_path.iterdir():
-        os.utime(path, (0, 0))
-    remove_leftovers(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == others
 
 
 def test_the_free_space_is_told_before_the_unfinished_file_is_removed(tmp_path):

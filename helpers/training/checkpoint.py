@@ -25,7 +25,6 @@ from helpers.files import DataError, replace_atomically
 from helpers.models import build_model
 
 HANDED_ON = ("model_name", "options", "loss", "scores", "config", "data", "versions")  # beside the weights
-WIDEST = 1024  # channels of an option; more would fill the memory before the weights could be compared
 
 
 def load_model(
@@ -35,8 +34,6 @@ def load_model(
 
     Use the model with this config's scale (`value_mean`, `value_std`) and thresholds.
     model : of one's own, to be filled with the weights. DataError : the file is missing or damaged.
-
-    >>> model, config = load_model("runs/<run>/model_20261122_201436_7.pt")  # doctest: +SKIP
     """
     checkpoint = read_checkpoint(path)
     with names_file(path):
@@ -114,9 +111,6 @@ def build_trained(checkpoint: dict[str, object], model: nn.Module | None = None)
     broken = [name for name, tensor in weights.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ValueError(f"{len(broken)} of its weights are NaN or infinite, first {broken[0]}")
-    for name, value in options.items():
-        if isinstance(value, int) and value > WIDEST:
-            raise ValueError(f"its option {name} is {value}, above {WIDEST}, where no network here is")
     if "pretrained" in options:  # the weights are here, none are to be downloaded
         options = options | {"pretrained": False}
     model = model or build_model(checkpoint["model_name"], **options)

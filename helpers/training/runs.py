@@ -15,10 +15,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import Dataset, Subset
+from torch.utils.data import Dataset
 
 from helpers.config import Config
-from helpers.files import DataError, disk_errors, remove_leftovers
+from helpers.files import DataError, disk_errors
 from helpers.losses import LOSSES, Loss, over_outputs
 from helpers.models import build_model
 from helpers.training.checkpoint import (
@@ -139,8 +139,6 @@ class Run:
 def start_run(model: str | nn.Module, config: Config = Config(), loss: str | Loss = "bce", **options) -> Run:
     """`unsaved_run`, with a folder `<config.runs_dir>/corrosion_segmentation_trainer_<timestamp>` to be saved
     in. DataError : it cannot be made.
-
-    >>> run = start_run("unet", Config(), dropout=0.1)  # doctest: +SKIP
     """
     run = unsaved_run(model, config, loss, **options)
     run.folder = _make_folder(config)
@@ -176,7 +174,6 @@ def _name(thing: nn.Module | Loss) -> str:
 
 
 def _make_folder(config: Config) -> Path:
-    remove_leftovers(config.runs_dir, "*/.part-*")  # of runs that were killed while they were saved
     while True:
         folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
         with disk_errors(
@@ -207,9 +204,6 @@ def resume_run(folder: Path, model: nn.Module | None = None, loss: Loss | None =
     All that the run depends on comes from its checkpoint, the config too: data for it are prepared with
     `run.config`. Only folders are this machine's own. A model or loss of one's own is to be given again.
     DataError : the folder holds no `last_<timestamp>.pt`, or a damaged one; its model or loss is not known.
-
-    >>> run = resume_run("runs/corrosion_segmentation_trainer_20261122_201436")  # doctest: +SKIP
-    >>> history = fit(run, loaders["train"], loaders["val"])  # doctest: +SKIP
     """
     folder = Path(folder).resolve()
     path = folder / f"last_{folder.name.removeprefix(PREFIX)}.pt"
@@ -274,9 +268,6 @@ def describe(run: Run) -> dict[str, object]:
 def fingerprint(dataset: Dataset) -> str:
     """SHA-256 of all images and masks of a dataset, before any transform; of one that keeps them otherwise
     than ours and torch's `TensorDataset` do, the kind and the length."""
-    if isinstance(dataset, Subset):
-        rows = hashlib.sha256(np.array(dataset.indices).tobytes()).hexdigest()
-        return f"{fingerprint(dataset.dataset)}, rows {rows}"
     tensors = getattr(dataset, "tensors", None) or [
         getattr(dataset, name, None) for name in ("images", "masks")
     ]
