@@ -6,10 +6,10 @@ that judge: the last epoch, the lowest validation loss (R3.9), the best validati
 weights over the last quarter of the epochs.
 """
 
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
 from common import run_from_command_line, run_study
 from torch.optim.swa_utils import AveragedModel
 
@@ -40,17 +40,19 @@ def by_rule(draw: Draw, epochs: int, budget: str) -> dict[str, dict[str, float]]
     validates = hold_out(y, "wells", draw.number)
     val_loader = make_loader(as_dataset(y[validates], images), 64)
     run = unsaved_run("unet", config)
-    average = AveragedModel(run.model)
-    scores, losses, dices = [], [], []
+    average, chosen, losses, dices = AveragedModel(run.model), {}, [], []
     for row in train(run, training_loader(y[~validates], images, config), epochs):
         loss, counts = evaluate(run.model, val_loader, run.loss_fn)
         losses.append(loss)
         dices.append(summarise(counts)["dice"])
-        scores.append(draw.score(run.model))
+        if loss == min(losses):
+            chosen["lowest validation loss"] = deepcopy(run.model)
+        if dices[-1] == max(dices):
+            chosen["best validation Dice"] = deepcopy(run.model)
         if row["epoch"] > epochs - max(1, epochs // 4):
             average.update_parameters(run.model)
-    chosen = [epochs - 1, int(np.argmin(losses)), int(np.argmax(dices))]
-    return dict(zip(RULES, [*(scores[place] for place in chosen), draw.score(average)], strict=True))
+    chosen |= {"last epoch": run.model, "mean of the last quarter": average}
+    return {rule: draw.score(chosen[rule]) for rule in RULES}
 
 
 VARIANTS = {
