@@ -38,9 +38,13 @@ def open_notebook(data_folder: str | Path = "", config: Config = Config()) -> Da
     elif os.environ.get("CORROSEG_DATA") == _data_of_notebook:  # named before, and now no more
         os.environ.pop("CORROSEG_DATA", None)
     _data_of_notebook = wanted
-    if in_colab():
+    if "google.colab" in sys.modules:
         _install_what_colab_lacks()
-        _mount_drive_for(os.environ.get("CORROSEG_DATA", ""), config.runs_dir)
+        used = (os.environ.get("CORROSEG_DATA", ""), config.runs_dir)
+        if any(Path(place).is_relative_to(DRIVE) for place in used) and not os.path.ismount(DRIVE):
+            from google.colab import drive
+
+            drive.mount(str(DRIVE))
     if os.environ.get("TQDM_DISABLE"):  # as make and pytest set it
         import tensorboard.notebook
 
@@ -67,19 +71,6 @@ def _install_what_colab_lacks() -> None:
             f"{requirements}: pip could not install it ({' '.join(reason)}). Is the runtime connected to the "
             "internet? Run this cell again; if it fails again, restart the runtime."
         )
-
-
-def _mount_drive_for(*folders: str | Path) -> None:
-    """Ask for the user's Google Drive if one of these folders lies there."""
-    if any(Path(folder).is_relative_to(DRIVE) for folder in folders) and not os.path.ismount(DRIVE):
-        from google.colab import drive
-
-        drive.mount(str(DRIVE))
-
-
-def in_colab() -> bool:
-    """Tell whether this runs in a Google Colab notebook."""
-    return "google.colab" in sys.modules
 
 
 def seed_everything(seed: int) -> None:

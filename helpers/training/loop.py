@@ -94,21 +94,16 @@ def evaluate(
 def fit(
     run: Run, train_loader: DataLoader, val_loader: DataLoader, epochs: int | None = None
 ) -> pd.DataFrame:
-    """Train for `epochs` more epochs; call it again to add more (R3.7).
+    """Train for `epochs` more epochs; call it again to add more (R3.7). Returns the history of the whole run.
 
-    After each epoch, all is logged to TensorBoard and flushed; the model is saved as
+    After each epoch all is logged to TensorBoard and flushed; the model is saved as
     `model_<timestamp>_<epoch>.pt` if its validation loss is the lowest of the run (the file that it beats is
     then removed), and the whole state as `last_<timestamp>.pt`. A run that was killed at any moment goes on
-    from there (`helpers.training.runs.resume_run`) and ends as if it had not been.
-
-    What is random follows from the run's own state of torch's generators, whatever else was drawn between two
-    calls; a loader with a generator of its own goes its own way. The same seed gives the same bits on CPUs of
-    one kind; elsewhere roundings differ, and some operations have no deterministic algorithm on a GPU.
+    from there (`helpers.training.runs.resume_run`) and ends as if it had not been: what is random follows
+    from the run's own state of torch's generators; a loader with a generator of its own goes its own way. The
+    same seed gives the same bits on CPUs of one kind; some operations have no deterministic algorithm on a GPU.
 
     epochs : 1 or more; without it, a call that was killed is finished.
-
-    Returns the history of the whole run, see `Run.history_frame`.
-
     ValueError : `epochs` is below 1, or not given though no call was interrupted; or the run has no folder.
     FloatingPointError : the loss is no longer finite. What was saved stays as it was.
     DataError : the run began with other data, or a file cannot be written.
