@@ -100,8 +100,8 @@ def fit(
     `model_<timestamp>_<epoch>.pt` if its validation loss is the lowest of the run (the file that it beats is
     then removed), and the whole state as `last_<timestamp>.pt`. A run that was killed at any moment goes on
     from there (`helpers.training.runs.resume_run`) and ends as if it had not been: what is random follows
-    from the run's own state of torch's generators; a loader with a generator of its own goes its own way. The
-    same seed gives the same bits on CPUs of one kind; some operations have no deterministic algorithm on a GPU.
+    from the run's own state of torch's generators. The same seed gives the same bits on CPUs of one kind; on
+    a GPU some operations have no deterministic algorithm.
 
     epochs : 1 or more; without it, a call that was killed is finished.
     ValueError : `epochs` is below 1, or not given though no call was interrupted; or the run has no folder.
