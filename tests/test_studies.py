@@ -1,68 +1,124 @@
-"""Parts of the studies under experiments/ that are more than a list of variants."""
+"""The CSVs of the studies, and the record of the test wells."""
 
-import compare
+import errno
+import sys
+from importlib import import_module
+from unittest.mock import Mock, patch
+
+import common
 import final_test
-import numpy as np
 import pandas as pd
 import pytest
-import torch
-from common import score
-from remedies import FadeGrooves
-from sklearn.metrics import f1_score
-from small_wells import small_wells
-from torchvision import tv_tensors
 
-from experiments.folds import leave_out
+from helpers.config import PROJECT_ROOT
 from helpers.data import DataSource
 from helpers.files import DataError
 
-
-def test_score_has_the_dice_of_all_pixels():
-    generator = torch.Generator().manual_seed(0)
-    prediction, target = torch.randint(0, 2, (2, 5, 1, 9, 9), generator=generator, dtype=torch.uint8)
-    assert score(prediction, target)["dice"] == pytest.approx(
-        f1_score(target.flatten(), prediction.flatten()), abs=1e-6
-    )
+KEPT = sorted((PROJECT_ROOT / "experiments").glob("*_simulated.csv"))
 
 
-# --- compare.py --------------------------------------------------------------------------------------------
+def results(path, machine="2 CPU cores"):
+    with patch("common.machine", return_value=machine):
+        return common.Results(path, "study.py", DataSource(path.parent, True, "simulated labels"))
 
 
-def curve(seed: int) -> pd.DataFrame:
-    y, images = small_wells()
-    key = {"model": "unet", "loss": "bce", "padding": "zeros", "epochs": 3}
-    source = DataSource(None, simulated=False, labels="silver labels")
-    return pd.DataFrame(compare.learning_curve(key, leave_out(seed, (3, 7), y, images), source))
+@pytest.fixture
+def path(tmp_path):
+    """A CSV with a run of two rows and one of a single row."""
+    path = tmp_path / "study_simulated.csv"
+    study = results(path)
+    study.add_all([{"seed": 0, "epoch": epoch, "dice": 0.5, "iou": 0.25} for epoch in (1, 2)])
+    study.add(seed=1, epoch=1, dice=0.25, iou=0.125)
+    return path
 
 
-def test_a_curve_has_a_row_for_each_epoch_with_every_score():
-    rows = curve(0)
-    assert list(rows["epoch"]) == [1, 2, 3]
-    assert {"dice", "mean_iou", "precision", "recall", "boundary_f1"} <= {*rows}
-    assert rows["train_loss"].iloc[-1] < rows["train_loss"].iloc[0]
-    assert rows["train_seconds"].is_monotonic_increasing
+def test_runs_are_found_again(path):
+    again = results(path)
+    assert list(again.rows["epoch"]) == [1, 2, 1]
+    assert again.has(seed=0) and again.has(seed=1) and not again.has(seed=2)
+    assert {"data", "judge", "command", "torch"} <= {*again.rows}
+    with pytest.raises(DataError, match=r"study_simulated.csv: .*columns.*fold.*--output"):
+        again.has(fold=0)
 
 
-def test_the_same_seed_gives_the_same_curve():
-    first, second, other = (curve(seed)[["train_loss", "dice"]] for seed in (1, 1, 2))
-    pd.testing.assert_frame_equal(first, second)
-    assert not first.equals(other)
+def test_a_row_that_was_cut_is_written_again(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    again = results(path)
+    assert again.has(seed=0) and not again.has(seed=1)
+    again.add(seed=1, epoch=1, dice=0.25, iou=0.125)
+    assert path.read_bytes() == whole
 
 
-# --- remedies.py -------------------------------------------------------------------------------------------
+def test_a_run_is_on_disk_whole_or_not_at_all(path):
+    before, study = path.read_bytes(), results(path)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with patch("os.replace", side_effect=full), pytest.raises(DataError, match=r"study_simulated.csv.*full"):
+        study.add_all([{"seed": 2, "epoch": epoch, "dice": 0.5, "iou": 0.25} for epoch in (1, 2)])
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_faded_grooves_are_shallower_and_the_wall_stays():
-    torch.manual_seed(0)
-    mask = torch.zeros(1, 36, 36)
-    mask[:, :, 10:15] = 1
-    image, shares = -0.05 * mask, []
-    for _ in range(200):
-        faded, same = FadeGrooves()(tv_tensors.Image(image), tv_tensors.Mask(mask))
-        assert torch.equal(same, mask) and (faded[:, :, :9] == 0).all()
-        shares.append(1 - (faded[0, 18, 12] / image[0, 18, 12]).item())
-    assert np.mean(np.isclose(shares, 0)) == pytest.approx(0.5, abs=0.1)
-    assert -1e-6 <= min(shares) and 0.6 < max(shares) <= 0.7
+def test_two_processes_may_add_to_one_file(path):
+    for seed, process in enumerate([results(path), results(path)], 2):
+        process.add(seed=seed, epoch=1, dice=0.5, iou=0.25)
+    assert list(results(path).rows["seed"]) == [0, 0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"seed": 2, "epoch": 1, "iou": 0.25, "dice": 0.5},
+        {"seed": 2, "epoch": 1, "dice": 0.5, "iou": 0.25, "loss": 1.0},
+        {"seed": 2, "epoch": 1, "dice": 0.5},
+    ],
+    ids=["other order", "one more", "one less"],
+)
+def test_rows_with_other_columns_are_refused(path, row):
+    before, study = path.read_bytes(), results(path)
+    with pytest.raises(DataError, match=r"study_simulated.csv: .*columns .*dice.*--output"):
+        study.add(**row)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["seed,dice\n0,0.5,0.25\n", "seed,dice\n0\n"])
+def test_a_file_that_is_no_table_is_named(tmp_path, text):
+    (path := tmp_path / "study.csv").write_text("")
+    assert results(path).rows.empty
+    path.write_text(text)
+    with pytest.raises(DataError, match="study.csv: .*line 2"):
+        results(path)
+
+
+@pytest.mark.parametrize(("first", "second"), [("2 CPU cores", "NVIDIA T4"), ("NVIDIA T4", "NVIDIA H200")])
+def test_another_kind_of_machine_is_refused_and_more_cores_are_none(path, first, second, tmp_path):
+    results(other := tmp_path / "other.csv", first).add(seed=0, dice=0.5)
+    with pytest.raises(DataError, match=f"other.csv: .*{second}.*one kind of machine.*--output"):
+        results(other, second)
+    assert results(other, first).has(seed=0) and results(path, "64 CPU cores").has(seed=0)
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.stem)
+def test_kept_tables_are_of_one_kind_of_machine(kept):
+    rows = pd.read_csv(kept)
+    assert "machine" not in rows or rows["machine"].map(common.kind_of).nunique() == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("tune --trials -2", "expected 1 or more, found -2"),
+        ("tune --epochs many", "invalid whole number value: 'many'"),
+        ("final_test --seeds 0", "expected 1 or more, found 0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_told_by_their_option(command, message, monkeypatch, capsys):
+    script, *arguments = command.split()
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", *arguments])
+    monkeypatch.setattr("torch.set_num_threads", Mock())
+    with pytest.raises(SystemExit) as stopped:
+        import_module(script).main()
+    assert stopped.value.code == 2 and f"argument {arguments[0]}: {message}" in capsys.readouterr().err
 
 
 # --- the record of final_test.py ---------------------------------------------------------------------------
