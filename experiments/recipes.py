@@ -6,8 +6,7 @@ same patches of the wells left out.
 patches : the baseline U-Net of notebook 04.
 group norm, batch norm : the network for whole wells, on sections of 144 rows. With group norm also on
 sections of 36 to 360 rows, and for three times the epochs.
-rival : what the challenge's first place describes, rebuilt: a recurrent residual U-Net on sections of 360
-rows with IoU and focal loss; once more on 144 rows.
+rival : what the challenge's first place does (rival.py), on sections of 360 rows; once more on 144 rows.
 simulated only : on 200 simulated wells, by their truth: no pixel and no label of the wells at hand. Their
 recipes are drawn from ranges of this fold's training wells. Then trained on the wells at hand too. Averaged:
 the mean of the weights before and after (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903).
@@ -20,13 +19,13 @@ import numpy as np
 import pandas as pd
 import torch
 from common import FOLDS, Results, every, judge_of, load_folds, parse_arguments, run_from_command_line
+from rival import train_rival
 from torch import Tensor, nn
 
 from experiments.folds import STUDY_CONFIG, Fold, train_on
 from helpers.config import Config
 from helpers.data import load_data
 from helpers.data.wells import well_from_frame, wells_of
-from helpers.losses import Loss, focal, soft_iou
 from helpers.metrics import count_pixels, scores_per_well, summarise
 from helpers.models import mean_of_weights
 from helpers.training import train
@@ -39,23 +38,16 @@ from helpers.whole_wells.simulation import simulate_wells
 
 SIMULATED, SIMULATED_EPOCHS = 200, 6  # wells of 1,440 rows to learn from before
 
-
-def iou_focal(logits: Tensor, masks: Tensor) -> Tensor:
-    """The sum of both: the loss that the challenge's first place names."""
-    return soft_iou(logits, masks) + focal(logits, masks)
-
-
-RIVAL, OURS = {"model": "recurrent_unet", "loss": iou_focal}, {"norm": "group"}
+OURS = {"norm": "group"}
 RECIPES = {
     "batch norm": {"norm": "batch"},
     "group norm": OURS,
     **{f"group norm, {rows} rows": OURS | {"height": rows} for rows in (36, 72, 360)},
     "three times the epochs": OURS,
-    "rival, 360 rows": RIVAL | {"height": 360},
-    "rival, 144 rows": RIVAL,
 }
+RIVALS = {"rival, 360 rows": 360, "rival, 144 rows": 144}
 BEFORE, AFTER = "simulated only", "simulated, then trained"
-VARIANTS = ["patches", *RECIPES, BEFORE, AFTER, f"{AFTER}, averaged"]
+VARIANTS = ["patches", *RECIPES, *RIVALS, BEFORE, AFTER, f"{AFTER}, averaged"]
 
 
 def main() -> None:
@@ -82,6 +74,8 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[tuple, nn.Modu
     elif variant == BEFORE:
         wells = simulate_wells(SIMULATED, seen, seed=fold.number)
         model = train_on_wells(wells, SIMULATED_EPOCHS, fold.number, batch_size=32, **OURS)
+    elif variant in RIVALS:
+        model = train_rival(assemble_wells(fold.y, fold.images, seen), epochs, fold.number, RIVALS[variant])
     elif variant.endswith("averaged"):
         model = mean_of_weights(*(model_of(name, fold, epochs, trained) for name in (BEFORE, AFTER)))
     else:
@@ -94,11 +88,11 @@ def model_of(variant: str, fold: Fold, epochs: int, trained: dict[tuple, nn.Modu
 
 def train_on_wells(
     wells: dict, epochs: int, seed: int, start: nn.Module | None = None, height: int = HEIGHT,
-    batch_size: int = 8, model: str | nn.Module = "well_resunet", loss: str | Loss = "bce", **options
+    batch_size: int = 8, **options
 ) -> nn.Module:  # fmt: skip
-    """Train by a recipe: a new model, this one, or a new one from the weights of `start`, which stays."""
+    """Train by a recipe: a new model, or one from the weights of `start`, which stays."""
     config = replace(STUDY_CONFIG, seed=seed, batch_size=batch_size)
-    run = unsaved_run(model, config, loss, **options)
+    run = unsaved_run("well_resunet", config, **options)
     if start is not None:
         run.model.load_state_dict(start.state_dict())
     dataset = SectionDataset(wells, height, sections.well_transform(), moving=True, config=config)

@@ -213,15 +213,6 @@ def test_pretrained_weights_arrive_in_the_encoder(name):
     assert torch.isfinite(model.eval()(torch.randn(1, 1, 36, 36))).all()
 
 
-def test_the_recurrent_unet_scales_each_section_by_itself():
-    model = new("recurrent_unet").eval()
-    images = torch.randn(2, 1, 40, 36)
-    with torch.no_grad():
-        expected = model(images)
-        torch.testing.assert_close(model(0.02 * images - 0.3), expected, rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(model(images[:1]), expected[:1], rtol=1e-3, atol=1e-4)
-
-
 def test_group_norm_does_not_depend_on_the_batch():
     model, images = new("well_resunet", norm="group", dropout=0.0).train(), torch.randn(2, 1, 36, 36)
     torch.testing.assert_close(model(images)[:1], model(images[:1]), rtol=1e-4, atol=1e-5)

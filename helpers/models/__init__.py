@@ -25,25 +25,17 @@ JUNIOR_ARCHITECTURES = {
     "junior_attention_unet": ("junior", "JuniorAttentionUNet"),
     "junior_resunet": ("junior", "JuniorResUNet"),
 }
-# Not compared with the others, since they learn from sections of wells (notebook 07), not from patches.
-WHOLE_WELL_ARCHITECTURES = {
-    "well_resunet": ("well_resunet", "WellResUNet"),
-    "recurrent_unet": ("recurrent_unet", "RecurrentUNet"),
-}
+# Not compared with the others, since it learns from sections of wells (notebook 07), not from patches.
+WHOLE_WELL_ARCHITECTURES = {"well_resunet": ("well_resunet", "WellResUNet")}
 
 
 def build_model(name: str, **options) -> nn.Module:
     """Return a new model, weights drawn from torch's global generator.
 
-    Parameters
-    ----------
     name : one of `ARCHITECTURES`, for example "unet", or of the other two tables.
     options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `width` for "unet" and the two of whole wells, `norm` for "well_resunet",
+        "resunet" and "unet++", `width` for "unet" and "well_resunet", `norm` for the latter,
         `dropout` for the junior's U-Nets and `mended` for one of them, `pretrained` for the others.
-
-    Raises
-    ------
     ValueError : no architecture has this name, or it has no such option.
     helpers.models.pretrained.DownloadError : `pretrained=True` without the internet.
 

@@ -1,0 +1,167 @@
+"""The rival: the network and the recipe of the challenge's first place, written anew. Notebook 07.
+
+What its published code does, not that code: CorroSeg, https://github.com/tamontealegrep/CorroSeg, with the
+settings of `src/config/config.yaml`. A small recurrent residual U-Net (Alom et al. 2018,
+https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, Woo et al. 2018,
+https://arxiv.org/abs/1807.06521), attention gates (Oktay et al. 2018, https://arxiv.org/abs/1804.03999) and a
+skip from level to level (U-Net++, Zhou et al. 2018, https://arxiv.org/abs/1807.10165) learns from sections of
+360 rows by IoU and focal loss. All sections have one scale, and several make a batch.
+
+    CORROSEG_DATA=path/to/folder python experiments/rival.py --wells 3 9
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from common import at_least, run_from_command_line
+from torch import Tensor, nn
+
+from experiments.draws import STUDY_CONFIG, leave_out, well_folds
+from helpers.config import PATCH_SIZE
+from helpers.data import find_data, load_data
+from helpers.data.wells import wells_of
+from helpers.losses import focal, split_known
+from helpers.models.blocks import pad_to_multiple, stack
+from helpers.training import train
+from helpers.training.runs import unsaved_run
+from helpers.whole_wells.prediction import predict_well
+from helpers.whole_wells.sections import SectionDataset, Wells, assemble_wells, section_loader, well_transform
+
+ROWS, EPOCHS = 360, 10
+AROUND = 8  # columns that are repeated on each side of the pipe
+
+
+class RecurrentBlock(nn.Module):
+    """Two convolutions, each applied `times` times over and normalised once, with a shortcut; then weigh
+    channels, then places, each by what their means and maxima say."""
+
+    def __init__(self, inputs: int, channels: int, times: int = 1):
+        super().__init__()
+        self.match = nn.Conv2d(inputs, channels, 1)
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(2))
+        few = channels // 8
+        squeeze, widen = nn.Conv2d(channels, few, 1, bias=False), nn.Conv2d(few, channels, 1, bias=False)
+        self.which = nn.Sequential(squeeze, nn.LeakyReLU(), widen)
+        self.where = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+        self.dropout, self.times = nn.Dropout(0.2), times
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, channels, H, W)."""
+        x = shortcut = self.match(x)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            for _ in range(self.times):
+                x = F.leaky_relu(conv(x))
+            x = norm(x)
+        x = x + shortcut
+        mean, most = x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)  # (N, C, 1, 1)
+        x = x * (self.which(mean) + self.which(most)).sigmoid()
+        mean, most = x.mean(1, keepdim=True), x.amax(1, keepdim=True)  # (N, 1, H, W)
+        return self.dropout(x * self.where(stack(mean, most)).sigmoid())
+
+
+class Gate(nn.Module):
+    """Weigh each pixel of a skip by it and by what comes from below, and put the two together."""
+
+    def __init__(self, skip: int, below: int):
+        super().__init__()
+        self.skip, self.below = nn.Conv2d(skip, below, 1), nn.Conv2d(below, below, 1)
+        self.weight = nn.Conv2d(below, 1, 1)
+
+    def forward(self, skip: Tensor, below: Tensor) -> Tensor:
+        return stack(below, skip * self.weight(F.relu(self.skip(skip) + self.below(below))).sigmoid())
+
+
+class RecurrentUNet(nn.Module):
+    """Recurrent residual U-Net with attention, two poolings; 38,264 parameters at width 8, as first place's.
+
+    It sees a well of 72 columns as two of 36, the even ones and the odd ones, as the challenge's patches are.
+    """
+
+    def __init__(self, width: int = 8):
+        super().__init__()
+        first, second, third = width, 2 * width, 4 * width  # channels of the levels
+        self.encoder1 = RecurrentBlock(1, first)
+        self.encoder2 = RecurrentBlock(first, second)
+        self.bottleneck = RecurrentBlock(second, third, times=2)
+        self.up_between = nn.ConvTranspose2d(second, first, 2, stride=2)
+        self.gate_between = Gate(first, first)
+        self.between = RecurrentBlock(2 * first, first, times=2)
+        self.up2 = nn.ConvTranspose2d(third, second, 2, stride=2)
+        self.gate2 = Gate(second, second)
+        self.decoder2 = RecurrentBlock(2 * second, second)
+        self.up1 = nn.ConvTranspose2d(second, first, 2, stride=2)
+        self.gate1 = Gate(2 * first, first)
+        self.decoder1 = RecurrentBlock(3 * first, first)
+        self.head = nn.Conv2d(first, 1, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H, and any W of at least 8."""
+        strips = 2 if images.shape[-1] == 2 * PATCH_SIZE else 1
+        x = images.unflatten(3, (-1, strips)).movedim(4, 1).flatten(0, 1)  # (N * strips, 1, H, W / strips)
+        height, width = x.shape[-2:]
+        x = pad_to_multiple(F.pad(x, (AROUND, AROUND, 0, 0), mode="circular"), 4)
+        skip1 = self.encoder1(x)  # (N, C, H, W + 16)
+        skip2 = self.encoder2(F.max_pool2d(skip1, 2))  # (N, 2C, H/2, W/2 + 8)
+        x = self.bottleneck(F.max_pool2d(skip2, 2))  # (N, 4C, H/4, W/4 + 4)
+        skip1 = stack(skip1, self.between(self.gate_between(skip1, self.up_between(skip2))))
+        x = self.decoder2(self.gate2(skip2, self.up2(x)))
+        x = self.decoder1(self.gate1(skip1, self.up1(x)))
+        x = self.head(x)[..., :height, AROUND : AROUND + width]
+        return x.unflatten(0, (-1, strips)).movedim(1, 4).flatten(3)
+
+
+def iou_focal(logits: Tensor, masks: Tensor) -> Tensor:
+    """1 - IoU of the soft counts of the whole batch, plus a quarter of the focal loss."""
+    known_logits, truth, _ = split_known(logits, masks)
+    p = known_logits.sigmoid()
+    intersection = (p * truth).sum()
+    union = (p + truth).sum() - intersection
+    return 1 - (intersection + 1e-6) / (union + 1e-6) + 0.25 * focal(logits, masks)
+
+
+def train_rival(wells: Wells, epochs: int, seed: int, height: int = ROWS) -> nn.Module:
+    """A new network, trained on these wells; eight sections of 36 columns, or four of 72, make a batch."""
+    config = replace(STUDY_CONFIG, seed=seed)
+    torch.manual_seed(seed)
+    run = unsaved_run(RecurrentUNet(), config, iou_focal)
+    dataset = SectionDataset(wells, height, well_transform(), moving=True, config=config)
+    patches = 8 * height // PATCH_SIZE  # as many as a batch has pixels of
+    for _ in train(run, section_loader(dataset, patches, shuffle=True), epochs):
+        pass
+    return run.model
+
+
+def find_grooves(model: nn.Module, well: np.ndarray) -> np.ndarray:
+    """(H, W) thickness -> (H, W) bool, by a plain threshold."""
+    return predict_well(model, well, ROWS, scales=(1.0,)) >= STUDY_CONFIG.threshold
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    wells = "to be judged by; learned from are the review's training wells (default: folds of wells)"
+    parser.add_argument("--wells", type=int, nargs="+", help=wells)
+    parser.add_argument("--epochs", type=at_least(1), default=EPOCHS, help=f"(default {EPOCHS})")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    source = find_data()
+    y, images = load_data(source.folder)
+    print(f"Agreement with {source.description}:")
+    for number, judged in enumerate([arguments.wells] if arguments.wells else well_folds(y)):
+        draw = leave_out(number, judged, y, images)
+        apart = STUDY_CONFIG.val_wells if arguments.wells else ()
+        wells = assemble_wells(draw.y, draw.images, sorted({*wells_of(draw.y).tolist()} - {*apart}))
+        start = time.process_time()
+        model = train_rival(wells, arguments.epochs, number)
+        seconds = time.process_time() - start
+        scores = draw.score_wells(partial(find_grooves, model))
+        print(f"wells {list(judged)}: {scores}, learned from {list(wells)} in {seconds:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    run_from_command_line(main)
