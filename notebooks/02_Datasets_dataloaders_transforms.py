@@ -270,12 +270,13 @@ print(f"{validation.opened} files opened for two epochs of {len(validation)} pat
 
 # %%
 grooves = [((image < -0.04) * mask).sum() for image, mask in validation]
-again = [validation[int(np.argmax(grooves))] for _ in range(6)]
+again = [validation[int(np.argmax(grooves))] for _ in range(4)]
 plots.show_patches(
     torch.cat([image for image, _ in again]),
-    [f"asked for the {time} time" for time in ("1st", "2nd", "3rd", "4th", "5th", "6th")],
+    [f"asked for the {time} time" for time in ("1st", "2nd", "3rd", "4th")],
     torch.cat([mask for _, mask in again]),
-    heading="One validation patch, asked for six times",
+    columns=4,
+    heading="One validation patch, asked for four times",
 )
 
 # %% [markdown]
@@ -363,7 +364,7 @@ plt.show()
 show_code(transforms.Brightness, transforms.PixelNoise, transforms.RandomRoll)
 
 # %%
-columns = (0, 7, 14, 21, 28, 35)
+columns = (0, 9, 18, 27)
 shifted = [v2.functional.affine(part, 0, [c, 0], 1, [0]) for c in columns for part in (image, mask)]
 rolled = [part.roll(c, dims=-1) for c in columns for part in (image, mask)]
 frames = np.concatenate([*shifted, *rolled])
@@ -371,6 +372,7 @@ plots.show_patches(
     frames[0::2],
     [f"{how} by {c}" for how in ("shifted", "rolled") for c in columns],
     frames[1::2],
+    columns=4,
     heading="Shifted with zeros the groove is lost; rolled it comes back",
 )
 
@@ -390,11 +392,12 @@ steps = {
     "brightness": transforms.Brightness(0.5),
 }
 torch.manual_seed(config.seed)
-drawn = [step(image, mask) for _ in range(2) for step in steps.values()]
+drawn = [step(image, mask) for step in steps.values() for _ in range(2)]
 plots.show_patches(
     torch.cat([image for image, _ in drawn]),
-    list(steps) * 2,
+    [name for name in steps for _ in range(2)],
     torch.cat([mask for _, mask in drawn]),
+    columns=4,
     heading="The mask goes with the groove, and stays under blur, noise and brightness",
 )
 
