@@ -1,27 +1,27 @@
-"""How hard is each well for a model that has not seen it? Notebook 05, section 2.
+"""How hard is each well for a model that has not seen it? Notebook 05.
 
-Each training and validation well is left out in turn; the U-Net is trained on the others and scored on the
+Each training and validation well is left out in turn; the baseline is trained on the others and scored on the
 one left out, against the clean truth where it is known. A well's number is also the seed.
 """
 
-from common import Results, every, judged, load_folds, parse_arguments, run_from_command_line
+import torch
+from common import EPOCHS, Results, run_from_command_line
 
-from experiments.folds import leave_out, predict_masks, train_on
-from helpers.config import Config
-from helpers.data import load_data
+from experiments.draws import STUDY_CONFIG, leave_out, train_on
+from helpers.data import find_data, load_data, read_labels
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__)
-    source, _ = load_folds()
+    torch.set_num_threads(1)
+    source = find_data()
     y, images = load_data(source.folder)
-    results = Results(arguments.output, __file__, source)
-    wells = sorted(Config().train_wells + Config().val_wells)
-    for key in results.missing(every(well=wells, epochs=[arguments.epochs])):
-        fold = leave_out(key["well"], (key["well"],), y, images)
-        model = train_on(*fold.cleaned(), arguments.epochs, fold.number)
-        found = int(predict_masks(model, fold.unseen).sum())
-        results.add(**key, patches=len(fold.unseen), found_pixels=found, **judged(model, source, fold))
+    truth = read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else y
+    results = Results(None, __file__, source)
+    for well in results.missing(
+        [{"well": well} for well in sorted(STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells)]
+    ):
+        draw = leave_out(well["well"], (well["well"],), y, images, truth)
+        results.add(**well, **draw.score(train_on(*draw.cleaned, EPOCHS, draw.number)))
 
 
 if __name__ == "__main__":
