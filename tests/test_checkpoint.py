@@ -1,7 +1,6 @@
 import random
 import resource
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -98,36 +97,26 @@ def test_a_file_that_is_no_checkpoint_is_named(trained, tmp_path, name, damage):
     assert "weights_only" not in str(error.value)  # torch's advice to trust the file
 
 
-def flipped(path: Path, first: int, times: int = 60) -> Iterator[Path]:
-    """The file, each time with another of its bits flipped, from this byte on."""
-    whole, draw = path.read_bytes(), random.Random(0)
-    for _ in range(times):
+@pytest.mark.parametrize("kind", ["pt", "safetensors"])
+def test_a_flipped_bit_is_noticed_or_changes_nothing(trained, tmp_path, kind):
+    """Flips in a zip's own padding and times are of no consequence. In the other file each bit counts: one of
+    these gave a report without a groove."""
+    path = shutil.copy(trained.last_path, tmp_path / "model.pt")
+    if kind == "safetensors":
+        write_weights(path := tmp_path / "model.safetensors", runs.describe(trained))
+    whole, right, draw, noticed = path.read_bytes(), load_model(path)[0].state_dict(), random.Random(0), 0
+    for _ in range(60):
         damaged = bytearray(whole)
-        damaged[draw.randrange(first, len(whole))] ^= 1 << draw.randrange(8)
+        damaged[draw.randrange(0 if kind == "pt" else 8, len(whole))] ^= 1 << draw.randrange(8)
         path.write_bytes(damaged)
-        yield path
-
-
-def test_a_flipped_bit_is_noticed_or_changes_nothing(folder):
-    """Flips in the zip's own padding and times are of no consequence."""
-    right, noticed = torch.load(last(folder), weights_only=True)["state_dict"], 0
-    for path in flipped(last(folder), 0):
         try:
             found = load_model(path)[0].state_dict()
         except DataError as error:
             assert str(path) in str(error)
             noticed += 1
         else:
-            assert all(torch.equal(found[name], tensor) for name, tensor in right.items())
+            assert kind == "pt" and all(torch.equal(found[name], tensor) for name, tensor in right.items())
     assert noticed > 50
-
-
-def test_a_flipped_bit_in_weights_is_noticed(trained, tmp_path):
-    """Each of the header's and of the tensors' bits counts: one of these gave a report without a groove."""
-    write_weights(tmp_path / "model.safetensors", runs.describe(trained))
-    for path in flipped(tmp_path / "model.safetensors", 8):
-        with pytest.raises(DataError, match=r"model\.safetensors"):
-            load_model(path)
 
 
 def test_a_checkpoint_cannot_run_code(tmp_path):
