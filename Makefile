@@ -18,9 +18,12 @@ help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 8
 
 run: $(EXECUTED) ## execute the notebooks; copies with outputs go to runs/notebooks
-	@newest=$$(ls -t runs/corrosion_segmentation_trainer_*/scores.csv | head -n 1); \
-		echo "Scores of notebook 04 ($$newest):"; cat "$$newest"; \
-		echo "Executed notebooks: runs/notebooks/. Curves: $(BIN)/tensorboard --logdir runs"
+	@$(BIN)/python -c 'import pandas; print(pandas.read_csv("runs/scores.csv", index_col=[0, 1]).to_string())'
+	@echo "1 is perfect, 0 finds nothing. Well 3 is the hardest of all wells: wide, but faint grooves under a strong"
+	@echo "pattern. Well 9 has no groove. So the validation wells tell of one hard well, the test wells of four others."
+	@echo "Pictures: the executed notebooks in runs/notebooks/; this table is of notebook 09"
+	@echo "Runs:     runs/, a folder each with models and curves: $(BIN)/tensorboard --logdir runs"
+	@echo "Report:   runs/groove_report/, the grooves of a well, from notebook 08"
 
 # A notebook is executed again only when it, a helper, the environment or the data have changed.
 runs/notebooks/%.ipynb: notebooks/%.ipynb $(HELPERS) $(VENV)/installed runs/.data

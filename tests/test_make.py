@@ -41,10 +41,12 @@ def write_data(folder: Path) -> Path:
     return folder
 
 
-def make(cwd: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+def make(
+    cwd: Path, *arguments: str, target: str = "runs/.data", **variables: str
+) -> subprocess.CompletedProcess:
     hidden = ("CORROSEG_DATA", "CORROSEG_FROM", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    command = ["make", *arguments, "runs/.data"]
+    command = ["make", *arguments, target]
     environment |= variables | {"PWD": str(cwd)}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60)
 
@@ -73,3 +75,23 @@ def test_a_folder_that_is_not_there_ends_make_with_the_message_alone(project):
     assert done.returncode == 2
     assert "CORROSEG_DATA is '$(nowhere)', but there is no such folder" in done.stderr
     assert not (project / "runs" / ".data").exists()
+
+
+def test_run_ends_with_the_table_of_scores_and_where_all_lies(project):
+    rows = [("val", "baseline", 0.4, 0.3), ("val", "shipped", 0.7, 0.6), ("test", "baseline", 0.8, 0.7)]
+    table = pd.DataFrame(rows, columns=["wells", "network", "Dice", "mean IoU"])
+    table.to_csv(project / "runs" / "scores.csv", index=False)
+    lines = [line.split() for line in make(project, target="run").stdout.splitlines()]
+    assert lines[2:5] == [
+        ["val", "baseline", "0.4", "0.3"],
+        ["shipped", "0.7", "0.6"],
+        ["test", "baseline", "0.8", "0.7"],
+    ]
+    said = " ".join(word for line in lines[5:] for word in line)
+    for place in (
+        "Well 3 is the hardest",
+        "runs/notebooks/",
+        "tensorboard --logdir runs",
+        "runs/groove_report/",
+    ):
+        assert place in said
