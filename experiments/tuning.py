@@ -76,11 +76,9 @@ def open_study(path: Path) -> Study:
     with disk_errors(path, "made", path.parent):
         path.touch()
     try:
-        # By default the lock is a symbolic link, which Windows lets ordinary users not make
-        backend = JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path)))
         study = optuna.create_study(
             study_name="tuning",
-            storage=JournalStorage(backend),
+            storage=storage_of(path),
             direction="maximize",
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3),
@@ -91,6 +89,11 @@ def open_study(path: Path) -> Study:
     if not study.trials:
         study.enqueue_trial(DEFAULTS)
     return study
+
+
+def storage_of(path: Path | str) -> JournalStorage:
+    """A study's journal. By default its lock is a symbolic link, which Windows lets few users make."""
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
 
 
 def search(path: Path, draw: Draw, epochs: int, trials: int) -> Study:
