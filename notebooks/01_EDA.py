@@ -290,13 +290,20 @@ show_code(preprocess.repair_pixels)
 # %%
 patch = missing[to_fill].index[0]
 repaired, _ = preprocess.repair_pixels(images_train.loc[[patch]].to_numpy(), config)
-three = np.stack([images_train.loc[patch], overwritten.loc[patch], repaired[0]])
-plots.show_patches(
-    three.reshape(-1, 36, 36),
-    ["as it came\n(white: missing)", "one truth a row:\nall is overwritten", "one truth a pixel"],
-    columns=3,
-    heading="The condition must have the shape of what is repaired",
-)
+panels = {
+    "as it came (black: missing)": images_train.loc[patch],
+    "one truth a row": overwritten.loc[patch],
+    "one truth a pixel": pd.Series(repaired[0]),
+}
+figure, axes = plt.subplots(1, 3, figsize=(9, 3))
+for axis, (title, image) in zip(axes, panels.items(), strict=True):
+    picture = plots.draw_thickness(axis, image.to_numpy().reshape(36, 36))
+    picture.set_cmap(picture.get_cmap().with_extremes(bad="black"))
+    axis.set_title(title)
+    axis.axis("off")
+plots.add_colour_bar(figure, picture, axes)
+figure.suptitle("The condition must have the shape of what is repaired")
+plt.show()
 
 # %% [markdown]
 # > **Take along:** ask image by image, and look at one image after each repair.
@@ -517,7 +524,7 @@ print(
 )
 
 # %% [markdown]
-# They are *twins*: the even and the odd columns of the same rows of wells logged at 72 azimuths. Its last column meets its first: rolled by half a turn, a block has that seam in its middle.
+# They are *twins*: the even and the odd columns of the same rows of wells logged at 72 azimuths. A block's last column meets its first: rolled by half a turn, it has that seam in its middle.
 
 # %%
 pair = [wells.patch_name(7, 8), wells.patch_name(7, 9)]
