@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from IPython.display import Markdown, display
 
 from helpers.config import PROJECT_ROOT, Config
 from helpers.data import DataSource, find_data
@@ -81,8 +82,9 @@ def seed_everything(seed: int) -> None:
 
 
 def show_code(*parts: Callable) -> None:
-    """Print the source of functions or classes, as it is today."""
-    print("\n\n".join(textwrap.dedent(inspect.getsource(part)).rstrip() for part in parts))
+    """Show the source of functions or classes, as it is today, highlighted."""
+    source = "\n\n\n".join(textwrap.dedent(inspect.getsource(part)).rstrip() for part in parts)
+    display(Markdown(f"```python\n{source}\n```"))
 
 
 def print_versions() -> None:

@@ -17,27 +17,13 @@
 # %% [markdown]
 # # 10 · Label quality
 #
+# Labels are drawn by hand, and a network learns their errors too. Which labels are wrong, and what is it worth to correct them?
+#
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/10_Label_quality.ipynb)
-#
-# A model is trained and scored with labels. Which of them are wrong, in which way, and does it help to correct them?
-#
-# **The finding:** wrong labels can be found, but on wells like these correcting all of them shows no gain.
-#
-# **You will learn** which labels a model suspects and how often it is right, which systematic errors labels have, whether an annotator
-# has a style, and what is gained by correcting labels.
-#
-# **Review points** R4.3. The list of all points is in [notebooks/README.md](README.md).
-#
-# **Before:** [09 The test wells and what fails in them](09_Test_wells_and_errors.ipynb) · [all notebooks](../README.md#start)
-#
-# **Contents**
-# 1. [Suspicious labels](#1-Suspicious-labels)
-# 2. [Systematic errors](#2-Systematic-errors)
-# 3. [The annotator's style](#3-The-annotator's-style)
-# 4. [Does it pay?](#4-Does-it-pay?)
+# **Review point** R4.3: [suspicious labels](#1-Suspicious-labels) · [errors of the hand](#2-Errors-of-the-hand) · [who drew it](#3-Who-drew-it?) · [does it pay](#4-Does-it-pay?) ·
+# **Before:** [09 The test wells, and what fails in them](09_Test_wells_and_errors.ipynb) · **Back to:** [01 EDA](01_EDA.ipynb) · [all notebooks](../README.md#start)
 
-
-# %%
+# %% cellView="form" jupyter={"source_hidden": true}
 # Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
 import os
 import sys
@@ -55,147 +41,88 @@ data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from scipy import ndimage
 
-from experiments import folds, plots as study_plots
 from helpers import plots
 from helpers.config import Config
 from helpers.data import load_data, preprocess, read_labels
 from helpers.data.wells import wells_of
 from helpers.labels import defects, quality, ribbons
-from helpers.notebook import print_versions
+from helpers.notebook import print_versions, show_code
 from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction
 
 print_versions()
 
-# %%
-config = Config()
-fold_epochs = 4 if data.simulated else 1  # of each of the three models that check the labels
-
-# %% [markdown]
-# The finding in one picture (simulated wells, clean truth; [section 4](#4-Does-it-pay?) says how it was made):
-
-# %%
-study = pd.read_csv("experiments/labels_simulated.csv")
-study_plots.show_study(
-    study,
-    "case",
-    {"dice": "Dice of the wells left out", "mean_iou": "mean IoU of the wells left out"},
-    "Correcting labels shows no gain, not even with a perfect annotator",
-)
-
 # %% [markdown]
 # ## 1 Suspicious labels
 #
-# *R4.3.* A label is suspicious where a model that has not seen its well contradicts it. Only the labels of the training
-# wells are checked, since only those may be corrected: each by a model that was trained on two thirds of these wells, without its own.
+# *R4.3.* A label is suspicious where a network that has not learned from it says otherwise. Before, one trains on all labels and looks where the loss is high: but the network has learned the errors too. Now the
+# network that ships with the project is asked, which learned from the truth of other simulated wells ([notebook 07](07_Whole_wells.ipynb)). [cleanlab](https://github.com/cleanlab/cleanlab) counts the pixels
+# whose label confident learning takes for wrong:
+
+# %%
+show_code(quality.label_issues)
 
 # %% tags=["nbval-ignore-output"]
+config = Config()
 y_loaded, images_loaded = load_data(data.folder)
 y, images = preprocess.PreprocessData(config).transform(y_loaded, images_loaded)
 truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated else None
-wells = pd.Series(wells_of(y), y.index)
-y_train = y[wells.isin(config.train_wells)]
-predicted = []
-for left_out in folds.well_folds(y_train, wells=config.train_wells):
-    others = wells.isin(config.train_wells) & ~wells.isin(left_out)
-    model = folds.train_on(y[others], images, fold_epochs, config.seed)
-    predicted.append(folds.probabilities_on(model, images[wells.isin(left_out)]))
-by_folds = pd.concat(predicted).loc[y_train.index]
+y_train = y[pd.Series(wells_of(y), y.index).isin(config.train_wells)]
+shipped, _ = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
+probability = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], config)
+probability = pd.DataFrame(probability.flatten(1).numpy(), y_train.index, y_train.columns)
+issues = quality.label_issues(y_train, probability)
+suspicion = quality.rank_labels(y_train, probability, issues)
 
 # %% [markdown]
-# ### A model that has seen none of these labels
-#
-# These models learned from labels with the same kinds of errors. The network that ships with the project ([notebook
-# 07](07_Whole_wells.ipynb)) learned from the truth of other simulated wells.
-#
-# Both are asked in two ways: by [cleanlab](https://github.com/cleanlab/cleanlab), which counts the pixels whose label confident
-# learning considers wrong, and by Dice between label and prediction. On simulated wells we know which labels are wrong; here a
-# label is called spoiled if its IoU with the truth is below 0.7.
+# The twelve most suspicious patches; the dashed line is what the network sees:
 
 # %% tags=["nbval-ignore-output"]
-shipped, _ = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
-masks = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], config)
-by_shipped = pd.DataFrame(masks.flatten(1).numpy(), y_train.index, y_train.columns)
-guides = {"models of such labels": by_folds, "network of simulated truth": by_shipped}
-suspicion = {}
-for guide, probability in guides.items():
-    issues = quality.label_issues(y_train, probability)
-    for ranking, values in quality.rank_labels(y_train, probability, issues).items():
-        suspicion[f"{guide}, {ranking}"] = values
-suspicion = pd.DataFrame(suspicion)
-
-# %% tags=["nbval-ignore-output"]
+order = pd.Series(quality.most_suspicious(suspicion["pixels flagged"], 0.1))
+names = list(order[~order.map(ribbons.block_of).duplicated()][:12])  # never both of two twins
+titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in names]
 if data.simulated:
     known = quality.known_defects(y_train, truth.loc[y_train.index])
     spoiled = known["iou"] < 0.7
+    titles = [
+        f"{title}: {'wrong' if spoiled[name] else 'right'}"
+        for name, title in zip(names, titles, strict=True)
+    ]
+pictures, labels, predicted = (
+    frame.loc[names].to_numpy().reshape(-1, 36, 36)
+    for frame in (images, y, probability >= config.threshold)
+)
+heading = "Labels that the network takes for wrong, and whether they are"
+plots.show_patches(pictures, titles, labels, predicted, heading=heading)
+
+# %% tags=["nbval-ignore-output"]
+if data.simulated:
     checked = 100 * pd.RangeIndex(1, len(spoiled) + 1) / len(spoiled)
     found = {
-        name: spoiled[quality.most_suspicious(values, 1)].to_numpy().cumsum()
+        f"by {name}": spoiled[quality.most_suspicious(values, 1)].to_numpy().cumsum()
         for name, values in suspicion.items()
     }
+    found["at random"] = spoiled.sum() * checked / 100
     curves = 100 * pd.DataFrame(found, checked.rename("labels checked, most suspicious first, %"))
-    title = "A network that learned from truth finds spoiled labels; by chance: the diagonal"
-    plots.show_curves(curves / spoiled.sum(), "spoiled labels found, %", title)
-    tenth = {
-        name: spoiled[quality.most_suspicious(values, 0.1)].mean()
-        for name, values in suspicion.items()
-    }
-    print(f"spoiled, of all labels: {spoiled.mean():.0%}; of the tenth most suspicious:")
-    print(pd.Series(tenth).map("{:.0%}".format).to_string())
-    wrong = (y_train != truth.loc[y_train.index]).to_numpy()
-    right = ((by_shipped >= config.threshold) == (truth.loc[y_train.index] == 1)).to_numpy()
-    print(
-        f"{wrong.sum():,} pixels are labelled wrongly; the network of simulated truth has", end=" "
+    plots.show_curves(
+        curves / spoiled.sum(),
+        "wrong labels found, %",
+        "A third of the checking finds most of them",
     )
-    print(f"{right[wrong].mean():.0%} of them right, of all others {right[~wrong].mean():.0%}")
 else:
     print("Real wells: which labels are wrong is not known, so a ranking cannot be checked.")
 
 # %% [markdown]
-# The curves show what a person finds who checks the most suspicious labels first. The models of such labels are a weak guide: most of
-# their suspects are their own worst mistakes. The network of simulated truth is a better one. We did not test why: it has seen none of these
-# labels, but also more wells, and whole wells. It is right on most of the wrongly labelled pixels,
-# but wrong on a share of the others, which are many more. So a person should look at its suspects; it should not correct them itself. (Its
-# training wells and these wells come from the same simulation. On real wells this cannot be counted.)
+# A label is called wrong here if its IoU with the truth is below 0.7. Whoever checks the most suspicious labels first finds most wrong ones early. But the network is wrong too, so its suspects are for a person to look at.
+# The wells come from the simulation that it learned from; on real wells this cannot be counted.
 #
-# Five of the tenth that each suspects most, by flagged pixels:
-
-# %% tags=["nbval-ignore-output"]
-first = []  # (guide, patch), five of each guide's tenth, evenly spaced, never both of two twins
-for guide in guides:
-    order = pd.Series(quality.most_suspicious(suspicion[f"{guide}, pixels flagged"], 0.1))
-    order = order[~order.map(ribbons.block_of).duplicated()]
-    first += [(guide, name) for name in order[:: max(1, len(order) // 5)][:5]]
-names = [name for _, name in first]
-titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in names]
-if data.simulated:
-    verdicts = spoiled[names].map({True: "spoiled", False: "not spoiled"})
-    ious = known.loc[names, "iou"].map("IoU {:.2f}".format)
-    titles = ["{}: {}\n{}".format(*texts) for texts in zip(titles, verdicts, ious, strict=True)]
-predicted = pd.DataFrame([guides[guide].loc[name] >= config.threshold for guide, name in first])
-pictures, labels, predicted = (
-    frame.to_numpy().reshape(-1, 36, 36) for frame in (images.loc[names], y.loc[names], predicted)
-)
-heading = f"First row: suspects of the {list(guides)[0]}. Second row: of the {list(guides)[1]}"
-plots.show_patches(pictures, titles, labels, predicted, columns=5, heading=heading)
-
-# %% [markdown]
-# Titles give well, patch and, where the truth is known, the verdict. The dashed line is what the guide of the row predicts.
+# ## 2 Errors of the hand
 #
-# ## 2 Systematic errors
-#
-# A ranking finds labels that a model doubts. Some errors come from the way labels are made. Each of these has a function of its own,
-# which needs no model:
-#
-# | error | function | how it is found |
-# |---|---|---|
-# | holes | `find_holes` | wall that a groove encloses, around the wrap too |
-# | slips of a pixel | `find_slips` | the label lies beside the metal loss over 20 rows or more |
-# | width changes between stretches | `width_changes` | the width jumps, and holds for ten rows on both sides |
-#
-# In simulated labels the simulation has put all three. How far can the rules be trusted?
+# Some errors come from the way labels are drawn, and need no network to be found: *holes* in a groove, *slips* sideways, *width changes* between stretches. How far can such rules be trusted?
 
 # %%
 flagged = defects.defects_per_patch(y, images)
@@ -232,67 +159,56 @@ heading = "What the rules find: true and false holes, slips and width changes"
 plots.show_patches(pictures, titles, labels, columns=5, heading=heading)
 
 # %% [markdown]
-# Every hole is found, with no false alarm. A width change marks the end of a stretch whose width is wrong all along, so its
-# recall by patch must be low. Slips are found, but most that the rule flags are false: probably the pipe's own pattern passes
-# for metal loss. So a slip tells a person where to look, no more.
+# Holes are found without a false alarm. Slips are found, with many false alarms: the pipe's own pattern passes for metal loss. A width change marks only the end of a stretch whose width is wrong all along.
 #
-# ## 3 The annotator's style
+# ## 3 Who drew it?
 #
-# Does one annotator draw wider labels than another? `annotator_styles` describes the labels of each well. (A step is a
-# sideways move of half a column of 36 or more between two rows.)
+# *R4.3.* Annotators have styles: one draws narrow bands, another wide ones over the same kind of groove. Width alone does not tell, since grooves differ in width too. So we compare each well's labels with what the
+# network finds there. To have a style to find, a second annotator is put into every other well, who draws a column more on both sides:
 
-# %%
-styles = defects.annotator_styles(y)
-axis = styles.plot.scatter("width, columns of 36", "steps per 100 rows", figsize=(6.5, 4))
-for well, style in styles.dropna().iterrows():
-    place = style[["width, columns of 36", "steps per 100 rows"]]
-    axis.annotate(f"{well}", place, xytext=(5, 3), textcoords="offset points", fontsize=10)
-axis.set_title("The mean width of labels differs widely between wells (numbers)")
+# %% tags=["nbval-ignore-output"]
+well_of = pd.Series(wells_of(y_train), y_train.index)
+second = sorted(well_of.unique())[::2] if data.simulated else []
+drawn = y_train.copy()
+for name in y_train.index[well_of.isin(second)]:
+    mask = y_train.loc[name].to_numpy().reshape(36, 36)
+    drawn.loc[name] = ndimage.binary_dilation(mask, [[1, 1, 1]]).astype(np.uint8).ravel()
+area = pd.DataFrame(
+    {"drawn": drawn.sum(axis=1), "found": (probability >= config.threshold).sum(axis=1)}
+)
+style = area.groupby(well_of).sum()
+style = (style["drawn"] / style["found"])[style["found"] > 500].rename("area drawn / area found")
+colours = [plots.ORANGE if well in second else plots.BLUE for well in style.index]
+axis = style.plot.bar(rot=0, figsize=(7, 2.8), color=colours, xlabel="well", ylabel=style.name)
+axis.set_title("The annotator who draws wide bands (orange) shows beside what a network finds")
 plt.show()
 
 # %% [markdown]
-# In the simulation width and drift belong to the groove, and annotators differ only by chance, so there is no style to be found. On
-# labels of people the same figure would separate an annotator who draws narrow bands from one who draws wide ones over the same kind of groove.
+# STYLE_SENTENCE The number is a feature of the annotator: a model can be given it beside the image, or the wide labels can be made narrower before training.
 #
-# As a feature, each patch gets the standardised style of its well. It comes from the labels, so only training patches have one; for a
-# well without labels one chooses the style that its masks should have.
-
-# %%
-of_training = styles.loc[list(config.train_wells)]
-feature = ((of_training - of_training.mean()) / of_training.std(ddof=0)).fillna(0)
-feature.loc[wells_of(y_train)].set_axis(y_train.index).iloc[::120].round(1)
-
-# %% [markdown]
 # ## 4 Does it pay?
 #
-# `experiments/labels.py` leaves each of three folds of the training and validation wells out in turn. The labels of the others are ranked
-# by models that have not seen their wells; the tenth that is most suspicious is dropped, corrected by these models, or replaced by the
-# truth, as a perfect annotator would redraw it. Then the U-Net is trained, and scored by the clean truth of the wells left out.
-# "All redrawn" replaces all labels by the truth, the most that cleaning of labels can do; "bootstrapped BCE" is a loss that gives labels less weight.
-# Against the labels as drawn, same fold and seed, with the interval of the mean difference:
+# `experiments/labels.py` drops or redraws the tenth that the network suspects most, then trains the baseline, on [draws](../docs/results.md#how-variants-are-compared) of simulated wells with hasty labels. "All redrawn" trains on the truth,
+# the most that cleaning of labels can do:
 
 # %%
-print(study[["command", "data", "judge", "machine"]].drop_duplicates().T.to_string(header=False))
-folds.paired_differences(study, "case", "dice", than="labels as drawn").round(3)
+study = pd.read_csv("experiments/labels_simulated.csv")
+plots.show_draws(study, "as drawn", "What better labels are worth")
 
 # %% [markdown]
-# Nothing beats the labels as drawn, not even labels without any error, though each interval holds a small gain too. So we see no sign
-# that errors of labels limit the model here. Labels corrected by the model itself lower Dice in two folds of three. Our guess: grooves
-# that the model does not find are removed from its labels. So a person should decide about suspects, not the model.
+# LABELS_SENTENCE
 #
-# With `CORROSEG_DATA` set the same cells run on the real images. There they check **silver labels**, which were made by
-# a U-Net of this kind, not by people.
+# With the challenge's files the same cells run on real images. With silver labels, which a U-Net drew, they check that network, not people.
 #
 # ## What we now know
 #
-# - Models that learned from such labels are a weak guide to wrong ones; a network that learned from simulated truth is a better one.
-# - Holes are found by a rule; slips too, with many false alarms.
-# - With data of this size correcting labels shows no gain.
+# - Ask a network that has not learned from the labels.
+# - A ranking saves a person's time; it does not replace him.
+# - Measure what perfect labels would gain before you pay for better ones.
 #
 # ## Exercises
 #
-# 1. Plant more slips (`helpers.data.synthetic`, `_annotate`): then run `experiments/labels.py --output runs/mine.csv`. From how many slips on does
-#    "all redrawn" beat "labels as drawn"?
+# 1. Plant more slips (`_annotate` in `helpers/data/synthetic.py`), and run `experiments/labels.py --variants "as drawn" "all redrawn" --output runs/mine.csv`. When do the errors begin to cost?
 # 2. Look at the twenty most suspicious patches of your own labels, and count how many you would change.
 #
 # **Back to:** [01 EDA](01_EDA.ipynb) · [the list of all review points](README.md)

@@ -148,22 +148,6 @@ def test_both_languages_have_the_same_points_links_figures_and_code():
         assert ("*open*" in text) == ("*open*" in other), name
 
 
-def test_every_measured_figure_of_the_review_stands_in_a_notebook_or_a_test():
-    """When outputs are renewed and a figure changes, the page has to follow."""
-    pages = [*sorted(PROJECT_ROOT.glob("docs/*.md")), PROJECT_ROOT / "tests" / "test_facts.py"]
-    sources = [page.read_text() for page in pages]
-    for path in NOTEBOOKS:
-        for cell in nbformat.read(path, as_version=4).cells:
-            sources.append(cell.source if cell.cell_type == "markdown" else "")
-            for output in cell.get("outputs", []):
-                sources.append(output.get("text", "") or output.get("data", {}).get("text/plain", ""))
-    known = numbers_of("\n".join(sources).replace("-", "−"))
-    known |= numbers_of("\n".join(sources).replace("-", " "))
-    figures = [number for number in numbers_of(REVIEW.read_text()) if "." in number]
-    assert len(figures) > 50
-    assert [number for number in figures if number not in known] == []
-
-
 def test_the_front_page_is_short_and_opens_every_notebook_here_and_in_colab():
     text = (PROJECT_ROOT / "README.md").read_text()
     assert len(text.splitlines()) < 120

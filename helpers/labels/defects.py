@@ -1,4 +1,4 @@
-"""Systematic errors of labels, and annotators' styles (review point R4.3); they need no model.
+"""Systematic errors of labels (review point R4.3), found without a model.
 
 All look at assembled wells, (H, W), once around the pipe: what a patch border cuts is seen whole. Holes and
 slips are found by `helpers.labels.ribbons`.
@@ -36,25 +36,6 @@ def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         rows["width change"] = rows.index.isin([*(changes - 1), *changes])  # the rows on both sides
         found.append(pd.concat({well: rows.groupby(rows.index // PATCH_SIZE).any()}))
     return pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
-
-
-def annotator_styles(y: pd.DataFrame) -> pd.DataFrame:
-    """How each well was drawn, its annotator's style as numbers; NaN for wells without a groove.
-
-    Returns one row a well. "width, columns of 36": mean. "same width for, rows": median length of stretches
-    of one width. "steps per 100 rows": sideways moves of half a column of 36 or more from one row to the
-    next.
-    """
-    styles = {}
-    for well, mask in _masks_of_wells(y):
-        rows, unit = ribbon_rows(mask), mask.shape[1] / PATCH_SIZE  # columns in a column of 36
-        step = rows.groupby("groove")["centre"].diff() / unit
-        styles[well] = {
-            "width, columns of 36": rows["width"].mean() / unit,
-            "same width for, rows": number_stretches(rows["groove"], rows["width"]).value_counts().median(),
-            "steps per 100 rows": 100 * (step.abs() >= 0.5 - 1e-9).mean(),  # 0.5 but for rounding
-        }
-    return pd.DataFrame(styles).T.rename_axis("well")
 
 
 def _masks_of_wells(y: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:

@@ -1,19 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, strategies as st
-from labels import bootstrapped_bce, correct_by_model, unseen_probabilities
 from small_wells import frame_of
 
-from experiments.folds import probabilities_on
-from helpers.labels.defects import annotator_styles, defects_per_patch, width_changes
+from helpers.labels.defects import defects_per_patch, width_changes
 from helpers.labels.quality import known_defects, label_issues, most_suspicious, rank_labels
 from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
-from helpers.losses import bce
-from helpers.models import build_model
-
-# ---------------------------------------------------------------- systematic errors
 
 
 def ribbon(rows: int, columns: int, start: int, width: int) -> np.ndarray:
@@ -54,10 +47,9 @@ def test_two_grooves_in_a_row_are_two_ribbons():
     assert rows.groupby("groove")["width"].first().tolist() == [2, 5]
 
 
-def test_nothing_drawn_is_no_ribbon_has_not_slipped_and_has_no_style():
+def test_nothing_drawn_is_no_ribbon_and_has_not_slipped():
     empty = np.zeros((72, 36), np.uint8)
     assert ribbon_rows(empty).empty and find_slips(empty, empty).empty
-    assert style_of(empty).isna().all()
 
 
 def test_a_change_of_width_must_hold_on_both_sides_and_a_hole_is_none():
@@ -113,9 +105,8 @@ def drawn() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_known_flaws_are_told_apart(drawn):
     known = known_defects(*drawn)
-    assert known[known.index.str.startswith("well_3")][
-        ["overlooked", "width", "slipped", "hole"]
-    ].to_numpy().tolist() == [[0, 0, 0, 3], [0, 0, 36, 0], [0, 36, 0, 0], [36, 0, 0, 0]]
+    kinds = known.loc[known.index.str.startswith("well_3"), ["overlooked", "width", "slipped", "hole"]]
+    assert kinds.to_numpy().tolist() == [[0, 0, 0, 3], [0, 0, 36, 0], [0, 36, 0, 0], [36, 0, 0, 0]]
     assert known.loc["well_3_patch_3", "iou"] == 0
     assert known.loc["well_3_patch_2", "iou"] == 0.75
     assert known.loc["well_2_patch_0", "iou"] == 1
@@ -130,27 +121,6 @@ def test_defects_are_marked_per_patch(drawn):
     assert marks.index.equals(y.index)
     assert marks.index[marks["hole"]].tolist() == ["well_3_patch_0", "well_2_patch_4", "well_2_patch_5"]
     assert marks.index[marks["width change"]].tolist() == ["well_3_patch_1", "well_3_patch_2"]
-
-
-# ---------------------------------------------------------------- styles
-
-
-def style_of(mask: np.ndarray) -> pd.Series:
-    well = 3 if mask.shape[1] == 36 else 2
-    return annotator_styles(frame_of(well, mask)).loc[well]
-
-
-def test_styles_of_a_straight_ribbon_and_of_an_unsteady_hand():
-    style = style_of(ribbon(72, 72, 70, 6))
-    assert style["width, columns of 36"] == 3 and style["same width for, rows"] == 72
-    parts = [(10, 10, 3), (10, 11, 3), (42, 10, 3), (10, 10, 4)]
-    mask = np.vstack([ribbon(rows, 36, start, width) for rows, start, width in parts])
-    mask[5, 11] = 0
-    style = style_of(mask)
-    assert style["steps per 100 rows"] == pytest.approx(300 / 72)  # two of a column, one of half a column
-
-
-# ---------------------------------------------------------------- rankings
 
 
 @pytest.fixture
@@ -184,51 +154,3 @@ def test_flagged_pixels_are_pixels_with_wrong_labels(labels_and_probability):
     assert flags.sum() > 0.9 * wrong.sum()  # their number is estimated
     with pytest.raises(ValueError, match="same order"):
         label_issues(labels, probability.iloc[::-1])
-
-
-def test_suspects_are_corrected_where_pixels_were_flagged(labels_and_probability):
-    labels, probability = labels_and_probability
-    issues = label_issues(labels, probability)
-    suspects = pd.Index(["well_4_patch_0"])
-    corrected = correct_by_model(labels, issues, suspects)
-    changed = corrected != labels
-    assert (changed.loc[suspects] == issues.loc[suspects]).all(axis=None) and changed.to_numpy().sum() > 130
-    assert not changed.drop(suspects).any(axis=None)
-
-
-def test_probabilities_come_from_models_of_other_wells(monkeypatch):
-    y = pd.concat([frame_of(well, ribbon(36, 36, 3 * well, 3)) for well in (11, 3, 4)])
-    images = 0.01 - 0.05 * y.astype(np.float32)
-    trained_on = []
-
-    def train(y_train, *_):
-        trained_on.append(sorted(set(y_train.index.str.split("_").str[1].astype(int))))
-        return len(trained_on)
-
-    monkeypatch.setattr("labels.train_on", train)
-    monkeypatch.setattr("labels.probabilities_on", lambda model, seen: (seen * 0 + model).astype(np.float32))
-    found = unseen_probabilities(y, images, epochs=1, seed=0, folds=2)
-    assert trained_on == [[4], [3, 11]]
-    assert found.index.equals(y.index) and found.iloc[:, 0].tolist() == [1, 1, 2]
-
-
-def test_a_model_gives_a_frame_of_probabilities():
-    images = frame_of(3, np.random.default_rng(0).normal(0, 0.02, (72, 36)).astype(np.float32))
-    torch.manual_seed(0)
-    model = build_model("unet")
-    found = probabilities_on(model, images)
-    assert found.index.equals(images.index) and found.to_numpy().dtype == np.float32
-    x = torch.from_numpy(images.to_numpy()).view(2, 1, 36, 36) / 0.02
-    expected = model(x).sigmoid().flatten(1).detach().numpy()
-    np.testing.assert_allclose(found.to_numpy(), expected, atol=1e-6)
-
-
-# ---------------------------------------------------------------- a robust loss
-
-
-def test_bootstrapping_mixes_label_and_answer():
-    """So a confident contradiction pulls less than with BCE."""
-    logits, masks = torch.tensor([[[[3.0, 3.0]]]]), torch.tensor([[[[1.0, 0.0]]]])
-    mixed = bce(logits, torch.tensor([[[[1.0, 0.2]]]]))
-    assert bootstrapped_bce(logits, masks, trust=0.8).item() == pytest.approx(mixed.item())
-    assert bootstrapped_bce(logits, masks, trust=1.0).item() == pytest.approx(bce(logits, masks).item())
