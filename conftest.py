@@ -2,12 +2,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from helpers.config import Config
 from helpers.data.load import resolve
 from helpers.data.synthetic import simulate_patches
 
 REAL_DATA = pytest.StashKey[str]()
+settings.register_profile("unhurried", deadline=None)  # for slow and busy machines
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config):

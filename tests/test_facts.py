@@ -1,4 +1,4 @@
-"""The real images, to the digit: their number, their errors, their geometry and their cleaning.
+"""The real images, to the digit: their number, their errors, their twins and their cleaning.
 
 Runs when the challenge's files are there. Figures are of the 9,674 images alone, but for the last test,
 which knows the published counts of corroded pixels and how far silver labels stray from them. What
@@ -14,13 +14,12 @@ from sklearn.metrics import silhouette_score
 
 from helpers.config import Config
 from helpers.data import find_labels, load_data
-from helpers.data.preprocess import CLUSTER, PreprocessData, repair_pixels, spe_outliers, usable_pixels
+from helpers.data.preprocess import CLUSTER, PreprocessData, spe_outliers, usable_pixels
 from helpers.data.split import split_by_wells
-from helpers.data.wells import ALL_WELLS, WIDE_WELLS, assemble_well, well_from_frame, wells_of
+from helpers.data.wells import ALL_WELLS, WIDE_WELLS, well_from_frame, wells_of
 
 pytestmark = pytest.mark.real_data
 
-NARROW_WELLS = sorted(set(ALL_WELLS) - WIDE_WELLS)
 PATCHES = [166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203]  # wells 1 ... 15
 CONFIG = Config()
 
@@ -63,9 +62,6 @@ def per_well(frame: pd.DataFrame) -> list[int]:
     return np.bincount(wells_of(frame), minlength=16)[1:].tolist()
 
 
-# The data
-
-
 def test_number_of_patches_and_their_order(frames):
     y, images = frames
     assert per_well(y) == per_well(images) == PATCHES
@@ -87,9 +83,6 @@ def test_sentinels_missing_values_and_range(frames, pixels):
     assert round(float(usable.max()), 4) == 0.4703  # so no real pixel is above the upper threshold
     quantiles = np.quantile(np.nan_to_num(pixels), CONFIG.quantiles)
     np.testing.assert_array_equal(quantiles.round(3), [-999.25, -0.151, -0.008, 0.001, 0.010, 0.040])
-
-
-# Geometry
 
 
 def median_correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -114,45 +107,6 @@ def test_four_patches_in_ten_have_a_twin_which_is_a_near_copy(wells, patches_of)
     twins = [median_correlation(patches_of[well][0::2], patches_of[well][1::2]) for well in WIDE_WELLS]
     assert round(min(twins), 3) == 0.885
     assert round(max(twins), 3) == 0.953
-
-
-@pytest.mark.parametrize("well", sorted(WIDE_WELLS))
-def test_patches_2k_and_2k_plus_1_are_even_and_odd_columns_of_the_same_rows(patches_of, well):
-    a, b = patches_of[well][0::2], patches_of[well][1::2]
-    assert median_correlation(a, b) > 0.88  # the same rows ...
-    assert median_correlation(b[:-1], a[1:]) < 0.4  # ... which the pair below does not have
-    after = median_correlation(b[:, :, :-1], a[:, :, 1:])  # b0 stands beside a1 ...
-    apart = median_correlation(b[:, :, 1:], a[:, :, :-1])  # ... and three columns from a0 stands b1
-    assert after > 0.87
-    assert apart < after - 0.15
-    assert median_correlation(a[:-1, -1], a[1:, 0]) > 0.88  # the next pair goes on below
-
-
-@pytest.mark.parametrize("well", NARROW_WELLS)
-def test_patch_p_plus_1_continues_patch_p_downwards(patches_of, well):
-    patches = patches_of[well]
-    across_the_border = median_correlation(patches[:-1, -1], patches[1:, 0])
-    assert across_the_border == pytest.approx(median_correlation(patches[:, -2], patches[:, -1]), abs=0.1)
-    assert across_the_border > median_correlation(patches[:-2, -1], patches[2:, 0]) + 0.15
-
-
-@pytest.mark.parametrize("well", ALL_WELLS)
-def test_last_column_meets_the_first(pixels, wells, well):
-    repaired, counts = repair_pixels(pixels[wells == well].reshape(-1, 36, 36))
-    unusable = np.broadcast_to(counts.any(axis=1).to_numpy()[:, None, None], repaired.shape)
-    columns = 72 if well in WIDE_WELLS else 36
-    rows = ~assemble_well(unusable, columns).any(axis=1)
-    image = assemble_well(repaired, columns)[rows].astype(np.float64)
-    width = image.shape[1]
-    correlation = np.corrcoef(image.T)
-    inside = np.median(np.diag(correlation, 1))
-    assert correlation[0, -1] > inside - 0.25
-    assert correlation[0, -1] > correlation[0, width // 4 : -width // 4].max() + 0.25
-    step = np.abs(np.diff(image, axis=1, append=image[:, :1])).mean(axis=0)  # the last is the wrap
-    assert step[-1] < 2 * np.median(step[:-1])
-
-
-# Cleaning, step by step
 
 
 def test_patches_with_outliers(pixels):
@@ -204,8 +158,6 @@ def test_dbscan_finds_six_patches_of_noise_and_four_pairs(repaired, spe):
     silhouette = float(silhouette_score(rest, labels))  # noise counted as a cluster, as published
     assert round(silhouette, 3) == 0.523
 
-
-# Labels
 
 CORRODED_PATCHES = [130, 580, 1611, 53, 24, 496, 1420, 30, 0, 0, 1103, 44, 1777, 278, 128]
 # Published as counts that include one more for each corroded patch: only less these do they add up to

@@ -49,7 +49,7 @@ def test_scores_do_not_depend_on_batches_nor_on_the_order_of_images():
 
 
 @given(st.integers(0, 10_000), st.floats(0.1, 0.6))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_scores_of_an_image_and_over_all_pixels_are_torchmetrics_and_scikit_learns(seed, share):
     prediction, target = random_masks(seed, share=share)
     counts = count_pixels(prediction, target)

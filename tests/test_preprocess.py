@@ -46,9 +46,6 @@ def with_odd_patch(patches: int = 40, value: float = 0.15) -> np.ndarray:
     return pixels
 
 
-# Repair
-
-
 @pytest.mark.parametrize(
     "unusable", [np.nan, np.inf, -np.inf, -999.25, -999.0, -0.2501, 0.5001, 999.25, 1e25, 1e38]
 )
@@ -100,7 +97,7 @@ def test_patch_without_usable_pixel_becomes_zero_and_is_dropped(ruined_pixels):
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_repaired_pixels_are_usable_and_the_input_keeps_its_bytes(seed, share):
     rng = np.random.default_rng(seed)
     pixels = rng.normal(0, 0.1, (4, 36, 36)).astype(np.float32)
@@ -113,9 +110,6 @@ def test_repaired_pixels_are_usable_and_the_input_keeps_its_bytes(seed, share):
     np.testing.assert_array_equal(repaired[usable], pixels[usable])
     np.testing.assert_array_equal(counts.sum(axis=1), (~usable).sum(axis=(1, 2)))
     assert pixels.tobytes() == before
-
-
-# Ruined patches
 
 
 @pytest.mark.filterwarnings("error")  # pandas' SettingWithCopyWarning
@@ -136,9 +130,6 @@ def test_patch_is_ruined_from_the_configs_number_of_unusable_pixels_and_the_inpu
     y.iloc[:], images.iloc[:] = 7, 7
     for frame, before in zip(given, make_frames(pixels), strict=True):
         pd.testing.assert_frame_equal(frame, before)
-
-
-# Detectors
 
 
 def test_settings_come_from_the_config():
@@ -192,9 +183,6 @@ def test_dbscan_judges_what_spe_left():
     cleaner.fit_transform(*make_frames(pixels))
     reasons = {"well_1_patch_9": CLUSTER, "well_1_patch_20": SPE, "well_1_patch_21": SPE}
     assert cleaner.report_["reason"].to_dict() == reasons
-
-
-# PreprocessData
 
 
 @pytest.mark.filterwarnings("error")  # pandas' SettingWithCopyWarning too
@@ -280,9 +268,6 @@ def test_a_list_of_arrays_in_the_order_of_the_masks_is_as_good_as_a_frame():
     from_list = PreprocessData().fit_transform(y, [row.reshape(36, 36) for row in pixels])
     for a, b in zip(from_frame, from_list, strict=True):
         pd.testing.assert_frame_equal(a, b)
-
-
-# Whole wells have the same range
 
 
 class Identity(nn.Module):

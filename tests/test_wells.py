@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from helpers.data import find_images, read_images
@@ -30,7 +30,6 @@ def random_bits(seed: int, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @given(columns=st.sampled_from([36, 72]), blocks=st.integers(0, 4), seed=st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_cutting_and_assembling_undo_each_other_byte_for_byte(columns, blocks, seed):
     patches = random_bits(seed, (blocks * columns // 36, 36, 36))
     image = assemble_well(patches, columns)
@@ -59,9 +58,6 @@ def test_narrow_wells_go_on_downwards_and_twins_are_interleaved_column_by_column
 def test_what_cannot_be_assembled_or_cut_is_refused(shape, columns, told):
     with pytest.raises(ValueError, match=told):
         assemble_well(np.zeros(shape), columns) if columns else cut_well(np.zeros(shape))
-
-
-# --- a well's width, told from its patches ----------------------------------------------------------------
 
 
 def simulated_frame(columns: int, pairs: int, well: int = 5, seed: int = 0) -> pd.DataFrame:
@@ -173,9 +169,6 @@ def test_a_value_beyond_float32_becomes_infinite_without_a_warning():
     frame = frame_of(["well_3_patch_0"]).astype(np.float64)
     frame.iloc[0, :2] = 1e300, -1e300
     assert well_from_frame(frame, 3)[0, :3].tolist() == [np.inf, -np.inf, 0]
-
-
-# --- connected grooves ------------------------------------------------------------------------------------
 
 
 def test_grooves_are_numbered_without_gaps_and_go_on_around_the_pipe():

@@ -6,8 +6,6 @@ from small_wells import frame_of
 
 from helpers.labels.errors import KINDS, confusion, count_kinds, groove_cases
 
-# ---------------------------------------------------------------- what became of a groove
-
 
 def block(*grooves: tuple[slice, slice], shape=(36, 36)) -> np.ndarray:
     mask = np.zeros(shape, np.uint8)
@@ -70,9 +68,6 @@ def test_measures_of_a_groove():
     assert (case["first_row"], case["rows"], case["width"]) == (3, 30, 4)
     assert case["contrast"] == pytest.approx(0.04)
     assert (case["covered"], case["offset"], case["width_ratio"]) == (1.0, -1.0, 0.5)
-
-
-# ---------------------------------------------------------------- whole wells
 
 
 def test_cases_of_a_wide_well_are_counted_once_for_both_twins_in_columns_of_36():
