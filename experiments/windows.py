@@ -33,7 +33,7 @@ def main() -> None:
         recipe = replace(RECIPES[well], contrast=contrast * RECIPES[well].contrast, frozen=None)
         made, dices = simulate(recipe, HEIGHTS[-1], np.random.default_rng([seed, well])), {}
         for rows in HEIGHTS:
-            found = predict_well(model, made.thickness, rows, config=config) >= config.threshold
+            found = predict_well(model, made.thickness, rows, (1.0,), config) >= config.threshold
             counts = count_pixels(*(torch.from_numpy(mask)[None, None] for mask in (found, made.truth)))
             dices[f"dice_{rows}_rows"] = round(summarise(counts)["dice"], 4)
         results.add(seed=seed, well=well, contrast=contrast, **dices)

@@ -1,0 +1,86 @@
+"""How do the probabilities of a whole well become a mask: which scales, which thresholds? Notebook 08.
+
+    python experiments/deciding.py                               # draws of simulated wells
+    CORROSEG_DATA=path/to/folder python experiments/deciding.py  # three folds of the real wells: they decide
+
+The shipped network is asked, and the mean of its weights and of those that they become in three epochs on
+the draw's wells (`train_wells.py`). A groove is what hangs together at the probability `likely` and reaches
+`sure`; two equal ones decide by pixels. In the end settings are chosen by the mean IoU of both networks in
+all draws but one, and judged in that one, beside one scale and a threshold of 0.5.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import torch
+from common import Results, parse_arguments, run_from_command_line
+from whole_wells import averaged
+
+from experiments.draws import Draw, leave_out, simulate_draw, well_folds
+from helpers.config import Config
+from helpers.data import DataSource, find_data, load_data
+from helpers.training.checkpoint import load_model
+from helpers.whole_wells.geometry import patches_of_wells
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
+
+SCALES = ((1.0,), (0.75, 1.0), (0.5, 1.0), (0.5, 0.75, 1.0))
+THRESHOLDS = [(same, same) for same in (0.5, 0.4, 0.3)]
+THRESHOLDS += list(product((0.5, 0.4, 0.3, 0.2), (0.8, 0.9, 0.95)))
+SETTING = ["scales", "likely", "sure"]
+
+
+def main() -> None:
+    arguments = parse_arguments(__doc__, {"draws": ["0", "1", "2"]}, epochs=False)
+    torch.set_num_threads(1)
+    source = find_data()
+    results = Results(arguments.output, __file__, source)
+    for number in map(int, arguments.draws):
+        if not results.has(draw=number):
+            results.add_all(list(rows_of(draw_of(number, source))))
+    print(nested(results.rows).round(3).to_string())
+
+
+def draw_of(number: int, source: DataSource) -> Draw:
+    if source.simulated:
+        return simulate_draw(number)
+    y, images = load_data(source.folder)
+    return leave_out(number, well_folds(y)[number], y, images)
+
+
+def rows_of(draw: Draw) -> Iterator[dict]:
+    """A row a network and setting; each well is searched once a network and scale."""
+    wells = draw.wells_of(draw.judged_images)
+    for network, model in (("shipped", load_model(WEIGHTS)[0]), ("trained further", averaged(draw, 3))):
+        found = {
+            (well, scale): predict_well(model, thickness, scales=(scale,))
+            for well, thickness in wells.items()
+            for scale in SCALES[-1]
+        }
+        for scales, (likely, sure) in product(SCALES, THRESHOLDS):
+            config = Config(likely=likely, sure=sure)
+            masks = {
+                well: groove_mask(np.mean([found[well, scale] for scale in scales], axis=0), config)
+                for well in wells
+            }
+            scores = draw.score(torch.from_numpy(patches_of_wells(masks, draw.judge.index))[:, None])
+            setting = dict(zip(SETTING, (" ".join(map(str, scales)), likely, sure), strict=True))
+            yield {"draw": draw.number, "network": network} | setting | scores
+
+
+def nested(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row a draw and network: what the other draws choose, and its scores beside the plain ones."""
+    ious = rows.astype({"scales": str}).pivot_table("mean_iou", SETTING, "draw")  # mean of both networks
+    table = rows.astype({"scales": str}).set_index([*SETTING, "draw", "network"])[["dice", "mean_iou"]]
+    found = {}
+    for draw, network in product(ious, rows["network"].unique()):
+        chosen = ious.drop(columns=draw).mean(axis=1).idxmax()
+        plain, ours = table.loc[("1.0", 0.5, 0.5, draw, network)], table.loc[(*chosen, draw, network)]
+        settings = dict(zip(SETTING, chosen, strict=True))
+        found[draw, network] = settings | dict(plain.add_prefix("plain ")) | dict(ours)
+    return pd.DataFrame.from_dict(found, "index")
+
+
+if __name__ == "__main__":
+    run_from_command_line(main)
