@@ -8,7 +8,6 @@ import pickle
 import re
 import shutil
 import zipfile
-from collections import Counter
 from pathlib import Path
 from unittest import mock
 
@@ -22,7 +21,6 @@ from helpers.data import (
     find_data,
     find_images,
     find_labels,
-    get_patches_per_well,
     load_data,
     read_images,
     read_labels,
@@ -448,11 +446,3 @@ def test_different_patches_are_told_by_well_and_by_name():
 def test_first_download_is_recognised(labels, images):
     with refused("first download.*corrected.*challenge 144 on challengedata.ens.fr"):
         check_same_patches(frame_of(labels), frame_of(images))
-
-
-def test_patches_per_well_are_counted_and_printed(capsys):
-    assert get_patches_per_well(name for name in UNORDERED) == Counter({2: 3, 10: 1})
-    told = "Well 2: 3 patches\nWell 10: 1 patch\nWells in total: 2\nPatches in total: 4\n"
-    assert capsys.readouterr().out == told
-    with pytest.raises(ValueError, match="'well_x_patch_1' is not a patch name"):
-        get_patches_per_well(["well_1_patch_0", "well_x_patch_1"])

@@ -32,9 +32,6 @@ def test_a_gpu_calculates_in_the_short_numbers_that_it_knows_and_a_cpu_in_float3
     assert precision_on(torch.device("cpu"), "float16") == torch.float16
 
 
-# --- float16 -----------------------------------------------------------------------------------------
-
-
 def small(shuffle: bool = True):
     return loader(6, batch_size=2, shuffle=shuffle)
 
@@ -98,9 +95,6 @@ def test_gradients_are_clipped_by_their_true_length_whatever_the_scale(config):
         train_one_epoch(model, loader(2, 2), bce, optimizer, clip_norm=0.01, scaler=scaler)
         steps.append(nn.utils.parameters_to_vector(model.parameters()).detach() - before)
     assert [step.norm().item() for step in steps] == pytest.approx([0.01, 0.01], rel=1e-3)
-
-
-# --- several processes -------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

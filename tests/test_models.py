@@ -129,17 +129,6 @@ def test_what_there_is_not_is_refused_with_what_there_is(name, options, told):
         build_model(name, **options)
 
 
-@pytest.mark.parametrize("name", ["unet++", "ag_curesnest"])
-def test_a_network_supervised_twice_is_trained_by_the_mean_of_both_losses(name):
-    batch = [(torch.randn(4, 1, 36, 36), (torch.rand(4, 1, 36, 36) < 0.2).float())]
-    model = new(name, **({"dropout": 0.0} if name in OURS else {})).train()
-    with torch.no_grad():
-        first, second = (bce(logits, batch[0][1]) for logits in model(batch[0][0]))
-    loss = train_one_epoch(model, batch, over_outputs(bce), torch.optim.SGD(model.parameters(), lr=0.0))
-    assert loss == pytest.approx((first + second).item() / 2, rel=1e-4)
-    assert first != second
-
-
 def test_a_distilled_network_learns_labels_with_one_head_and_the_teacher_s_mask_with_the_other():
     images, masks = torch.randn(4, 1, 36, 36), torch.zeros(4, 1, 36, 36)
     model = build_model("deit").train()

@@ -62,21 +62,15 @@ def set_style(monkeypatch) -> mock.Mock:
     return module.set_style
 
 
-# --- find_data ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("variable", "raw", "found"),
     [
         ("", "", "simulated_wells"),
         ("", "nowhere", "simulated_wells"),
-        ("", "full", "raw"),
-        (" ", "full", "raw"),
         ("simulated", "full", "simulated_wells"),
-        ("mine", "full", "mine"),
-        ("{tmp}/mine", "full", "mine"),
-        ("~/mine", "", "mine"),
-    ],
+    ]
+    + [("", "full", "raw"), (" ", "full", "raw")]
+    + [("mine", "full", "mine"), ("{tmp}/mine", "full", "mine"), ("~/mine", "", "mine")],
 )
 def test_the_environment_goes_before_the_raw_folder_and_that_before_the_simulated_wells(
     config, tmp_path, monkeypatch, ensure_simulated, variable, raw, found
@@ -93,12 +87,10 @@ def test_the_environment_goes_before_the_raw_folder_and_that_before_the_simulate
     assert source.simulated == ensure_simulated.called == (found == "simulated_wells")
     if source.simulated:
         ensure_simulated.assert_called_once_with(config.simulated_dir, 7)
-
-
-def test_incomplete_raw_folder_is_refused_rather_than_simulated(config, ensure_simulated):
-    (config.raw_dir / "X_train.zip").touch()
-    with pytest.raises(DataError, match=r"raw: expected one y_train\*\.csv"):
-        find_data(config)
+    elif found == "raw":
+        (config.raw_dir / "y_train.csv").unlink()  # incomplete, it is not taken for none
+        with pytest.raises(DataError, match=r"raw: expected one y_train\*\.csv"):
+            find_data(config)
 
 
 @pytest.mark.parametrize("first", range(4))
@@ -129,9 +121,6 @@ def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_p
             find_data(config)
 
 
-# --- what is said of the data ------------------------------------------------------------------------
-
-
 SIMULATED = "15 simulated wells (helpers.data.synthetic{}) with simulated labels; the clean truth is known"
 
 
@@ -151,9 +140,6 @@ def test_description_tells_the_labels_and_the_seed(config, ensure_simulated, fil
     source = find_data(config)
     assert source.description == said
     assert source.simulated == said.startswith("15")
-
-
-# --- open_notebook and its parts ---------------------------------------------------------------------
 
 
 def test_open_notebook_says_which_data_and_where_the_project_is_unless_the_notebook_lies_in_it(
@@ -189,9 +175,6 @@ def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_si
     assert draw() == first
     open_notebook(config=replace(config, seed=8))
     assert not set(draw()) & set(first)
-
-
-# --- Colab -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -255,8 +238,6 @@ def test_nothing_is_written_to_a_drive_that_is_not_mounted(google):
     assert path.exists()
 
 
-# --- the setup cell of every notebook ----------------------------------------------------------------
-
 NOTEBOOK = PROJECT_ROOT / "notebooks" / "04_Baseline_model.py"
 SETUP = next(cell.source for cell in jupytext.read(NOTEBOOK).cells if cell.source.startswith("# Setup"))
 ADDRESS = re.search(r"https://github.com/[\w.-]+/[\w.-]+", SETUP)[0]
@@ -309,19 +290,16 @@ def test_in_colab_the_published_project_is_fetched_once(content, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [".", "main", "my copy/it's here", "drive/MyDrive/corrosion-segmentation-main"]
+    ("name", "start", "colab"),
+    [(".", ".", True), ("my copy/it's here", ".", True), ("drive/MyDrive/corrosion-segmentation", ".", True)]
+    + [("any name", start, colab) for start in ("any name/notebooks", "any name/a/b") for colab in (0, 1)],
 )
-def test_in_colab_a_copy_is_found_up_to_three_levels_down(content, name):
+def test_the_project_around_a_notebook_is_found_and_in_colab_a_copy_three_levels_down(
+    content, name, start, colab
+):
     project = write_project(content / name)
-    assert found(run_setup(content)) == project
-
-
-@pytest.mark.parametrize("start", ["notebooks", "helpers/models"])
-@pytest.mark.parametrize("colab", [False, True])
-def test_the_project_around_a_notebook_is_found(tmp_path, start, colab):
-    project = write_project(tmp_path / "any name")
-    (project / start).mkdir(parents=True, exist_ok=True)
-    assert found(run_setup(project / start, colab=colab)) == project
+    (content / start).mkdir(parents=True, exist_ok=True)
+    assert found(run_setup(content / start, colab=colab)) == project
 
 
 def test_the_nearest_project_is_taken_and_only_ours(tmp_path):
@@ -343,9 +321,6 @@ def test_a_project_that_is_nowhere_is_one_clear_error(content, colab):
     assert "unpack its zip" in done.stderr
     assert done.stderr.count("Traceback") == done.stderr.count("AssertionError: No project:") == 1
     assert not (content / "corrosion-segmentation").exists()
-
-
-# --- TensorBoard -------------------------------------------------------------------------------------
 
 
 def test_the_two_literal_lines_start_tensorboard_only_where_somebody_looks(

@@ -1,7 +1,5 @@
 """Sections of whole wells."""
 
-from unittest.mock import patch
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +8,6 @@ from scipy.ndimage import gaussian_filter
 from small_wells import frame_of
 
 from helpers.config import Config
-from helpers.training import fit
-from helpers.training.board import read_scalars
-from helpers.training.checkpoint import load_model
-from helpers.training.runs import resume_run, start_run
 from helpers.whole_wells.sections import (
     HEIGHT,
     SectionDataset,
@@ -118,26 +112,3 @@ def test_what_cannot_be_a_well_or_a_section_is_refused(shape, wells):
     for given, height, told in ((wells, 0, "height of 0"), ({}, 36, "at least one well")):
         with pytest.raises(ValueError, match=told):
             SectionDataset(given, height)
-
-
-def test_a_killed_run_on_sections_ends_as_if_it_had_not_been_and_the_model_loads(wells, tmp_path):
-    runs = []
-    for killed in (False, True):
-        config = Config(runs_dir=tmp_path / str(killed), picture_every=9)
-        run = start_run("well_resunet", config, width=2)
-        sections = SectionDataset(wells, 36, well_transform(), moving=True)
-        loaders = section_loader(sections, 2, shuffle=True), section_loader(SectionDataset(wells, 72), 4)
-        if killed:
-            in_epoch_2 = patch("helpers.training.loop.Board.log_epoch", side_effect=[None, KeyboardInterrupt])
-            with in_epoch_2, pytest.raises(KeyboardInterrupt):
-                fit(run, *loaders, epochs=3)
-            run = resume_run(run.folder)
-            torch.manual_seed(5)
-        history = fit(run, *loaders, epochs=None if killed else 3)
-        runs.append(run)
-    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
-    assert len(read_scalars(runs[0].folder)) == 3
-    loaded, _ = load_model(runs[0].last_path)
-    for name, tensor in runs[1].model.state_dict().items():
-        assert torch.equal(runs[0].model.state_dict()[name], tensor), name
-        assert torch.equal(loaded.state_dict()[name], tensor), name
