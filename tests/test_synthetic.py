@@ -1,9 +1,6 @@
 """The simulated wells hold to what was measured on the real ones."""
 
-import errno
 import hashlib
-import subprocess
-import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +9,10 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from helpers.config import PROJECT_ROOT
 from helpers.data import load_data, synthetic
+from helpers.data.load import PATCHES
 from helpers.data.synthetic import RECIPES, Recipe, ensure_simulated, simulate
 from helpers.data.wells import WIDE_WELLS, well_from_frame, wells_of
-from helpers.files import DataError
-
-REAL_PATCHES = [166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203]
 
 
 def usable(images):
@@ -29,7 +23,7 @@ def test_each_well_has_a_tenth_of_the_real_patches(simulated):
     images, _, _ = simulated
     counts = np.bincount(wells_of(images))[1:]
     assert len(images) == 968
-    assert np.all(np.abs(counts - np.array(REAL_PATCHES) / 10) <= 1)
+    assert np.all(np.abs(counts - np.array(list(PATCHES.values())) / 10) <= 1)
     assert {well for well, recipe in RECIPES.items() if recipe.columns == 72} == WIDE_WELLS
 
 
@@ -56,15 +50,11 @@ def all_files(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_files_that_are_there_are_not_made_again(tmp_path, few_wells):
-    folder = ensure_simulated(tmp_path)
-    with patch.object(synthetic, "simulate_patches", side_effect=AssertionError("made again")):
-        assert ensure_simulated(tmp_path) == folder
-
-
 @pytest.mark.parametrize("change", ["synthetic.py", "wells.py", "numpy", "scipy", "recipe"])
 def test_wells_that_were_made_by_something_else_are_neither_read_nor_touched(tmp_path, few_wells, change):
     first = ensure_simulated(tmp_path)
+    with patch.object(synthetic, "simulate_patches", side_effect=AssertionError("made again")):
+        assert ensure_simulated(tmp_path) == first
     before, read = all_files(first), Path.read_text
     source = lambda path: read(path) + ("# changed" if path.name == change else "")  # noqa: E731
     with (
@@ -75,59 +65,6 @@ def test_wells_that_were_made_by_something_else_are_neither_read_nor_touched(tmp
         second = ensure_simulated(tmp_path)
     assert second != first and second.parent == tmp_path
     assert all_files(first) == before
-
-
-FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "told"),
-    [("os.replace", KeyboardInterrupt, None), ("numpy.save", FULL, "seed_0_.*disk is full")],
-)
-def test_what_was_begun_is_not_read_and_the_next_run_starts_anew(tmp_path, few_wells, call, error, told):
-    with patch(call, side_effect=error), pytest.raises((KeyboardInterrupt, DataError), match=told):
-        ensure_simulated(tmp_path)
-    assert all_files(tmp_path) == {}
-    assert len(all_files(ensure_simulated(tmp_path))) == 14 + 2
-
-
-def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, few_wells):
-    (folder := tmp_path / "simulated").touch()
-    with pytest.raises(DataError, match=r"seed_0_\w+: could not be written: (File exists|Not a directory)"):
-        ensure_simulated(folder)
-
-
-FIRST_RUN = """
-import sys
-from hashlib import sha256
-from pathlib import Path
-from helpers.data import load_data, synthetic
-synthetic.RECIPES = {well: synthetic.RECIPES[well] for well in (4, 8)}
-print("ready", flush=True)
-for seed in map(int, input().split()):
-    folder = synthetic.ensure_simulated(Path(sys.argv[1]), seed)
-    labels, images = load_data(folder)
-    print(seed, sha256(labels.to_numpy().tobytes() + images.to_numpy().tobytes()).hexdigest())
-"""
-
-
-def test_first_runs_at_once_read_whole_files(tmp_path):
-    """Real processes that start at the same moment, with two seeds in turn."""
-    command = [sys.executable, "-W", "error", "-c", FIRST_RUN, str(tmp_path / "simulated")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen(command, cwd=PROJECT_ROOT, **pipes) for _ in range(4)]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-    for process, seeds in zip(processes, ("0 1 0 1", "1 0 1 0", "0 1 0 1", "1 1 0 0"), strict=True):
-        process.stdin.write(seeds + "\n")
-        process.stdin.flush()
-    found = set()
-    for process in processes:
-        output, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
-        found |= set(output.splitlines())
-    assert len(found) == 2  # one content a seed
-    assert {path.name[:7] for path in (tmp_path / "simulated").iterdir()} == {"seed_0_", "seed_1_"}
 
 
 def test_quantiles_are_near_the_real_ones(simulated):
@@ -176,17 +113,12 @@ def test_twins_are_as_alike_as_the_real_ones(simulated):
 
 
 @pytest.mark.parametrize("well", [2, 3, 6, 7, 13, 14])
-def test_the_azimuth_wraps_as_smoothly_as_it_runs(simulated, well):
+def test_the_azimuth_wraps_and_patches_go_on_downwards_as_smoothly_as_within(simulated, well):
     image = well_from_frame(usable(simulated[0]), well)
     image = image[np.isfinite(image).all(axis=1)]
     steps = np.abs(image - np.roll(image, 1, axis=1)).mean(axis=0)
     assert steps[0] < 1.6 * np.median(steps)  # from the last column to the first
-
-
-@pytest.mark.parametrize("well", [2, 3, 6, 7, 13, 14])
-def test_patches_continue_each_other_downwards(simulated, well):
-    image = well_from_frame(usable(simulated[0]), well)
-    steps = np.abs(np.diff(image, axis=0))
+    steps = np.abs(np.diff(well_from_frame(usable(simulated[0]), well), axis=0))
     across = np.nanmedian(steps[35::36], axis=1)  # from the last row of a patch to the first of the next
     assert np.nanmedian(across) == pytest.approx(np.nanmedian(steps), rel=0.2)
 
@@ -239,9 +171,5 @@ def test_grooves_are_loss_of_metal_and_rows_without_data_have_none(simulated):
     assert np.nanmedian(pixels[groove]) < np.nanmedian(pixels[~groove]) - 0.015
     blind = (images < -0.25).all(axis=1)
     assert blind.any() and not groove[blind].any()
-
-
-def test_two_wells_have_false_echoes(simulated):
-    images, _, _ = simulated
     high = (images > 0.1).mean(axis=1).groupby(wells_of(images)).median()
-    assert high[[11, 12]].min() > 2 * high.drop([11, 12]).max()
+    assert high[[11, 12]].min() > 2 * high.drop([11, 12]).max()  # two wells have false echoes

@@ -65,6 +65,10 @@ def test_a_report_measures_each_groove(well):
 @pytest.mark.parametrize("columns", [36, 72])
 @pytest.mark.parametrize("azimuth", [0, 180, 92.5, 360 - 2.5])
 def test_a_groove_is_reported_where_it_was_planted(columns, azimuth):
+    for turn in (-30, 0, 12, 45):
+        mask = groove_shape((150, 72), row=20, azimuth=0, width=30, length=100, drift=turn) > 0.5
+        found = groove_report(mask, np.zeros(mask.shape)).loc[1, "drift_deg"]
+        assert found == pytest.approx(turn, abs=1)
     mask = groove_shape((100, columns), row=20, azimuth=azimuth, width=30, length=60) > 0.5
     report = groove_report(mask, np.zeros(mask.shape))
     off = (report.loc[1, "azimuth_deg"] - azimuth + 180) % 360 - 180
@@ -97,11 +101,9 @@ def test_the_middle_of_a_wide_groove_is_measured(columns):
     assert groove_report(mask, thickness).loc[1, "max_loss"] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("shape", [(0, 36), (36, 1), (36,), (2, 36, 36)])
-def test_what_cannot_be_one_well_is_refused(shape):
-    with pytest.raises(ValueError, match="at least 1 row and 2 columns") as error:
-        groove_report(np.ones(shape), np.zeros(shape))
-    assert str(shape) in str(error.value)
+def test_what_cannot_be_one_well_is_refused():
+    with pytest.raises(ValueError, match=r"at least 1 row and 2 columns.*\(36, 1\)"):
+        groove_report(np.ones((36, 1)), np.zeros((36, 1)))
     with pytest.raises(ValueError, match=r"\(36, 36\).*\(72, 36\)"):
         groove_report(np.zeros((36, 36)), np.zeros((72, 36)))
 
@@ -115,12 +117,6 @@ def test_what_was_not_measured_is_no_loss(well, broken):
     first = groove_report(mask, thickness).loc[1]
     assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
     assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 89, rel=1e-3)
-
-
-@pytest.mark.parametrize("drift", [-30, 0, 12, 45])
-def test_the_drift_of_a_groove_is_measured_around_the_wrap(drift):
-    mask = groove_shape((150, 72), row=20, azimuth=0, width=30, length=100, drift=drift) > 0.5
-    assert groove_report(mask, np.zeros(mask.shape)).loc[1, "drift_deg"] == pytest.approx(drift, abs=1)
 
 
 @pytest.mark.parametrize("rows", [20, 100, 1000])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.report.judging import judge_reports, match_grooves
+from helpers.report.judging import judge_reports
 
 
 def ribbon(*places, height=200, columns=36):
@@ -36,8 +36,3 @@ def test_broken_merged_missed_and_false_grooves_are_counted():
     counts, errors = judge({3: mask}, {3: truth})
     assert counts.loc[3].to_dict() == {"true": 4, "found": 4, "hit": 3, "right": 3, "broken": 1, "merged": 1}
     assert len(errors) == 3 and errors.loc[(3, 1), "top_rows"] == 40  # against the longer of the two pieces
-
-
-def test_overlaps_are_counted_in_pixels():
-    pairs = match_grooves(np.array([[1, 1, 2, 0]]), np.array([[0, 1, 1, 1]]))
-    assert pairs.to_dict("list") == {"true": [1, 1], "found": [1, 2], "pixels": [1, 1]}

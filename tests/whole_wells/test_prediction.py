@@ -1,6 +1,5 @@
 """Inference on whole wells, in memory and from files."""
 
-import pickle
 import re
 from dataclasses import replace
 
@@ -48,6 +47,7 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
 def test_windows_put_each_pixel_back_in_its_place(well, rows):
     found = predict_well(Pointwise(), well, rows, scales=(1,))
     assert found.shape == well.shape and found.dtype == np.float32
+    assert max(len(piece) for piece in predict_rows(Pointwise(), well, rows)) <= rows
     np.testing.assert_allclose(found, sigmoid(well / 0.02 + 0.5), rtol=1e-5)
 
 
@@ -88,10 +88,6 @@ def test_windows_fade_into_each_other():
     np.testing.assert_allclose(found[36:], 0, atol=1e-6)
 
 
-def test_pieces_are_no_higher_than_a_window(well):
-    assert max(len(piece) for piece in predict_rows(Pointwise(), well, 100)) <= 100
-
-
 def test_the_network_goes_around_the_pipe():
     """Rolled by what its strides keep, the well gives the same answer, rolled."""
     torch.manual_seed(0)
@@ -111,12 +107,8 @@ def test_a_groove_is_kept_whole_around_the_pipe_and_a_faint_speck_goes():
     assert found.dtype == bool and found[5:15, 35].all() and found[15:30, 0].all() and found.sum() == 25
     assert groove_mask(probability, replace(config, sure=0.8)).sum() == 50
     assert not groove_mask(0 * probability, config).any()
-
-
-def test_two_equal_thresholds_decide_by_pixels():
-    probability = np.random.default_rng(0).random((50, 72))
-    plain = Config(likely=0.5, sure=0.5)
-    np.testing.assert_array_equal(groove_mask(probability, plain), probability >= 0.5)
+    noise = np.random.default_rng(0).random((50, 72))  # two equal thresholds decide by pixels
+    np.testing.assert_array_equal(groove_mask(noise, Config(likely=0.5, sure=0.5)), noise >= 0.5)
 
 
 def test_nan_probabilities_are_an_error_and_not_a_sound_well(well):
@@ -177,35 +169,24 @@ def test_a_saved_well_is_read_back_byte_for_byte_without_being_loaded(well, tmp_
     np.testing.assert_array_equal(open_well(tmp_path / "found.npy"), predict_well(model, well, 100))
 
 
-class Exploit:
-    def __reduce__(self):
-        return (open, ("owned", "w"))
-
-
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (None, ""),
         (b"\x93NUMPY\x01\x00", ""),
-        (pickle.dumps(Exploit()), ""),
-        (np.array([[{}]], dtype=object), ""),
+        (None, ""),
         (np.zeros((36, 36), int), "found int64 of shape"),
         (np.zeros(36), r"found shape \(36,\)"),
     ],
 )
-def test_a_file_that_is_no_well_is_named_and_objects_are_not_opened_nor_is_that_advised(
-    tmp_path, content, found, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
+def test_a_file_that_is_no_well_is_named(tmp_path, content, found):
+    """One that holds objects is refused in tests/test_data.py."""
     path = tmp_path / "other.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)
     elif content is not None:
-        np.save(path, content, allow_pickle=True)
-    with pytest.raises(DataError, match=f"other.npy: expected a .npy file of one well.*{found}") as error:
+        np.save(path, content)
+    with pytest.raises(DataError, match=f"other.npy: expected a .npy file of one well.*{found}"):
         open_well(path)
-    assert not (tmp_path / "owned").exists()
-    assert "pickle" not in str(error.value) and "trust" not in str(error.value)
 
 
 def test_patches_of_wells_are_those_asked_for_in_their_order():

@@ -66,9 +66,6 @@ def test_a_folder_of_patches_gets_masks_without_a_model_of_ones_own(folder, tmp_
     assert len(masks) == 4 and masks.to_numpy().any()
 
 
-# --- train_wells.py -----------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def call(monkeypatch, tmp_path, simulated, capsys):
     """Run the command on these labels and images, by default eight patches of each training and validation
@@ -109,9 +106,8 @@ def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(call,
     model, _ = load_model(run_folder / "whole_wells.safetensors")
     assert "1 epoch, seed 0" in card
     for text in (card, said):
-        assert (
-            "Validation wells 3, 9: Dice 0." in text and "The network has learned from none of them" in text
-        )
+        assert "Validation wells 3, 9: Dice 0." in text
+        assert "The network has learned from none of them" in text
     assert len(read_labels(tmp_path / "y.csv")) == 4
     before, last = load_model(WEIGHTS)[0].state_dict(), resume_run(run_folder).model.state_dict()
     assert any(not torch.equal(before[name], tensor) for name, tensor in last.items())
@@ -144,14 +140,9 @@ def test_a_resumed_run_knows_what_it_learned_from(call, tmp_path, simulated):
             call("--resume", folder, *option.split(), data=data)
     with pytest.raises(DataError, match=r"other train and val images or masks"):
         call("--resume", folder, data=(data[0], data[1] + 0.001))
-
-
-def test_a_run_of_another_script_is_refused(call, tmp_path):
-    for name, options in (("unet", {}), ("well_resunet", {"norm": "group"})):
-        run = start_run(name, Config(runs_dir=tmp_path), **options)
-        save_last(run)
-        with pytest.raises(DataError, match=f"expected a run of train_wells.py, found one of .*{name}"):
-            call("--resume", run.folder)
+    save_last(run := start_run("unet", Config(runs_dir=tmp_path)))
+    with pytest.raises(DataError, match="expected a run of train_wells.py, found one of .*unet"):
+        call("--resume", run.folder)
 
 
 def test_it_learns_from_wells_of_any_number_and_any_width(call, tmp_path, simulated):
@@ -159,9 +150,8 @@ def test_it_learns_from_wells_of_any_number_and_any_width(call, tmp_path, simula
     source = DataSource(tmp_path, simulated=False, labels="the challenge's labels")
     (tmp_path / "y_train_mine.csv").touch()
     options = ["--epochs", 1, "--val-wells", 17]
-    with pytest.raises(
-        DataError, match=r"no patch of wells \[1, 6, .*has wells \[3, 17, 18\].*--train-wells"
-    ):
+    told = r"no patch of wells \[1, 6, .*has wells \[3, 17, 18\].*--train-wells"
+    with pytest.raises(DataError, match=told):
         call(*options, data=data)
     assert not (tmp_path / "runs").exists()
     call(*options, "--train-wells", 3, 18, data=data, source=source)
@@ -183,9 +173,7 @@ def test_it_says_which_wells_a_score_is_of(call, tmp_path, simulated):
     sound = labels.copy()
     sound.iloc[4:8] = 0
     said = call(*options, "--val-wells", 3, 4, data=(sound, ruined))
-    assert (
-        "Validation wells 4: no groove is labelled there, so there is no Dice" in said and "dice" not in said
-    )
+    assert "Validation wells 4: no groove is labelled there, so there is no Dice" in said
 
 
 def test_paths_are_checked_before_the_training(call, tmp_path, folder, capsys):
@@ -201,10 +189,6 @@ def test_paths_are_checked_before_the_training(call, tmp_path, folder, capsys):
         (folder / f"well_12_patch_{number}.npy").unlink()
     with pytest.raises(ValueError, match="Well 12: its 2 patches do not tell"):
         call("--images", folder, *csv)
-    for options in (["--epochs", 0], ["--seed", -1]):
-        with pytest.raises(SystemExit):
-            call(*options)
-        assert f"argument {options[0]}: expected {options[1] + 1} or more" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
