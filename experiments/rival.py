@@ -85,20 +85,15 @@ class RecurrentUNet(nn.Module):
 
     def __init__(self, width: int = 8):
         super().__init__()
-        first, second, third = width, 2 * width, 4 * width  # channels of the levels
-        self.encoder1 = RecurrentBlock(1, first)
-        self.encoder2 = RecurrentBlock(first, second)
-        self.bottleneck = RecurrentBlock(second, third, times=2)
-        self.up_between = nn.ConvTranspose2d(second, first, 2, stride=2)
-        self.gate_between = Gate(first, first)
-        self.between = RecurrentBlock(2 * first, first, times=2)
-        self.up2 = nn.ConvTranspose2d(third, second, 2, stride=2)
-        self.gate2 = Gate(second, second)
-        self.decoder2 = RecurrentBlock(2 * second, second)
-        self.up1 = nn.ConvTranspose2d(second, first, 2, stride=2)
-        self.gate1 = Gate(2 * first, first)
-        self.decoder1 = RecurrentBlock(3 * first, first)
-        self.head = nn.Conv2d(first, 1, 1)
+        one, two, four = width, 2 * width, 4 * width  # channels of the levels
+        up = partial(nn.ConvTranspose2d, kernel_size=2, stride=2)
+        self.encoder1, self.encoder2 = RecurrentBlock(1, one), RecurrentBlock(one, two)
+        self.bottleneck = RecurrentBlock(two, four, times=2)
+        self.up_between, self.gate_between = up(two, one), Gate(one, one)
+        self.between = RecurrentBlock(two, one, times=2)
+        self.up2, self.gate2, self.decoder2 = up(four, two), Gate(two, two), RecurrentBlock(four, two)
+        self.up1, self.gate1, self.decoder1 = up(two, one), Gate(two, one), RecurrentBlock(two + one, one)
+        self.head = nn.Conv2d(one, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H, and any W of at least 8."""
@@ -126,12 +121,12 @@ def iou_focal(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def train_rival(wells: Wells, epochs: int, seed: int, height: int = ROWS) -> nn.Module:
-    """A new network, trained on these wells; eight sections of 36 columns, or four of 72, make a batch."""
+    """A new network, trained on these wells; four sections of 36 columns, or two of 72, make a batch."""
     config = replace(STUDY_CONFIG, seed=seed)
     torch.manual_seed(seed)
     run = unsaved_run(RecurrentUNet(), config, iou_focal)
     dataset = SectionDataset(wells, height, well_transform(), moving=True, config=config)
-    patches = 8 * height // PATCH_SIZE  # as many as a batch has pixels of
+    patches = 4 * height // PATCH_SIZE  # have as many pixels as a batch
     for _ in train(run, section_loader(dataset, patches, shuffle=True), epochs):
         pass
     return run.model
