@@ -8,7 +8,6 @@ errors are clustered by stretch (Cameron and Miller 2015, https://doi.org/10.336
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import takewhile
 
 import numpy as np
 import pandas as pd
@@ -84,27 +83,10 @@ def hit_or_miss(
     return pd.DataFrame(rows, columns=["depth", "row", "stretch", "hit"])
 
 
-def false_calls(mask: np.ndarray) -> float:
-    """Calls per 10,000 rows, of the mask (H, W) that was found in a wall without grooves."""
-    return int(calls(mask).max()) / len(mask) * 10_000
-
-
 def rate_interval(count: int, rows: int) -> tuple[float, float]:
     """Exact 95 % Poisson interval of calls per 10,000 rows (Garwood 1936) from a count in so many rows."""
     low = chi2.ppf(0.025, 2 * count) / 2 if count else 0.0
     return low / rows * 10_000, chi2.ppf(0.975, 2 * count + 2) / 2 / rows * 10_000
-
-
-def threshold_for(mask_at: Callable[[float], np.ndarray], rate: float) -> float:
-    """The lowest threshold with at most `rate` calls in 10,000 rows of a sound wall, to 0.1 of the logit.
-
-    `mask_at` gives what is found there at a threshold, (H, W). ValueError if none up to 0.999999 will do.
-    """
-    thresholds = expit(np.arange(13.8, -5, -0.1))
-    kept = list(takewhile(lambda threshold: false_calls(mask_at(threshold)) <= rate, thresholds))
-    if not kept:
-        raise ValueError(f"No threshold brings false calls down to {rate:g} in 10,000 rows.")
-    return float(kept[-1])
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ import pytest
 
 from helpers.data.wells import column_azimuths
 from helpers.report.pod import (
-    false_calls,
     fit_detection_curve,
     groove_shape,
     hit_or_miss,
     rate_interval,
-    threshold_for,
 )
 
 
@@ -68,19 +66,6 @@ def test_a_call_elsewhere_is_no_hit_and_a_wall_too_short_is_refused():
     assert hit_or_miss(top, np.zeros((500, 36)), 6, (1, 2))["hit"].sum() == 0
     with pytest.raises(ValueError, match="160 rows, found one of 159"):
         hit_or_miss(finder(0.03), np.zeros((159, 36)), 5, (0.01, 0.1), 40)
-
-
-def test_a_threshold_is_the_lowest_that_keeps_the_rate_of_false_calls():
-    probability = np.zeros((1000, 36))
-    for row, value in ((100, 0.3), (300, 0.605), (500, 0.9)):
-        probability[row : row + 20, 5] = value
-    probability[700:709, 5] = 1  # too short for a call
-    assert [false_calls(probability >= limit) for limit in (0.2, 0.5, 0.95)] == [30, 20, 0]
-    assert 0.605 < threshold_for(probability.__ge__, 10) < 0.64
-    assert 0.3 < threshold_for(probability.__ge__, 20) < 0.33
-    assert threshold_for(probability.__ge__, 30) < 0.01
-    with pytest.raises(ValueError, match="No threshold brings false calls down to 0"):
-        threshold_for(np.ones((1000, 36)).__ge__, 0)
 
 
 def test_the_interval_of_a_rate_is_the_exact_one_of_poisson():
