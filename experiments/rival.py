@@ -5,9 +5,11 @@ settings of `src/config/config.yaml`. A small recurrent residual U-Net (Alom et 
 https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, Woo et al. 2018,
 https://arxiv.org/abs/1807.06521), attention gates (Oktay et al. 2018, https://arxiv.org/abs/1804.03999) and a
 skip from level to level (U-Net++, Zhou et al. 2018, https://arxiv.org/abs/1807.10165) learns from sections of
-360 rows by IoU and focal loss. All sections have one scale, and several make a batch.
+360 rows by IoU and focal loss. All sections have one scale: scaled by its own quartiles, which are equal
+where most of a section is empty, that one is hundreds of times as large as the others, and ruins what batch
+norm remembers. Several sections make a batch for the same reason.
 
-    CORROSEG_DATA=path/to/folder python experiments/rival.py --wells 3 9
+    CORROSEG_DATA=path/to/folder python experiments/rival.py --wells 3 9 --epochs 3
 """
 
 import argparse
