@@ -92,13 +92,18 @@ def test_validation_wells_do_not_shape_the_training_set(folder, config, tmp_path
     assert before == after
 
 
-@pytest.mark.parametrize("transform", [v2.Compose([v2.RandomHorizontalFlip(1.0)]), lambda *pair: pair])
-def test_the_scale_is_the_pipelines_business_whatever_transform_it_is_given(folder, config, transform):
+@pytest.mark.parametrize(
+    ("transform", "more"),
+    [(v2.Compose([v2.RandomHorizontalFlip(1.0)]), 0), (lambda image, mask: (image + 1, mask), 1)],
+)
+def test_the_scale_is_the_pipelines_business_and_comes_last_whatever_transform_it_is_given(
+    folder, config, transform, more
+):
     """Else training would see other values than validation."""
     datasets, _ = data_preparation_pipeline(folder, config, transform)
     image, _ = datasets["train"][3]
-    original = datasets["train"].images[3] / config.value_std
-    torch.testing.assert_close(image.flip(-1) if isinstance(transform, v2.Compose) else image, original)
+    expected = (datasets["train"].images[3] + more) / config.value_std
+    torch.testing.assert_close(image if more else image.flip(-1), expected)
 
 
 @pytest.fixture(scope="module")
