@@ -6,30 +6,24 @@ The network has seen neither of them: it learned from other simulated wells. The
 simulated wells only: pictures of the challenge's images may not be passed on.
 """
 
-import argparse
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from common import run_from_command_line
 
 from helpers import plots
-from helpers.config import PROJECT_ROOT, Config
+from helpers.config import PROJECT_ROOT
 from helpers.data import find_data, load_data, read_labels
 from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import well_from_frame
-from helpers.files import check_output, replace_atomically
+from helpers.files import replace_atomically
 from helpers.training.checkpoint import load_model
 from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 
+WELLS, FOLDER = (6, 13), PROJECT_ROOT / "notebooks"
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--wells", type=int, nargs="+", default=(6, 13), choices=Config().train_wells)
-    parser.add_argument("--output", type=Path, default=PROJECT_ROOT / "notebooks", help="folder")
-    arguments = parser.parse_args()
     plt.switch_backend("agg")
-    check_output(path := arguments.output / "front.png")
     source = find_data()
     if not source.simulated:
         raise ValueError("Found the real images; set CORROSEG_DATA=simulated, theirs may not be published.")
@@ -37,20 +31,20 @@ def main() -> None:
     _, images = load_data(source.folder)
     truth = read_labels(source.folder / "y_clean.csv")
     strips, outlines, found = {}, {}, {}
-    for well in arguments.wells:
+    for well in WELLS:
         thickness, true = (well_from_frame(frame, well) for frame in (images, truth))
         mask = groove_mask(predict_well(model, thickness, config=config), config)
         shown = np.where(usable_pixels(thickness, config), thickness, np.nan)
-        for what in ("as measured", "grooves"):
-            title, drawn = f"well {well},\n{what}", what == "grooves"
-            strips[title], outlines[title], found[title] = shown, true * drawn, (mask * drawn).astype(float)
+        for what, drawn in (("as measured", False), ("grooves", True)):
+            title = f"well {well},\n{what}"
+            strips[title], outlines[title], found[title] = shown, true * drawn, mask * float(drawn)
     plots.set_style()
     plots.show_well_strips(strips, outlines, found, rows=300)
     figure = plt.gcf()
     figure.set_size_inches(2 * len(strips) + 1, 4.8)
     for text, words in zip(figure.legends[0].texts, ("true groove", "found by the network"), strict=True):
         text.set_text(words)
-    with replace_atomically(path) as temporary:
+    with replace_atomically(path := FOLDER / "front.png") as temporary:
         figure.savefig(temporary, dpi=110)
     print(f"Written: {path}")
 
