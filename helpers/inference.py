@@ -34,9 +34,8 @@ def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:
 def predict_pixels(model: nn.Module, pixels: np.ndarray | pd.DataFrame, config: Config = Config()) -> Tensor:
     """Return the groove probability of every pixel of patches, (n, 1296) thickness row by row.
 
-    Each patch is judged by itself; pixels without a measurement are repaired first, as in cleaning.
-
-    Returns (n, 1, 36, 36) float32 on the CPU, in the order of the patches.
+    Each patch is judged by itself; pixels without a measurement are repaired first, as in cleaning. Returns
+    (n, 1, 36, 36) float32 on the CPU, in the order of the patches.
     """
     repaired, _ = repair_pixels(np.asarray(pixels), config)
     scaled = (as_images(repaired) - config.value_mean) / config.value_std

@@ -95,8 +95,7 @@ def _ratio_or_one(numerator: Tensor, denominator: Tensor) -> Tensor:
 def summarise(counts: Tensor) -> dict[str, float]:
     """The two scores that the project reports, from the counts (N, 3) of many images: "dice" over all pixels
     of all images together, NaN where no image has a groove: one false pixel would decide between 0 and 1; and
-    "mean_iou", the challenge's, the mean over images.
-    ValueError : there is no image.
+    "mean_iou", the challenge's, the mean over images. ValueError : there is no image.
     """
     if len(counts) == 0:
         raise ValueError("No image was scored: the counts are empty.")
@@ -108,10 +107,8 @@ def summarise(counts: Tensor) -> dict[str, float]:
 
 
 def scores_per_well(counts: Tensor, names: Sequence[str]) -> pd.DataFrame:
-    """`summarise` for each well apart: one row a well, with its number of patches.
-
-    counts : (N, 3), as `count_pixels` gives them. names : N patch names, in the same order.
-    """
+    """`summarise` for each well apart: one row a well, with its number of patches. `counts` are (N, 3), as
+    `count_pixels` gives them, `names` their N patch names."""
     if len(counts) != len(names):
         raise ValueError(f"Expected one name a patch, found {len(names)} names and {len(counts)} counts.")
     wells = torch.tensor([int(name.split("_")[1]) for name in names])

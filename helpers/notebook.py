@@ -57,7 +57,9 @@ def open_notebook(data_folder: str | Path = "", config: Config = Config()) -> Da
     if Path.cwd() not in (PROJECT_ROOT, PROJECT_ROOT / "notebooks"):
         print(f"Project: {PROJECT_ROOT}")
     os.chdir(PROJECT_ROOT)
-    seed_everything(config.seed)  # last, so that nothing done on a first run only shifts the draws
+    random.seed(config.seed)  # last, so that nothing done on a first run only shifts the draws
+    np.random.seed(config.seed)  # noqa: NPY002 - libraries still draw from the global one
+    torch.manual_seed(config.seed)  # of all devices
     print(f"Data: {source.description}")
     return source
 
@@ -72,13 +74,6 @@ def _install_what_colab_lacks() -> None:
             f"{requirements}: pip could not install it ({' '.join(reason)}). Is the runtime connected to the "
             "internet? Run this cell again; if it fails again, restart the runtime."
         )
-
-
-def seed_everything(seed: int) -> None:
-    """Seed the global generators of Python, numpy and torch (all devices)."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - libraries still draw from the global one
-    torch.manual_seed(seed)
 
 
 def show_code(*parts: Callable) -> None:

@@ -254,17 +254,24 @@ def test_what_is_no_patch_of_float32_is_refused(tmp_path, content, found):
         read_patch(path)
 
 
+class Exploit:
+    def __reduce__(self):
+        return (open, ("owned", "w"))
+
+
 MANY_FIELDS = np.zeros(1, [(f"field_{number}", "f4") for number in range(1000)])
 
 
-@pytest.mark.parametrize("array", [np.array([{"any": "object"}]), MANY_FIELDS, None])
+@pytest.mark.parametrize("array", [np.array([Exploit()]), MANY_FIELDS, None])
 @pytest.mark.parametrize("read", [read_patch, open_well])
-def test_what_numpy_would_load_unsafely_is_refused_without_its_advice(tmp_path, array, read):
+def test_what_numpy_would_load_unsafely_is_refused_without_its_advice(tmp_path, array, read, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "well_1_patch_0.npy"
-    path.write_bytes(pickle.dumps({"any": "object"}) if array is None else as_npy(array))
+    path.write_bytes(pickle.dumps(Exploit()) if array is None else as_npy(array))
     with refused(r"well_1_patch_0\.npy: .*expected") as caught:
         read(path)
     assert not re.search("pickle|unsafe|trust|max_header_size", str(caught.value))
+    assert not (tmp_path / "owned").exists()
 
 
 @quick

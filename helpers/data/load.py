@@ -54,7 +54,6 @@ class DataSource:
 
     @property
     def name(self) -> str:
-        """For tables: which wells, in two words."""
         return "simulated wells" if self.simulated else "real wells"
 
     @property
@@ -91,8 +90,7 @@ def find_data(config: Config = Config()) -> DataSource:
 def resolve(wanted: str) -> Path:
     """Return the folder that $CORROSEG_DATA names, counted from where the user typed the command.
 
-    Neither the shell's $PWD, which Jupyter hands on to its kernels, nor the working folder need be that:
-    `make -C` changes both, so the Makefile says it in $CORROSEG_FROM.
+    That need not be the shell's $PWD nor the working folder: `make -C` changes both, and says $CORROSEG_FROM.
     """
     starts = (os.environ.get("CORROSEG_FROM"), os.environ.get("PWD"), os.getcwd(), PROJECT_ROOT)
     tried = list(dict.fromkeys(Path(start, os.path.expanduser(wanted)) for start in starts if start))
@@ -201,8 +199,7 @@ def find_images(folder: Path) -> Path:
 def read_images(place: Path, names: Iterable[str] | None = None) -> pd.DataFrame:
     """Read patches of a folder or zip of .npy files: (patches, 1296) float32, indexed by patch name.
 
-    place : holds `well_<w>_patch_<p>.npy`, a zip in any of its folders; hidden files and other kinds of files
-        are not looked at.
+    place : holds `well_<w>_patch_<p>.npy`, a zip in any of its folders; no other file is looked at.
     names : which to read, in this order; by default all, in the order of wells and patch numbers.
     DataError : one is not there, or no patch.
     """

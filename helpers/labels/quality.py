@@ -21,8 +21,7 @@ def label_issues(y: pd.DataFrame, probability: pd.DataFrame) -> pd.DataFrame:
     Confident learning: a pixel is flagged when the model gives the other class a probability above what it
     gives on average to pixels that carry that class's label. Source: Northcutt, Jiang and Chuang 2021,
     https://arxiv.org/abs/1911.00068, and Lad and Mueller 2023, https://arxiv.org/abs/2307.05080.
-
-    probability : of groove, by models that have not seen the patch.
+    `probability` is that of groove, by models that have not seen the patch.
     ValueError : the two frames are not of the same patches, in the same order.
     """
     if not y.index.equals(probability.index) or y.shape != probability.shape:

@@ -64,9 +64,7 @@ def read_checkpoint(path: Path) -> dict[str, object]:
     Only tensors and plain values are read (`weights_only=True`): a checkpoint cannot run code. Both kinds
     have checksums, which are compared, so that no flipped bit goes unnoticed.
     """
-    expected = (
-        "expected a model_<timestamp>_<epoch>.pt or last_<timestamp>.pt that helpers.training.fit saved"
-    )
+    expected = "expected a model_<timestamp>_<epoch>.pt or last_<timestamp>.pt that `fit` saved"
     try:
         checkpoint = (_read_weights if Path(path).suffix == ".safetensors" else _read_zip)(path)
     except FileNotFoundError as error:

@@ -59,10 +59,8 @@ class Run:
     """A training run and all its state, which `helpers.training` moves on: made by `start_run`, taken up by
     `resume_run`, or by `unsaved_run` one that leaves nothing on the disk.
 
-    scaler : keeps float16 gradients from vanishing; does nothing in other precisions.
     folder : runs/corrosion_segmentation_trainer_<timestamp>, with event files and models; None if unsaved.
     history : a dict an epoch, see `history_frame`.
-    best_path, best_val_loss : the model of the lowest validation loss.
     first_epoch, last_epoch : of the present call of `fit`, or of the one that was interrupted.
     random_state : of torch's generators, as the last epoch left them.
     data : fingerprints of the images and masks that the run began with.
@@ -99,7 +97,6 @@ class Run:
 
     @property
     def last_path(self) -> Path:
-        """The whole state after the last epoch, good or bad."""
         return self.folder / f"last_{self.timestamp}.pt"
 
     @property
@@ -108,8 +105,7 @@ class Run:
         return len(self.history) < self.last_epoch
 
     def history_frame(self) -> pd.DataFrame:
-        """One row an epoch: learning_rate, train_loss, seconds, patches_per_second, val_loss, val_dice and
-        val_mean_iou."""
+        """One row an epoch: its rate and seconds, train_loss, val_loss, val_dice, val_mean_iou and speed."""
         return pd.DataFrame(self.history).set_index("epoch")
 
     def check_data(self, train: Dataset, val: Dataset) -> None:

@@ -57,7 +57,6 @@ class SectionDataset(Dataset):
     """Sections of `height` rows that cover each well from top to bottom.
 
     wells : from `assemble_wells`. A well that is shorter than a section gets unknown rows below it.
-    height : rows of a section.
     transform : takes and returns one section's image and mask, see `helpers.data.transforms`.
     moving : for training: each time a section is fetched it starts somewhere else, up to half its height
         away, so that its borders move. Starts and transforms are drawn from torch's global generator.
