@@ -1,4 +1,3 @@
-import time
 from unittest.mock import patch
 
 import pytest
@@ -7,7 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from helpers.training import evaluate, fit
-from helpers.training.board import Board, read_scalars
+from helpers.training.board import read_scalars
 from helpers.training.runs import resume_run, save_last
 
 
@@ -68,15 +67,3 @@ def test_after_a_kill_each_curve_has_each_step_once(config):
             shown.add(tag)
     first = ["Training vs. Validation Loss", "Validation Dice", "Validation mean IoU"]
     assert sorted(shown, key=str.lower)[:3] == first  # loss and scores come before the rest
-
-
-def test_a_run_taken_up_within_the_second_is_read_in_the_order_of_its_making(config):
-    """Event files are read by name: second, host, process number. Process 10000 comes before 9999."""
-    run = new_run(config)
-    row = fit(run, loader(8), loader(8), epochs=1).reset_index().iloc[0].to_dict()
-    time.sleep(1 - time.time() % 1)  # the next two boards within one second
-    for process, epoch in [(9999, 2), (10000, 3)]:
-        with patch("os.getpid", return_value=process), Board(run) as board:
-            run.history.append(row | {"epoch": epoch})
-            board.log_epoch(run.history[-1])
-    assert list(read_scalars(run.folder).index) == [1, 2, 3]

@@ -14,13 +14,12 @@ from sklearn.metrics import silhouette_score
 
 from helpers.config import Config
 from helpers.data import find_labels, load_data
-from helpers.data.preprocess import CLUSTER, PreprocessData, spe_outliers, usable_pixels
-from helpers.data.split import split_by_wells
+from helpers.data.load import PATCHES
+from helpers.data.preprocess import PreprocessData, spe_outliers, usable_pixels
 from helpers.data.wells import ALL_WELLS, WIDE_WELLS, well_from_frame, wells_of
 
 pytestmark = pytest.mark.real_data
 
-PATCHES = [166, 616, 1774, 59, 98, 964, 1654, 78, 166, 80, 1512, 44, 1905, 355, 203]  # wells 1 ... 15
 CONFIG = Config()
 
 
@@ -64,10 +63,9 @@ def per_well(frame: pd.DataFrame) -> list[int]:
 
 def test_number_of_patches_and_their_order(frames):
     y, images = frames
-    assert per_well(y) == per_well(images) == PATCHES
-    assert sum(PATCHES) == 9674
-    counts = zip(ALL_WELLS, PATCHES, strict=True)
-    names = [f"well_{well}_patch_{patch}" for well, n in counts for patch in range(n)]
+    assert per_well(y) == per_well(images) == list(PATCHES.values())
+    assert sum(PATCHES.values()) == 9674
+    names = [f"well_{well}_patch_{patch}" for well, n in PATCHES.items() for patch in range(n)]
     assert y.index.tolist() == images.index.tolist() == names
 
 
@@ -121,16 +119,6 @@ def test_steps_of_cleaning(cleaned):
     assert summary["touched"].tolist() == [0, 2, 347, 0, 235, 14]
     assert summary["dropped"].tolist() == [0, 1, 40, 0, 235, 14]
     assert summary["left"].tolist() == [9674, 9673, 9633, 9633, 9398, 9384]
-
-
-def test_patches_left_by_each_well_and_by_each_part(cleaned, frames):
-    cleaner, y, images = cleaned
-    assert per_well(images) == [161, 608, 1718, 56, 74, 940, 1652, 78, 154, 80, 1510, 43, 1794, 335, 181]
-    assert y.index.equals(images.index)
-    report = cleaner.report_
-    dropped_before = report.index[(report["action"] == "dropped") & (report["reason"] != CLUSTER)]
-    parts = split_by_wells(frames[0].drop(index=dropped_before))  # the 9,398 that SPE leaves
-    assert [len(part) for part in parts] == [6606, 1872, 920]
 
 
 def test_two_components_flag_the_same_235_patches_as_95_percent_of_the_variance(repaired, spe):
@@ -187,11 +175,8 @@ def test_labels_have_the_published_counts_or_silver_labels_come_near(frames, wel
 
 
 def loss_across(thickness: np.ndarray, mask: np.ndarray) -> float:
-    """Standard deviation of the mean loss across a groove, in widths of its label.
-
-    Of all rows with one unbroken label of the well's median width, turned so that its middle comes to lie in
-    the middle; within four columns of 36, above the mean of the wall six to ten columns away.
-    """
+    """Standard deviation of the mean loss across a groove, in widths of its label: of rows with one unbroken
+    label of the well's median width, within 4 columns of 36, above the wall 6 to 10 columns away."""
     columns = thickness.shape[1]
     scale, middle = columns // 36, columns // 2
     turned, widths = [], []

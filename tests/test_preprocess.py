@@ -204,6 +204,9 @@ def test_odd_patch_is_left_out_of_training_but_not_out_of_judging(capfd):
     assert "well_1_patch_5" in cleaner.transform(y_before, images_before)[1].index
     assert cleaner.dropped_ == ["well_1_patch_2"]
     assert capfd.readouterr() == ("", "")
+    arrays = [row.reshape(36, 36) for row in pixels]  # in the order of the masks as good as a frame
+    for one, other in zip((y, images), PreprocessData().fit_transform(y_before, arrays), strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_summary_follows_the_patches_from_step_to_step():
@@ -260,27 +263,6 @@ def test_what_does_not_fit_together_is_refused_by_name(change, said):
         PreprocessData().transform(*change(*make_frames(noise(5))))
 
 
-def test_a_list_of_arrays_in_the_order_of_the_masks_is_as_good_as_a_frame():
-    pixels = with_odd_patch()
-    pixels[2, 40:50] = np.nan
-    y, images = make_frames(pixels)
-    from_frame = PreprocessData().fit_transform(y, images)
-    from_list = PreprocessData().fit_transform(y, [row.reshape(36, 36) for row in pixels])
-    for a, b in zip(from_frame, from_list, strict=True):
-        pd.testing.assert_frame_equal(a, b)
-
-
-class Identity(nn.Module):
-    """Logits are the image itself, as the network sees it."""
-
-    def __init__(self):
-        super().__init__()
-        self.factor = nn.Parameter(torch.ones(()))
-
-    def forward(self, images):
-        return self.factor * images
-
-
 @pytest.mark.filterwarnings("error")  # of an overflow
 @pytest.mark.parametrize("impossible", [-999.25, 0.6, 999.25, 1e38, 1e39, -1e308])
 def test_impossible_values_tell_nothing_of_a_whole_well(impossible):
@@ -294,8 +276,10 @@ def test_impossible_values_tell_nothing_of_a_whole_well(impossible):
     well = well_from_frame(images, 3).astype(np.float64)
     as_the_mean = well.copy()
     well[1, 4], as_the_mean[1, 4] = impossible, 0
-    assert np.array_equal(predict_well(Identity(), well), predict_well(Identity(), as_the_mean))
-    assert 0.3 < predict_well_by_patches(Identity(), well)[1, 4] < 0.7
+    as_it_is = nn.Conv2d(1, 1, 1)  # logits are the image itself
+    nn.init.ones_(as_it_is.weight), nn.init.zeros_(as_it_is.bias)
+    assert np.array_equal(predict_well(as_it_is, well), predict_well(as_it_is, as_the_mean))
+    assert 0.3 < predict_well_by_patches(as_it_is, well)[1, 4] < 0.7
 
     groove = np.zeros(well.shape)
     groove[1, 3:6] = 1

@@ -24,14 +24,11 @@ from helpers.data.wells import (
 )
 
 
-def random_bits(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """float32 of any bit pattern: NaN with payloads, infinities, -0.0 and denormal numbers too."""
-    return np.random.default_rng(seed).integers(0, 2**32, shape, np.uint32).view(np.float32)
-
-
 @given(columns=st.sampled_from([36, 72]), blocks=st.integers(0, 4), seed=st.integers(0, 2**32 - 1))
 def test_cutting_and_assembling_undo_each_other_byte_for_byte(columns, blocks, seed):
-    patches = random_bits(seed, (blocks * columns // 36, 36, 36))
+    # float32 of any bit pattern: NaN with payloads, infinities, -0.0 and denormal numbers too
+    bits = np.random.default_rng(seed).integers(0, 2**32, (blocks * columns // 36, 36, 36), np.uint32)
+    patches = bits.view(np.float32)
     image = assemble_well(patches, columns)
     assert image.shape == (36 * blocks, columns)
     again = cut_well(image)
