@@ -168,7 +168,7 @@ print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
 # best.
 #
 # **Now**, in the reviewer's lines, both losses go to TensorBoard after each epoch, into one chart, and the model is saved when its validation loss is the
-# lowest so far. (The reviewer's file lands wherever the notebook was started; here it lies with its run.)
+# lowest so far. The reviewer's file lands wherever the notebook was started; here it lies with its run.
 
 # %% cellView="form" jupyter={"source_hidden": true}
 val = datasets["val"]
@@ -355,8 +355,8 @@ for path, what in said.items():
     print(f"{what:22s}: {path.relative_to(config.runs_dir.parent)}")
 
 # %% [markdown]
-# When Colab disconnects, the run is not lost. In a new session `resume_run` reads it from its folder, and `fit` finishes what was interrupted, or adds epochs. (In
-# Colab `runs/` is lost with the runtime: [keep it](../docs/running.md#in-google-colab).)
+# When Colab disconnects, the run is not lost. In a new session `resume_run` reads it from its folder, and `fit` finishes what was interrupted, or adds epochs. In
+# Colab `runs/` itself is lost with the runtime, so [keep it](../docs/running.md#in-google-colab).
 
 # %%
 again = runs.resume_run(run.folder)
