@@ -479,25 +479,18 @@ plots.show_patches(
 #
 # ### Which helps the model?
 #
-# `experiments/outliers.py` drops from the training wells what a detector flags, trains the baseline U-Net, and scores it on other wells (simulated wells, clean truth). A line has the same
-# wells and seed throughout:
+# `experiments/outliers.py` drops from the wells to learn from what SPE/DmodX flags, or as many patches at random, trains the baseline U-Net, and scores it on many new wells
+# ([how variants are compared](../docs/results.md#how-variants-are-compared)):
 
 # %%
-ablation = pd.read_csv("experiments/outliers_simulated.csv")
-ablation = ablation.rename(columns={"fold": "draw", "detector": "variant"})
-order = ablation["variant"].unique()
-gains = {}
-figure, axes = plt.subplots(1, 2, figsize=(10, 3.4))
-for axis, (score, name) in zip(axes, {"dice": "Dice", "mean_iou": "mean IoU"}.items(), strict=True):
-    by_draw = ablation.pivot(index="variant", columns="draw", values=score).loc[order]
-    by_draw.plot(ax=axis, marker="o", rot=15, xlabel="", ylabel=name, legend=False)
-    gains[name] = by_draw.drop("none").sub(by_draw.loc["none"]).mean(axis=1)
-figure.suptitle("Dropping odd patches shows no clear gain")
-plt.show()
-pd.DataFrame(gains).rename_axis("mean gain over dropping none").round(3)
+plots.show_draws(
+    pd.read_csv("experiments/outliers_simulated.csv"),
+    "none",
+    "Dropping odd patches gains nothing, and costs nothing",
+)
 
 # %% [markdown]
-# No detector gains Dice each time; three lines cannot tell more. SPE/DmodX does best by Dice on average, by little, so we drop what it flags, as the reviewer does, but in training only. Validation and test keep the hard cases.
+# To drop what is flagged changes Dice as little as to drop as many patches at random. We drop it as the reviewer does, but in training only: validation and test keep the hard cases.
 #
 # > **Take along:** look at what a detector flags before you drop it, and never drop it from what you are judged by.
 #
