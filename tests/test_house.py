@@ -108,6 +108,7 @@ def code_lines(node: ast.FunctionDef) -> int:
     return len(ast.unparse(ast.fix_missing_locations(node)).splitlines())
 
 
+@cache
 def shown() -> set[str]:
     """The names that notebooks 01 to 04 show by `show_code`."""
     names = set()

@@ -54,14 +54,6 @@ def ensure_simulated(monkeypatch) -> mock.Mock:
     return module.ensure_simulated
 
 
-@pytest.fixture
-def set_style(monkeypatch) -> mock.Mock:
-    module = ModuleType("helpers.plots")
-    module.set_style = mock.Mock()
-    monkeypatch.setitem(sys.modules, "helpers.plots", module)
-    return module.set_style
-
-
 @pytest.mark.parametrize(
     ("variable", "raw", "found"),
     [
@@ -143,7 +135,7 @@ def test_description_tells_the_labels_and_the_seed(config, ensure_simulated, fil
 
 
 def test_open_notebook_says_which_data_and_where_the_project_is_unless_the_notebook_lies_in_it(
-    config, ensure_simulated, set_style, capsys, monkeypatch
+    config, ensure_simulated, capsys, monkeypatch
 ):
     source = open_notebook(config=config)
     assert capsys.readouterr().out == f"Project: {PROJECT_ROOT}\nData: {source.description}\n"
@@ -151,11 +143,10 @@ def test_open_notebook_says_which_data_and_where_the_project_is_unless_the_noteb
     open_notebook(config=config)
     assert capsys.readouterr() == (f"Data: {source.description}\n", "")
     assert Path.cwd() == PROJECT_ROOT
-    set_style.assert_called_with()
 
 
 def test_open_notebook_takes_a_path_and_forgets_a_folder_that_is_named_no_more(
-    config, tmp_path, monkeypatch, ensure_simulated, set_style
+    config, tmp_path, monkeypatch, ensure_simulated
 ):
     for mine in (str(fill(tmp_path / "mine")), tmp_path / "mine"):
         assert open_notebook(mine, config).folder == tmp_path / "mine"
@@ -164,7 +155,7 @@ def test_open_notebook_takes_a_path_and_forgets_a_folder_that_is_named_no_more(
     assert not open_notebook("", config).simulated
 
 
-def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_simulated, set_style):
+def test_open_notebook_seeds_whatever_the_simulation_has_drawn(config, ensure_simulated):
     def draw():
         return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
 
@@ -193,9 +184,7 @@ def google(monkeypatch, tmp_path) -> mock.Mock:
     return module
 
 
-def test_in_colab_alone_what_is_missing_is_installed_quietly(
-    config, ensure_simulated, set_style, google, monkeypatch
-):
+def test_in_colab_alone_what_is_missing_is_installed_quietly(config, ensure_simulated, google, monkeypatch):
     open_notebook(config=config)
     (command,), _ = notebook.subprocess.run.call_args
     assert command[1:5] == ["-m", "pip", "install", "--quiet"]
@@ -206,7 +195,7 @@ def test_in_colab_alone_what_is_missing_is_installed_quietly(
     notebook.subprocess.run.assert_called_once()
 
 
-def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, google):
+def test_an_installation_that_fails_is_told_with_its_reason(config, google):
     failed = mock.Mock(returncode=1, stderr="Retrying\nERROR: no network", stdout="")
     notebook.subprocess.run.return_value = failed
     with pytest.raises(DataError, match=r"requirements-colab\.txt.*ERROR: no network.*again"):
@@ -214,9 +203,7 @@ def test_an_installation_that_fails_is_told_with_its_reason(config, set_style, g
 
 
 @pytest.mark.parametrize("what", ["data", "runs"])
-def test_the_drive_is_mounted_once_for_what_is_said_to_be_there(
-    config, ensure_simulated, set_style, google, what
-):
+def test_the_drive_is_mounted_once_for_what_is_said_to_be_there(config, ensure_simulated, google, what):
     folder = notebook.DRIVE / "MyDrive" / what  # what lies there unmounted is on Colab's own disk
     for _ in range(2):
         if what == "data":
@@ -324,7 +311,7 @@ def test_a_project_that_is_nowhere_is_one_clear_error(content, colab):
 
 
 def test_the_two_literal_lines_start_tensorboard_only_where_somebody_looks(
-    config, ensure_simulated, set_style, monkeypatch
+    config, ensure_simulated, monkeypatch
 ):
     """As make and pytest --nbval run a notebook, nobody does."""
     monkeypatch.setenv("CORROSEG_DATA", "simulated")
