@@ -410,29 +410,10 @@ plots.show_patches(
 
 # %%
 study = pd.read_csv("experiments/augmentation_simulated.csv")
-dice = study.pivot(index="draw", columns="variant", values="dice")
-order = [
-    "nothing",
-    *(name for name in study["variant"].unique() if name not in ("flips", "nothing")),
-]
-gain = dice.sub(dice["flips"], axis=0)[order]  # paired: a draw's variants share wells and seed
-
-names = [name.replace("flips and ", "+ ").replace("flips, ", "+ ") for name in order]
-plt.figure(figsize=(9, 4))
-plt.plot(names, gain.T, "o-", color="grey", linewidth=1, markersize=4, alpha=0.6)
-plt.plot(
-    names, gain.mean(), "_", color=plots.ORANGE, markersize=30, markeredgewidth=3, label="mean"
+study = study[~study["variant"].str.contains("rows reflected")]
+plots.show_draws(
+    study, "flips", "No augmentation helps on average; circular padding does, in most draws"
 )
-plt.axhline(0, color="black", linewidth=1)
-plt.ylabel("Dice, less that of flips alone")
-plt.xticks(rotation=25, horizontalalignment="right")
-plt.title("On average no augmentation helps; circular padding does, in most draws")
-plt.legend()
-plt.show()
-
-# %%
-summary = {"draws": gain.count(), "mean": gain.mean(), "draws that gain": (gain > 0).sum()}
-pd.DataFrame(summary).round(3)
 
 # %% [markdown]
 # On average no change raises Dice, and with some of them single draws lose clearly. So train with the flips, as the baseline does, and add
