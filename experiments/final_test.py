@@ -18,7 +18,7 @@ from common import EPOCHS, HERE, Results, Variant, at_least, run_from_command_li
 from whole_wells import averaged, by_grooves
 
 from experiments.draws import STUDY_CONFIG, Draw, learns_with, leave_out
-from experiments.tuning import open_study, train_with
+from experiments.tuning import read_study, train_with
 from helpers.data import find_data, load_data, read_labels
 from helpers.files import DataError, replace_atomically
 from helpers.training.checkpoint import load_model
@@ -29,7 +29,7 @@ TEST_WELLS = STUDY_CONFIG.test_wells
 
 
 def tuned(draw: Draw, epochs: int) -> dict[str, float]:
-    params = open_study(HERE / "tune_simulated.journal").best_params
+    params = read_study(HERE / "tune_simulated.journal").best_params
     *_, run = train_with(params, *draw.cleaned, epochs, draw.number)
     return draw.score(run.model)
 

@@ -2,7 +2,7 @@
 
 from common import HERE, Variant, run_from_command_line, run_study
 
-from experiments.tuning import DEFAULTS, Params, open_study, train_with
+from experiments.tuning import DEFAULTS, Params, read_study, train_with
 from helpers.data import find_data
 
 
@@ -16,7 +16,7 @@ def learns_by(params: Params) -> Variant:
 
 def main() -> None:
     kind = "simulated" if find_data().simulated else "real"
-    best = open_study(HERE / f"tune_{kind}.journal").best_trial
+    best = read_study(HERE / f"tune_{kind}.journal").best_trial
     variants = {"defaults": learns_by(DEFAULTS), f"trial {best.number}": learns_by(best.params)}
     run_study(__doc__, __file__, variants, than="defaults")
 

@@ -96,6 +96,11 @@ def storage_of(path: Path | str) -> JournalStorage:
     return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
 
 
+def read_study(path: Path | str) -> Study:
+    """The study in a journal, to look at: the file stays as it is."""
+    return optuna.load_study(study_name="tuning", storage=storage_of(path))
+
+
 def search(path: Path, draw: Draw, epochs: int, trials: int) -> Study:
     """Go on until so many trials are finished."""
     study = open_study(path)

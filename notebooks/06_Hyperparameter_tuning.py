@@ -118,9 +118,7 @@ print(f"written to {folder.name}")
 # `experiments/tune.py` does the same on one [draw](../docs/results.md#how-variants-are-compared) of simulated wells, with twenty trials of ten epochs:
 
 # %% tags=["nbval-ignore-output"]
-large = optuna.load_study(
-    study_name="tuning", storage=tuning.storage_of("experiments/tune_simulated.journal")
-)
+large = tuning.read_study("experiments/tune_simulated.journal")
 axis = optuna.visualization.matplotlib.plot_optimization_history(large)
 axis.set(title="The search goes on finding better trials", ylabel="Dice of the validation wells")
 plt.show()
