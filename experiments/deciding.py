@@ -7,6 +7,9 @@ The shipped network is asked, and the mean of its weights and of those that they
 the draw's wells (`train_wells.py`). A groove is what hangs together at the probability `likely` and reaches
 `sure`; two equal ones decide by pixels. In the end settings are chosen by the mean IoU of both networks in
 all draws but one, and judged in that one, beside one scale and a threshold of 0.5.
+
+Prediction takes scales 0.5 and 1, 0.3 and 0.9. In draws 0.4 is better by 0.007 of mean IoU, and 0.2 worse by
+0.018 than 0.3; on real wells 0.3 agrees better with silver labels by 0.024 than 0.4, and 0.2 by 0.015 more.
 """
 
 from collections.abc import Iterator

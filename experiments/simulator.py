@@ -11,7 +11,7 @@ threshold, by `groove_mask`, and by it after the mean over depth scales, which i
 import numpy as np
 import torch
 from common import Results, every, judge_of, parse_arguments, run_from_command_line
-from pretrain import pretrain
+from pretrain import HELPFUL, go_on, pretrain
 from torch import nn
 
 from experiments.folds import leave_out
@@ -25,8 +25,15 @@ from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import groove_mask, predict_well
 from helpers.whole_wells.simulation import BEYOND
 
-WELLS, EPOCHS, MORE, PATCHES, SEEDS = 40, 6, 3, 400, (0, 1)
-VARIANTS = {"as drawn": (), "all": BEYOND} | {name: (name,) for name in BEYOND}
+WELLS, EPOCHS, PATCHES, SEEDS = 40, 6, 400, (0, 1)
+VARIANTS = (
+    {"as drawn": (), "all": BEYOND}
+    | {name: (name,) for name in BEYOND}
+    | {
+        "specks, gaps, stretched": ("specks", "gaps", "stretched"),
+        "specks, gaps, stretched, faint": ("specks", "gaps", "stretched", "faint"),
+    }
+)
 TRAINED = PROJECT_ROOT / "runs" / "simulator"  # a network is trained once, and judged on any data
 PARTS = {"training": Config().train_wells, "validation": Config().val_wells}
 
@@ -59,7 +66,7 @@ def trained(seed: int, variant: str) -> nn.Module:
         if variant == "start":
             run = pretrain(WELLS, EPOCHS, seed)
         else:
-            run = pretrain(WELLS, MORE, 1000 + seed, VARIANTS[variant], trained(seed, "start"))
+            run = go_on(trained(seed, "start"), seed, VARIANTS[variant])
         write_weights(path, describe(run))
     return load_model(path)[0]
 

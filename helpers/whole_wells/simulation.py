@@ -60,7 +60,7 @@ def draw_recipe(like: Sequence[int], rng: np.random.Generator) -> Recipe:
 
 
 # What real wells show and the recipes do not know; experiments/simulator.py measures what each gains.
-BEYOND = ("specks", "faint", "wide", "corrosion", "gaps", "depth")
+BEYOND = ("specks", "faint", "wide", "corrosion", "gaps", "shrunk", "stretched")
 
 
 def simulate_wells(
@@ -75,8 +75,9 @@ def simulate_wells(
 
     beyond : which of `BEYOND` the wells have besides. "specks": short, faint loss in sound wall; "faint":
         grooves down to 0.4 times as deep; "wide": half of the grooves are 10 to 100 degrees wide;
-        "corrosion": patches and pits; "gaps": a column or two without measurement for a long way; "depth":
-        wells seen at a half or three quarters of their rows. Only grooves are true, other loss is wall.
+        "corrosion": patches and pits; "gaps": a column or two without measurement for a long way;
+        "shrunk": seen at a half or three quarters of their rows; "stretched": at 1.5 times or twice. Only
+        grooves are true, other loss is wall.
 
     Returns 1000, 1001, ... -> (thickness, truth), each (rows, 36 or 72) float32, as `sections.assemble_wells`
     gives wells: where a pixel is unusable the thickness is 0, and the truth NaN.
@@ -85,8 +86,10 @@ def simulate_wells(
     for number in range(count):
         rng, more = np.random.default_rng([seed, number]), np.random.default_rng([seed, number, 1])
         recipe = widen(draw_recipe(like, rng), beyond, more)
-        made = round(rows / more.choice([0.5, 0.75, 1.0])) if "depth" in beyond else rows
-        well = simulate(recipe, made, rng)
+        factors = [1.0] + [0.5, 0.75] * ("shrunk" in beyond) + [1.5, 2.0] * ("stretched" in beyond)
+        factor = more.choice(factors) if len(factors) > 1 else 1.0
+        noise = recipe.noise * (factor <= 1)  # stretched, it would no longer be from pixel to pixel
+        well = simulate(replace(recipe, noise=noise), round(rows / factor), rng)
         loss = other_loss(well.thickness.shape, recipe.scale, beyond, more)
         usable = usable_pixels(well.thickness, config)
         thickness = np.where(usable, (well.thickness - loss).clip(config.outlier_threshold), 0)
@@ -94,14 +97,18 @@ def simulate_wells(
             usable &= ~gaps(usable.shape, more)
         thickness, truth = np.where(usable, thickness, 0), np.where(usable, well.truth, np.nan)
         pair = (torch.from_numpy(image.astype(np.float32)) for image in (thickness, truth))
-        wells[1000 + number] = tuple(pair) if made == rows else _shrink(*pair, rows)
+        thickness, truth = pair if factor == 1 else _resize(*pair, rows)
+        if factor > 1:
+            white = torch.from_numpy(more.normal(0.0, recipe.noise, truth.shape)).float()
+            thickness += white.where(~truth.isnan(), 0)
+        wells[1000 + number] = thickness, truth
     return wells
 
 
-def _shrink(thickness: Tensor, truth: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-    shape = rows, thickness.shape[1]
-    mean = F.interpolate(thickness[None, None], shape, mode="area")[0, 0]
-    return mean, F.interpolate(truth[None, None], shape)[0, 0]
+def _resize(thickness: Tensor, truth: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    shape, truth = (rows, thickness.shape[1]), F.interpolate(truth[None, None], (rows, thickness.shape[1]))
+    thickness = F.interpolate(thickness[None, None], shape, mode="bilinear")
+    return thickness[0, 0].where(~truth[0, 0].isnan(), 0), truth[0, 0]
 
 
 def widen(recipe: Recipe, beyond: Collection[str], rng: np.random.Generator) -> Recipe:

@@ -99,7 +99,7 @@ def test_columns_without_measurement_are_unknown_for_a_long_way():
 
 def test_a_well_at_half_its_rows_is_the_mean_of_each_two():
     long, halves = simulate_wells(12, LIKE, rows=800), []
-    for well, (thickness, _) in simulate_wells(12, LIKE, rows=400, beyond=["depth"]).items():
+    for well, (thickness, _) in simulate_wells(12, LIKE, rows=400, beyond=["shrunk"]).items():
         mean = long[well][0].unflatten(0, (400, 2)).mean(1)
         halves.append(thickness.shape == mean.shape and torch.allclose(thickness, mean, atol=1e-6))
     assert 0 < sum(halves) < 12
