@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   jupytext:
-#     cell_metadata_filter: tags
+#     cell_metadata_filter: tags,jupyter,cellView
 #     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
 #     text_representation:
 #       extension: .py
@@ -111,7 +111,7 @@ else:
     print("The grooves of real wells are not known, so the report cannot be checked.")
 
 # %% [markdown]
-# HIT_SENTENCE
+# Most true grooves are hit, and most calls are right. What is wrong at a call's ends does not count here.
 #
 # ## 3 How deep must a groove be?
 #
@@ -130,7 +130,7 @@ false = trials.drop_duplicates("columns")[["columns", "wall_rows", "false_calls"
 print(false.to_string(index=False))
 
 # %% [markdown]
-# Ticks along the top are hits, along the bottom misses. DEPTH_SENTENCE The table has the false calls in the same sound walls, which are the price.
+# Ticks along the top are hits, along the bottom misses. Wide grooves must be several times as deep as narrow ones to be found. The table has the false calls in the same sound walls, which are the price.
 #
 # These curves hold for simulated wall. In real wall without grooves, wells 9 and 10, grooves must be deeper, and wide ones are often missed: `CORROSEG_DATA=<folder> python experiments/detection.py` prints by how much.
 #

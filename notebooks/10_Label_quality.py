@@ -184,7 +184,7 @@ axis.set_title("The annotator who draws wide bands (orange) shows beside what a 
 plt.show()
 
 # %% [markdown]
-# STYLE_SENTENCE The number is a feature of the annotator: a model can be given it beside the image, or the wide labels can be made narrower before training.
+# Where the second annotator drew, more is drawn than found. The number is a feature of the annotator: a model can be given it beside the image, or the wide labels can be made narrower before training.
 #
 # ## 4 Does it pay?
 #
@@ -196,7 +196,7 @@ study = pd.read_csv("experiments/labels_simulated.csv")
 plots.show_draws(study, "as drawn", "What better labels are worth")
 
 # %% [markdown]
-# LABELS_SENTENCE
+# Better labels gain little here, not even perfect ones: errors of a hasty hand are not what limits this network. Two draws cannot tell a small gain from none.
 #
 # With the challenge's files the same cells run on real images. With silver labels, which a U-Net drew, they check that network, not people.
 #
