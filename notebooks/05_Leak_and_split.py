@@ -68,7 +68,8 @@ config = Config()
 y, images = load_data(data.folder)
 y_repaired, images_repaired = preprocess.PreprocessData(config).transform(y, images)
 known = y_repaired[np.isin(wells_of(y_repaired), config.train_wells + config.val_wells)]
-some = known[np.isin(wells_of(known), list(WIDE_WELLS))].sample(min(400, len(known)), random_state=0)
+wide = known[np.isin(wells_of(known), list(WIDE_WELLS))]
+some = wide.sample(min(400, len(wide)), random_state=0)
 train, val = train_test_split(some, test_size=0.2, random_state=0)
 model = draws.train_on(train, images_repaired, epochs=10 if data.simulated else 5)
 

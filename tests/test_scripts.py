@@ -1,9 +1,9 @@
 """The command lines under experiments/."""
 
+import runpy
 import shlex
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -39,7 +39,7 @@ def test_a_study_that_is_complete_has_nothing_to_do_and_changes_nothing(kept, mo
     monkeypatch.setattr(
         "helpers.training.loop.train_one_epoch", Mock(side_effect=AssertionError("it trains"))
     )
-    import_module(script).main()
+    runpy.run_path(str(PROJECT_ROOT / "experiments" / f"{script}.py"), run_name="__main__")
     assert (tmp_path / kept.name).read_bytes() == kept.read_bytes()
 
 
