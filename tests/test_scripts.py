@@ -114,13 +114,3 @@ def test_numbers_that_cannot_be_are_told_by_their_option(wrong, monkeypatch, cap
     with pytest.raises(SystemExit):
         call(monkeypatch, *wrong)
     assert f"argument {wrong[0]}" in capsys.readouterr().err
-
-
-def test_a_candidate_that_is_none_is_named_before_the_test_wells_are_opened(monkeypatch, tmp_path):
-    import final_test
-
-    monkeypatch.setattr(sys, "argv", ["final_test.py", "--only", "best", "--output", str(tmp_path)])
-    monkeypatch.setattr("torch.set_num_threads", Mock())
-    with pytest.raises(ValueError, match="no candidate is called 'best'; there are baseline, whole wells"):
-        final_test.main()
-    assert list(tmp_path.iterdir()) == []
