@@ -11,7 +11,7 @@ threshold, by `groove_mask`, and by it after the mean over depth scales, which i
 import numpy as np
 import torch
 from common import Results, every, judge_of, parse_arguments, run_from_command_line
-from pretrain import HELPFUL, go_on, pretrain
+from pretrain import go_on, pretrain
 from torch import nn
 
 from experiments.folds import leave_out
