@@ -149,7 +149,8 @@ table.to_csv(config.runs_dir / "scores.csv", index=False)
 table
 
 # %% [markdown]
-# Both networks meet the validation and test wells, from which neither has learned. Most errors are of detection, not of the outline.
+# Both networks meet the validation and test wells, from which neither has learned. Most errors are of detection, not of the outline. The shipped network, which sees whole wells and decides by grooves,
+# calls almost no groove where there is none, and breaks few; as many as before are missed.
 
 # %% tags=["nbval-ignore-output"]
 of_baseline = cases["baseline"]
