@@ -51,8 +51,7 @@ from sklearn.model_selection import train_test_split
 from experiments import draws
 from helpers import plots
 from helpers.config import Config
-from helpers.data import load_data, preprocess
-from helpers.data.wells import WIDE_WELLS, parse_name, patch_name, wells_of
+from helpers.data import load_data, preprocess, wells
 from helpers.notebook import print_versions
 
 print_versions()
@@ -67,20 +66,20 @@ print_versions()
 config = Config()
 y, images = load_data(data.folder)
 y_repaired, images_repaired = preprocess.PreprocessData(config).transform(y, images)
-known = y_repaired[np.isin(wells_of(y_repaired), config.train_wells + config.val_wells)]
-wide = known[np.isin(wells_of(known), list(WIDE_WELLS))]
+known = y_repaired[np.isin(wells.wells_of(y_repaired), config.train_wells + config.val_wells)]
+wide = known[np.isin(wells.wells_of(known), list(wells.WIDE_WELLS))]
 some = wide.sample(min(400, len(wide)), random_state=0)
 train, val = train_test_split(some, test_size=0.2, random_state=0)
 model = draws.train_on(train, images_repaired, epochs=10 if data.simulated else 5)
 
 
 def twin_of(name: str) -> str:
-    well, patch = parse_name(name)
-    return patch_name(well, patch ^ 1)
+    well, patch = wells.parse_name(name)
+    return wells.patch_name(well, patch ^ 1)
 
 
 pairs = [(twin_of(name), name) for name in val.index if twin_of(name) in train.index]
-pairs = sorted(pairs, key=lambda pair: -y_repaired.loc[pair[1]].sum())[:3]
+pairs = sorted(pairs, key=lambda pair: -int(y_repaired.loc[pair[1]].sum()))[:3]
 found = draws.probabilities_on(model, images_repaired.loc[[pair[1] for pair in pairs]])
 found = found >= config.threshold
 names = [name for pair in pairs for name in pair]
@@ -151,7 +150,7 @@ plt.show()
 
 # %%
 per_patch = {"patches": 1.0, "pixels": known.mean(axis=1), "corroded": known.any(axis=1)}
-per_well = pd.DataFrame(per_patch, known.index).groupby(wells_of(known)).sum().astype(float)
+per_well = pd.DataFrame(per_patch, known.index).groupby(wells.wells_of(known)).sum().astype(float)
 dice = grooved.set_index("well")["dice"].reindex(per_well.index)
 per_well["graded"] = per_well["patches"].where(dice.notna(), 0)  # patches of wells that have a Dice
 per_well["dice"] = (dice * per_well["patches"]).fillna(0)

@@ -54,8 +54,6 @@ from helpers.config import Config
 from helpers.data import load_data
 from helpers.notebook import print_versions, show_code
 
-warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of its figures
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 print_versions()
 
 # %% [markdown]
@@ -82,6 +80,8 @@ show_code(tuning.objective)
 # text file, its *journal*: stopped or killed, the same call goes on.
 
 # %% tags=["nbval-ignore-output"]
+warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of its figures
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 config = Config()
 trials, epochs = (3, 3) if data.simulated else (2, 1)
 y, images = load_data(data.folder)

@@ -46,10 +46,7 @@ import seaborn as sns
 
 from experiments import draws
 from helpers import metrics, plots
-from helpers.config import Config
-from helpers.data import load_data, preprocess, read_labels
-from helpers.data.dataset import as_images
-from helpers.data.wells import well_from_frame, wells_of
+from helpers.data import dataset, load_data, preprocess, read_labels, wells
 from helpers.labels import errors
 from helpers.notebook import print_versions
 from helpers.training.checkpoint import load_model
@@ -108,11 +105,11 @@ for row in record.itertuples():
 # | false | a predicted groove that touches no zone |
 
 # %% tags=["nbval-ignore-output"]
-config = Config()
+config = draws.STUDY_CONFIG
 y_loaded, images_loaded = load_data(data.folder)
 y, images = preprocess.PreprocessData(config).transform(y_loaded, images_loaded)
 truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated else y
-unseen = np.isin(wells_of(y), config.val_wells + config.test_wells)
+unseen = np.isin(wells.wells_of(y), config.val_wells + config.test_wells)
 train = draws.leave_out(config.seed, config.val_wells + config.test_wells, y_loaded, images_loaded)
 baseline = draws.train_on(*train.cleaned, 10 if data.simulated else 2, config.seed)
 shipped, _ = load_model(WEIGHTS)
@@ -138,10 +135,10 @@ names = {"baseline": "baseline U-Net, on patches", "shipped": "shipped network, 
 parts = {"validation wells 3 and 9": config.val_wells, "test wells 2, 4, 5, 15": config.test_wells}
 rows = []
 for part, of_part in parts.items():
-    here = np.isin(wells_of(y[unseen]), of_part)
-    target = as_images(truth[unseen][here])
+    here = np.isin(wells.wells_of(y[unseen]), of_part)
+    target = dataset.as_images(truth[unseen][here])
     for network, mask in masks.items():
-        scores = metrics.summarise(metrics.count_pixels(as_images(mask[here]), target))
+        scores = metrics.summarise(metrics.count_pixels(dataset.as_images(mask[here]), target))
         scores = {"Dice": round(scores["dice"], 3), "mean IoU": round(scores["mean_iou"], 3)}
         rows.append({"wells": part, "network": names[network]} | scores)
 table = pd.DataFrame(rows)
@@ -159,7 +156,7 @@ long = of_baseline[of_baseline["rows"] >= 6].sample(frac=1, random_state=config.
 shown = pd.concat([long[long["kind"] == kind].drop_duplicates("well")[:4] for kind in kinds])
 blocks = []  # of image, truth and prediction: 72 x 72 pixels, so that wells of 36 columns look like others
 for frame in (images[unseen], truth[unseen], found["baseline"]):
-    strips = {well: well_from_frame(frame, well) for well in shown["well"].unique()}
+    strips = {well: wells.well_from_frame(frame, well) for well in shown["well"].unique()}
     rows = [strips[case.well][case.block * 36 :][:36] for case in shown.itertuples()]
     blocks.append(np.array([row.repeat(2, 0).repeat(72 // row.shape[1], 1) for row in rows]))
 titles = [f"{case.kind}\nwell {case.well}, row {case.first_row}" for case in shown.itertuples()]

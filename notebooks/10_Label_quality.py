@@ -47,8 +47,7 @@ from scipy import ndimage
 
 from helpers import plots
 from helpers.config import Config
-from helpers.data import load_data, preprocess, read_labels
-from helpers.data.wells import wells_of
+from helpers.data import load_data, preprocess, read_labels, wells
 from helpers.labels import defects, quality, ribbons
 from helpers.notebook import print_versions, show_code
 from helpers.training import checkpoint, runs
@@ -71,7 +70,7 @@ config = Config()
 y_loaded, images_loaded = load_data(data.folder)
 y, images = preprocess.PreprocessData(config).transform(y_loaded, images_loaded)
 truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated else None
-y_train = y[pd.Series(wells_of(y), y.index).isin(config.train_wells)]
+y_train = y[pd.Series(wells.wells_of(y), y.index).isin(config.train_wells)]
 shipped, _ = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
 probability = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], config)
 probability = pd.DataFrame(probability.flatten(1).numpy(), y_train.index, y_train.columns)
@@ -167,7 +166,7 @@ plots.show_patches(pictures, titles, labels, columns=5, heading=heading)
 # network finds there. To have a style to find, a second annotator is put into every other well, who draws a column more on both sides:
 
 # %% tags=["nbval-ignore-output"]
-well_of = pd.Series(wells_of(y_train), y_train.index)
+well_of = pd.Series(wells.wells_of(y_train), y_train.index)
 second = sorted(well_of.unique())[::2] if data.simulated else []
 drawn = y_train.copy()
 for name in y_train.index[well_of.isin(second)]:
