@@ -143,7 +143,7 @@ LOG = ""  # for example "well.dlis"; without one, well 3 of the data at hand
 folder = config.runs_dir / "groove_report"
 command = [sys.executable, "-m", "helpers.report", *([LOG] if LOG else ["--well", "3"])]
 done = subprocess.run(
-    [*command, "--output", str(folder)], capture_output=True, text=True, check=False
+    [*command, "--output", os.path.relpath(folder)], capture_output=True, text=True, check=False
 )
 print(done.stdout, done.stderr[-1000:] if done.returncode else "")
 pd.read_csv(folder / "grooves.csv", index_col=0).head(3)
