@@ -500,7 +500,7 @@ for score_batch in (in_numpy, on_device):
 # ## 8 The comparison
 #
 # **Before** (R3.1 – R3.3). A report beside the notebook has one validation Dice for each network, 0.81, 0.76 and 0.55 for U-Net, Attention U-Net and ResUNet, under a split that leaks. It does not say of how many runs.
-# With one run each, a lucky seed looks like a better network. **Now** each is trained on several [draws of simulated wells](../docs/results.md#how-variants-are-compared): a draw's
+# With one run each, a lucky seed looks like a better network. **Now** they are trained on [draws of simulated wells](../docs/results.md#how-variants-are-compared): a draw's
 # networks learn from the same wells, with hasty labels, and the clean truth of other wells judges. No test well is used. In each figure a line is a draw:
 
 
@@ -533,7 +533,7 @@ study = pd.read_csv("experiments/networks_simulated.csv")
 compare(study, "unet", "What another network gains over the U-Net")
 
 # %% [markdown]
-# Most lie within a few hundredths of Dice of the plain U-Net, on either side: so begin with it, and change it only for a network that gains in every draw.
+# This study is not finished: only Mask R-CNN has three draws, the others here have one, and the transformers, AG-CUResNeSt and the junior's ResUNet none. One draw ranks nothing. So begin with the plain U-Net, and change it only for a network that gains in every draw.
 #
 # ### Losses
 #
