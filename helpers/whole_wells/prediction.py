@@ -21,7 +21,7 @@ from helpers.whole_wells.well_files import open_well
 
 # Of a network that has seen simulated wells only, see data/weights/README.md
 WEIGHTS = PROJECT_ROOT / "data" / "weights" / "whole_wells.safetensors"
-SCALES = 0.5, 1.0  # of depth, chosen in experiments/deciding.py
+SCALES = 0.5, 1.0  # of depth, see experiments/deciding.py
 
 
 def predict_well(model: nn.Module, thickness: np.ndarray | Path, *arguments, **options) -> np.ndarray:
