@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python experiments/pretrain.py
 
 The simulated wells' recipes are drawn from ranges of the nine training wells, and go beyond them by
-`HELPFUL`; no pixel and no label of a real well is used. The weights that ship now are older: they were made before wells
-went beyond the ranges (data/weights/README.md). The same versions on the same kind of CPU give the same
-weights. In the end they are scored on the validation wells of the data at hand, unseen by them.
+`HELPFUL`; no pixel and no label of a real well is used. The weights that ship now are older: they were made
+before wells went beyond the ranges (data/weights/README.md). The same versions on the same kind of CPU give
+the same weights. In the end they are scored on the validation wells of the data at hand, unseen by them.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from helpers.whole_wells.prediction import WEIGHTS, mask_patches
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, section_loader, well_transform
 from helpers.whole_wells.simulation import simulate_wells
 
-HELPFUL = ("specks", "gaps")  # of `simulation.BEYOND`; a first choice, one or two seeds of simulator.py
+HELPFUL = ("specks", "gaps")  # of `simulation.BEYOND`; a first choice, by one or two seeds
 
 
 def main() -> None:
