@@ -77,6 +77,14 @@ def parse_arguments(
 Variant = Callable[[Draw, int], dict[str, float]]  # of a draw and a number of epochs: its scores
 
 
+def study_parser(text: str, draws: Iterable[int]) -> argparse.ArgumentParser:
+    """The options that every study has; `draws` : by default."""
+    parser = argparse.ArgumentParser(description=text)
+    parser.add_argument("--draws", nargs="+", type=at_least(0), default=draws, help="only these")
+    parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
+    return parser
+
+
 def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -> None:
     """The main of a study: a row for each draw and variant, and how each differs from the variant `than`.
 
@@ -85,13 +93,9 @@ def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -
     """
     source = find_data()
     draws, epochs = (range(6), EPOCHS) if source.simulated else (range(FOLDS_OF_REAL_WELLS), 2)
-    parser = argparse.ArgumentParser(description=text)
+    parser, help_ = study_parser(text, draws), f"of each training (default {epochs})"
     parser.add_argument("--variants", nargs="+", choices=variants, default=list(variants), help="only these")
-    parser.add_argument("--draws", nargs="+", type=at_least(0), default=draws, help="only these")
-    parser.add_argument(
-        "--epochs", type=at_least(1), default=epochs, help=f"of each training (default {epochs})"
-    )
-    parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
+    parser.add_argument("--epochs", type=at_least(1), default=epochs, help=help_)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # so that rows do not depend on how many cores the machine has
     torch.backends.cudnn.allow_tf32 = False  # convolutions in 19 bits

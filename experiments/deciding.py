@@ -1,7 +1,7 @@
 """How do the probabilities of a whole well become a mask: which scales, which thresholds? Notebook 08.
 
     python experiments/deciding.py                               # draws of simulated wells
-    CORROSEG_DATA=path/to/folder python experiments/deciding.py  # three folds of the real wells: they decide
+    CORROSEG_DATA=path/to/folder python experiments/deciding.py  # five folds of the real wells: they decide
 
 The shipped network is asked, and the mean of its weights and of those that they become in three epochs on
 the draw's wells (`train_wells.py`). A groove is what hangs together at the probability `likely` and reaches
@@ -18,14 +18,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import torch
-from common import Results, parse_arguments, run_from_command_line
+from common import FOLDS_OF_REAL_WELLS, Results, make_draw, run_from_command_line, study_parser
 from whole_wells import averaged
 
-from experiments.draws import Draw, leave_out, simulate_draw, well_folds
+from experiments.draws import Draw
 from helpers.config import Config
-from helpers.data import DataSource, find_data, load_data
+from helpers.data import find_data
 from helpers.training.checkpoint import load_model
-from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 
 SCALES = ((1.0,), (0.75, 1.0), (0.5, 1.0), (0.5, 0.75, 1.0))
@@ -35,21 +34,15 @@ SETTING = ["scales", "likely", "sure"]
 
 
 def main() -> None:
-    arguments = parse_arguments(__doc__, {"draws": ["0", "1", "2"]}, epochs=False)
     torch.set_num_threads(1)
     source = find_data()
+    arguments = study_parser(__doc__, range(3 if source.simulated else FOLDS_OF_REAL_WELLS)).parse_args()
     results = Results(arguments.output, __file__, source)
-    for number in map(int, arguments.draws):
+    for number in arguments.draws:
         if not results.has(draw=number):
-            results.add_all(list(rows_of(draw_of(number, source))))
-    print(nested(results.rows).round(3).to_string())
-
-
-def draw_of(number: int, source: DataSource) -> Draw:
-    if source.simulated:
-        return simulate_draw(number)
-    y, images = load_data(source.folder)
-    return leave_out(number, well_folds(y)[number], y, images)
+            results.add_all(list(rows_of(make_draw(number, source))))
+    if results.rows["draw"].nunique() > 1:
+        print(nested(results.rows).round(3).to_string())
 
 
 def rows_of(draw: Draw) -> Iterator[dict]:
@@ -67,9 +60,8 @@ def rows_of(draw: Draw) -> Iterator[dict]:
                 well: groove_mask(np.mean([found[well, scale] for scale in scales], axis=0), config)
                 for well in wells
             }
-            scores = draw.score(torch.from_numpy(patches_of_wells(masks, draw.judge.index))[:, None])
             setting = dict(zip(SETTING, (" ".join(map(str, scales)), likely, sure), strict=True))
-            yield {"draw": draw.number, "network": network} | setting | scores
+            yield {"draw": draw.number, "network": network} | setting | draw.score_masks(masks)
 
 
 def nested(rows: pd.DataFrame) -> pd.DataFrame:

@@ -84,7 +84,11 @@ class Draw:
 
     def score_wells(self, find: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
         """The same of what finds the mask of an assembled well, (H, W) bool."""
-        found = {well: find(image) for well, image in self.wells_of(self.judged_images).items()}
+        wells = self.wells_of(self.judged_images)
+        return self.score_masks({well: find(image) for well, image in wells.items()})
+
+    def score_masks(self, found: dict[int, np.ndarray]) -> dict[str, float]:
+        """The same of masks of the assembled wells."""
         return self.score(torch.from_numpy(patches_of_wells(found, self.judge.index))[:, None])
 
 
