@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
+from scipy.stats import t as student
 
 from helpers.data.wells import column_azimuths
 
@@ -118,19 +119,22 @@ def show_curves(table: pd.DataFrame, ylabel: str, title: str) -> None:
 def show_draws(rows: pd.DataFrame, than: str, title: str, score: str = "dice", label: str = "Dice") -> None:
     """A study's finding: how much each variant's score differs from that of the variant `than`, draw by draw.
 
-    rows : one a draw and variant, with columns "draw", "variant" and `score`. A grey line is a draw, whose
-    variants share wells and seed; a bar is the mean over the draws.
+    rows : one a draw and variant, with columns "draw", "variant" and `score`. A grey dot is a draw, whose
+    variants share wells and seed; orange is the mean over the draws with Student's 95 % interval.
     """
     table = rows.pivot(index="variant", columns="draw", values=score)
     table = table.sub(table.loc[than]).loc[[name for name in rows["variant"].unique() if name != than]]
-    plt.figure(figsize=(8, 1.1 + 0.32 * len(table)))
-    for draw in table:
-        plt.plot(table[draw], table.index, "o-", color="0.6", linewidth=0.8, markersize=4)
-    plt.plot(table.mean(axis=1), table.index, "|", color=ORANGE, markersize=18, markeredgewidth=3)
-    plt.axvline(0, color="black", linewidth=1)
-    plt.gca().invert_yaxis()
-    plt.xlabel(f"{label}, less that of “{than}” (grey: a draw; orange: the mean)")
-    plt.title(title)
+    count, places = table.count(axis=1), np.arange(len(table))
+    half = table.sem(axis=1) * student.ppf(0.975, (count - 1).clip(lower=1))
+    _, axis = plt.subplots(figsize=(8, 1.3 + 0.32 * len(table)))
+    axis.plot(table.to_numpy(), places, "o", color="0.6", markersize=4, alpha=0.8)
+    axis.errorbar(table.mean(axis=1), places, xerr=half, fmt="|", color=ORANGE, markersize=16, lw=1.5, mew=3)
+    axis.axvline(0, color="black", linewidth=1)
+    axis.set_yticks(places, [f"{name} ({n})" for name, n in count.items()])
+    axis.set_ylim(len(table) - 0.4, -0.6)
+    axis.set_xlabel(f"{label}, less that of “{than}” (grey: a draw; orange: mean, 95 % interval)")
+    axis.set_ylabel("variant (draws)")
+    axis.set_title(title)
     plt.show()
 
 
