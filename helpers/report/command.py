@@ -36,16 +36,16 @@ from helpers.data.wells import columns_of, well_from_frame
 from helpers.files import UNFINISHED, DataError, check_input, check_output, disk_errors, listed
 from helpers.models.well_resunet import WellResUNet
 from helpers.report.grooves import engineers_report, report_by_pieces
-from helpers.report.logs import CHANNEL, Log, read_log
+from helpers.report.logs import BEARINGS, CHANNEL, INCH, MEASURED, Log, log_of_well, read_log
 from helpers.report.page import write_page
 from helpers.report.pod import fit_detection_curve
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import best_device
 from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
-from helpers.whole_wells.well_files import open_well, save_well
+from helpers.whole_wells.well_files import open_well
 
 TRIALS = WEIGHTS.with_name("detection.csv")  # of the shipped network, made by experiments/detection.py
-FILES = "thickness.npy", "probability.npy", "grooves.csv", "report.html"
+FILES = "thickness.npy", "probability.npy", "grooves.csv", "report.html", MEASURED
 
 
 def main() -> None:
@@ -93,13 +93,15 @@ def read_arguments() -> argparse.Namespace:
     add("--frame", default="", help="of a DLIS file, where several have the channel")
     add("--logical-file", type=int, metavar="N", help="likewise, counted from 0")
     add("--unit", default="", help="of the channel, where the file names none or a wrong one: in, mm ...")
+    add("--bearing", default="", help=f"channel of the tool's turning, or none (default {BEARINGS[0]} ...)")
+    add("--nominal", type=float, metavar="MM", help="thickness of the wall, if the file does not say it")
     add("--inner-diameter", type=float, metavar="MM", help="of the casing, for widths in mm")
     add("--threshold", type=float, metavar="P", help="a plain one, not the network's own two")
     add("--model", type=Path, default=WEIGHTS, help="another network for whole wells")
     arguments = parser.parse_args()
     if (arguments.log is None) == (arguments.well is None):
         parser.error("name a log, or a well of the challenge with --well: one of both")
-    for name, low, high in (("inner_diameter", 50, 1000), ("threshold", 0.001, 0.999)):
+    for name, low, high in (("inner_diameter", 50, 1000), ("nominal", 1, 60), ("threshold", 0.001, 0.999)):
         if (value := getattr(arguments, name)) is not None and not low <= value <= high:
             parser.error(f"argument --{name.replace('_', '-')}: expected {low} to {high}, found {value:g}")
     return arguments
@@ -150,17 +152,17 @@ def made_together(folder: Path, seconds: float = 5.0) -> Iterator[Path]:
 
 def open_log(arguments: argparse.Namespace, target: Path) -> tuple[Log, str]:
     """The well as an `.npy` file of our own, and what it is called."""
+    nominal = arguments.nominal and arguments.nominal / 1000 / INCH
     if arguments.well is not None:
         source = find_data()
         _, images = load_data(source.folder)
         columns = arguments.columns or columns_of(images, arguments.well)
-        save_well(well_from_frame(images, arguments.well, columns), target)
-        return Log(target), f"well {arguments.well}, {source.name}"
+        image = well_from_frame(images, arguments.well, columns)
+        return log_of_well(image, target, nominal), f"well {arguments.well}, {source.name}"
     if arguments.log.suffix.lower() == ".npy":
-        save_well(open_well(arguments.log), target)
-        return Log(target), arguments.log.name
+        return log_of_well(open_well(arguments.log), target, nominal), arguments.log.name
     options = arguments.channel, arguments.frame, arguments.logical_file, arguments.unit
-    return read_apart(arguments.log, target, *options), arguments.log.name
+    return read_apart(arguments.log, target, *options, nominal, arguments.bearing), arguments.log.name
 
 
 def read_apart(source: Path, *options) -> Log:

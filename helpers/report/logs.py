@@ -6,9 +6,9 @@ and written in pieces, so gigabytes need little more memory than a small one: dl
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +17,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.config import PATCH_SIZE
+from helpers.config import PATCH_SIZE, Config
 from helpers.files import DataError, listed, reason_of, replace_atomically
 
 CHANNEL = "THBK"
+MEASURED = "measured.npy"
+BEARINGS = "RB", "RBC", "RBOD", "RELB", "RELBEAR"  # clockwise from the high side to the tool's first column
+NOMINAL, THICKNESS = r"THNO|(?i:.*nominal.*thick.*|.*thick.*nominal.*)", (0.1, 2.0)  # of a parameter; inches
+CASING = "CSIZ", "CWEI", "CASG"  # parameters: its size, weight and grade
 INCH = 0.0254
 METRES = {
     "m metre metres meter meters": 1.0, "cm": 0.01, "mm millimetre millimetres millimeter millimeters": 0.001,
@@ -36,16 +40,31 @@ PIECE = 16 * 2**20  # bytes that are read at once
 
 @dataclass(frozen=True)
 class Log:
-    """A log in the shape that networks of this project take."""
+    """A log in the shape that networks of this project take.
 
-    path: Path  # .npy of (H, 36 or 72) float32, inches: thickness minus its row's mean, the top row first
+    Both files are (H, 36 or 72) float32, inches, the top row first, NaN where nothing was measured.
+    """
+
+    path: Path  # .npy: thickness minus its row's mean; loss ends at Config.outlier_threshold
+    measured: Path  # .npy: the wall's thickness, or its deviation as the log has it; nothing is cut off
+    is_wall: bool = False  # which of the two
     depth: np.ndarray | None = None  # (H,) metres, or None where the log has none
     notes: tuple[str, ...] = ()  # what was changed or is unusual, a sentence each
     breaks: tuple[int, ...] = ()  # rows before which others are missing, or the tool went back
+    nominal: float | None = None  # thickness of the wall, inches
+    header: dict[str, str] = field(default_factory=dict)  # Well, Field, Company, Run, Tool, Casing
+    depth_unit: str = "m"  # "ft" where the log itself counts in feet or inches
 
 
 def read_log(
-    source: Path, target: Path, channel=CHANNEL, frame="", logical_file: int | None = None, unit=""
+    source: Path,
+    target: Path,
+    channel=CHANNEL,
+    frame="",
+    logical_file: int | None = None,
+    unit="",
+    nominal: float | None = None,
+    bearing="",
 ) -> Log:
     """Read a thickness channel of a DLIS file, and write it as a well of 36 or 72 columns.
 
@@ -55,7 +74,10 @@ def read_log(
 
     A sample of the channel is one turn of the tool. Where several have its name or its frame's, they are
     named with origin and copy number, "THBK.1.0", or by logical file, from 0. `unit` is that of the channel,
-    where the file names none or a wrong one. `target` is an `.npy`, of which half is never left.
+    where the file names none or a wrong one. `nominal`, inches, goes before what the file says. `bearing` is
+    the channel that tells how the tool is turned, by default one of `BEARINGS`; with "none", or where there
+    is none, azimuths stay the tool's. `target` is an `.npy`; what was measured is written beside it, as
+    `MEASURED`. Half a file is never left.
 
     DataError : the file is missing, damaged or no DLIS; the channel is missing, in several places, of an
     unknown unit, or cannot be a well; the target cannot be written; dlisio is not installed.
@@ -63,8 +85,13 @@ def read_log(
     source, notes, kept = Path(source), [], []
     with _opened(source) as files:
         logical, chosen, curve = _choose(source, files, channel, frame, logical_file)
-        read, places, columns = _reader(source, logical, chosen, curve, unit)
+        turned = _bearing(source, chosen, bearing)
+        read, places, columns = _reader(source, logical, chosen, curve, turned, unit)
         (low, high), upwards = _first_look(source, read, places, notes)
+        header, nominal = _told(logical, curve, nominal, notes)
+        added = nominal if low < 0 and "nominal" in str(curve.long_name).lower() else None
+        if added:
+            notes.append("The channel is thickness minus the nominal one, which was added for the wall.")
         if upwards:
             notes.append("It was logged upwards; rows were turned round, the shallowest first.")
             places = places[::-1]
@@ -73,23 +100,55 @@ def read_log(
             notes.append(f"{columns} azimuths were resampled to {width} around the pipe.")
         around = around_the_pipe(columns, width)
         bar = tqdm(total=len(places), unit="row", desc="read", mininterval=1)
-        with bar, replace_atomically(target) as temporary, open(temporary, "wb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": (len(places), width)}
-            np.lib.format.write_array_header_1_0(file, header)
+
+        def pieces() -> Iterator[np.ndarray]:
             for values, *place in read(places):
                 values[~((low <= values) & (values <= high))] = np.nan
-                known = np.isfinite(values).sum(axis=1, keepdims=True)
-                values -= np.nansum(values, axis=1, keepdims=True) / np.maximum(known, 1)
-                file.write(resample(values, around).astype("<f4").tobytes())
                 kept.append(place)
+                yield resample(values, around) + (added or 0.0)
                 bar.update(len(values))
-        depth, numbers = map(np.concatenate, zip(*kept, strict=True))
+
+        with bar:
+            measured = _write(target, (len(places), width), pieces(), notes)
+        depth, numbers, bearings = map(np.concatenate, zip(*kept, strict=True))
         depth, index = _tidy_depth(depth, notes), chosen.channels[0]
+        of_depth = "ft" if re.search('f|in|"', (index.units or "").lower()) else "m"
         if depth is None:
             index = f"{index.name} ({chosen.index_type}, unit {index.units})"
             notes.append(f"The index {index} gives no depth, so places are given in rows.")
+        _tell_bearing(turned, bearings, notes)
     breaks = _breaks(depth, numbers, notes)
-    return Log(Path(target), depth, tuple(notes), breaks)
+    is_wall, told = low > 0 or bool(added), tuple(notes)
+    return Log(Path(target), measured, is_wall, depth, told, breaks, nominal, header, of_depth)
+
+
+def log_of_well(well: np.ndarray, target: Path, nominal: float | None = None) -> Log:
+    """Write an assembled well, (H, W) inches of deviation from each row's mean, as `read_log` does."""
+    (low, high), rows, notes = DEVIATION, max(1, PIECE // (8 * well.shape[1])), []
+    pieces = (np.asarray(well[start : start + rows], float) for start in range(0, len(well), rows))
+    kept = (np.where((low <= values) & (values <= high), values, np.nan) for values in pieces)
+    return Log(target, _write(target, well.shape, kept, notes, False), notes=tuple(notes), nominal=nominal)
+
+
+def _write(target: Path, shape: tuple[int, int], pieces: Iterable, notes: list[str], off_mean=True) -> Path:
+    """Write pieces of what was measured, (h, W) inches, beside their deviation for the network; see `Log`."""
+    target, limit, deep = Path(target), Config().outlier_threshold, 0
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    measured = target.with_name(MEASURED)
+    with replace_atomically(target) as first, replace_atomically(measured) as second:
+        with open(first, "wb") as clipped, open(second, "wb") as whole:
+            for file in (clipped, whole):
+                np.lib.format.write_array_header_1_0(file, header)
+            for values in pieces:
+                whole.write(values.astype("<f4").tobytes())
+                known = np.isfinite(values).sum(axis=1, keepdims=True) if off_mean else np.inf
+                values = values - np.nansum(values, axis=1, keepdims=True) / np.maximum(known, 1)
+                deep += int((values < limit).sum())
+                clipped.write(np.maximum(values, limit).astype("<f4").tobytes())
+    if deep:
+        said = f"{deep:,} pixels lie over {-limit:g} inch below their row's mean. The network was given that"
+        notes.append(f"{said} limit; {MEASURED} holds what was measured.")
+    return measured
 
 
 def around_the_pipe(columns: int, width: int) -> np.ndarray:
@@ -104,6 +163,19 @@ def resample(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """(H, columns) -> (H, width) by `around_the_pipe`; NaN where over half of a new sector is unmeasured."""
     share = np.isfinite(values) @ weights
     return np.where(share >= 0.5 - 1e-9, np.nan_to_num(values) @ weights / np.maximum(share, 1e-9), np.nan)
+
+
+def turn_rows(values: np.ndarray, bearing: np.ndarray) -> np.ndarray:
+    """(H, columns), each row moved around by (H,) degrees, NaN as its neighbours, to the nearest column.
+
+    A mean of two columns would smooth the rough wall that the network knows.
+    """
+    known = np.flatnonzero(np.isfinite(bearing))
+    if not len(known):
+        return values
+    degrees = np.interp(np.arange(len(bearing)), known, np.unwrap(bearing[known], period=360))
+    steps = np.rint(degrees / 360 * values.shape[1]).astype(int)
+    return np.take_along_axis(values, (np.arange(values.shape[1]) - steps[:, None]) % values.shape[1], 1)
 
 
 @contextmanager
@@ -173,7 +245,70 @@ def unit_in_metres(unit: str | None) -> float | None:
     return None
 
 
-def _reader(source: Path, logical, frame, curve, unit: str) -> tuple[Callable, list[int], int]:
+def _bearing(source: Path, frame, name: str):
+    """The channel of the frame that tells how the tool is turned, or None."""
+    if name == "none":
+        return None
+    single = {each.name: each for each in frame.channels if each.dimension == [1]}
+    if name and name not in single:
+        raise DataError(
+            f"{source}: expected a channel {name} of one angle a row in frame {frame.name}, found "
+            f"{listed(single, 20)}. Name one with --bearing, or none."
+        )
+    return next((single[each] for each in ([name] if name else BEARINGS) if each in single), None)
+
+
+def _tell_bearing(turned, bearings: np.ndarray, notes: list[str]) -> None:
+    known = bearings[np.isfinite(bearings)]
+    if turned is None or not len(known):
+        said = "No relative bearing was used, so azimuths are the tool's own"
+        notes.append(f"{said}: where it turned, grooves look as if they drift.")
+        return
+    said = f"Rows were turned by the relative bearing {turned.name}, to the nearest azimuth: 0° is the high"
+    jump = np.median(np.abs((np.diff(known) + 180) % 360 - 180)) if len(known) > 1 else 0
+    doubt = f" It jumps by {jump:.0f}° a row, as in a vertical well: try --bearing none." if jump > 5 else ""
+    notes.append(f"{said} side.{doubt}")
+
+
+def _told(logical, curve, nominal: float | None, notes: list[str]) -> tuple[dict[str, str], float | None]:
+    """What the file says of its well and its casing, see `Log`; a named nominal thickness goes first."""
+
+    def words(*values) -> str:
+        return ", ".join(text for value in values if (text := str(value or "").strip()))[:100]
+
+    header, thick, casing = {}, {}, []
+    try:
+        for parameter in logical.parameters:
+            values, unit = parameter.values, parameter.attic["VALUES"].units if len(parameter.values) else ""
+            names = parameter.name, str(parameter.long_name)
+            if any(re.fullmatch(NOMINAL, name) for name in names) and (metres := unit_in_metres(unit)):
+                inches = {round(value * metres / INCH, 4) for value in pd.to_numeric(values, errors="coerce")}
+                thick |= {size: names[0] for size in inches if THICKNESS[0] <= size <= THICKNESS[1]}
+            if parameter.name in CASING:
+                casing += [words(*values, unit).replace(",", "")]
+        origin, source = logical.origins[0], curve.source
+        tools = [source] if getattr(source, "type", "") == "TOOL" else logical.tools
+        header = {
+            "Well": words(origin.well_name),
+            "Field": words(origin.field_name),
+            "Company": words(origin.company),
+            "Run": words(*origin.run_nr),
+            "Tool": words(*(tool.description or tool.name for tool in tools)),
+            "Casing": words(*casing),
+        }
+    except Exception as error:  # as of `_opened`; the log itself may well be whole
+        reason = reason_of(error).splitlines()[0]
+        notes.append(f"What the file says of its well could not be read ({reason}).")
+    if nominal is None and len(thick) == 1:
+        ((nominal, name),) = thick.items()
+        notes.append(f"Nominal thickness: {nominal * 25.4:.2f} mm, from the file's parameter {name}.")
+    elif nominal is None and thick:
+        sizes = listed(f"{size * 25.4:.2f} mm" for size in thick)
+        notes.append(f"The file has several nominal thicknesses, {sizes}. Name one with --nominal.")
+    return {name: text for name, text in header.items() if text}, nominal
+
+
+def _reader(source: Path, logical, frame, curve, turned, unit: str) -> tuple[Callable, list[int], int]:
     """What reads rows of a frame, the places of its rows, and the channel's azimuths."""
     from dlisio.dlis.utils.fdata import curves
 
@@ -181,6 +316,7 @@ def _reader(source: Path, logical, frame, curve, unit: str) -> tuple[Callable, l
     dtype, places = frame.dtype(strict=False), logical.fdata_index.get(frame.fingerprint, [])
     # channels of one name have others here
     field, index_field = (dtype.names[1 + frame.channels.index(of)] for of in (curve, index))
+    turn_field = turned and dtype.names[1 + frame.channels.index(turned)]
     scale = unit_in_metres(unit or curve.units)
     turn = max(curve.dimension) == columns and AZIMUTHS[0] <= columns <= AZIMUTHS[1]
     expected = f"expected {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row"
@@ -200,8 +336,8 @@ def _reader(source: Path, logical, frame, curve, unit: str) -> tuple[Callable, l
         values = values.astype(float)
         return np.where(np.isfinite(values) & ~np.isin(values, ABSENT), values, np.nan)
 
-    def read(places: list[int]) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Pieces of (h, columns) inches, (h,) metres of depth and (h,) numbers of rows."""
+    def read(places: list[int]) -> Iterator[tuple[np.ndarray, ...]]:
+        """Pieces of (h, columns) inches, and (h,) metres of depth, numbers of rows, degrees of bearing."""
         step = max(1, PIECE // dtype.itemsize)
         for start in range(0, len(places), step):
             some = {frame.fingerprint: places[start : start + step]}  # dlisio is shown these places only
@@ -209,7 +345,13 @@ def _reader(source: Path, logical, frame, curve, unit: str) -> tuple[Callable, l
             piece = curves(part, frame, dtype, "", frame.fmtstr(), "")
             values = measured(piece[field].reshape(len(piece), columns)) * scale / INCH
             depth = measured(piece[index_field]) * metres if metres else np.full(len(piece), np.nan)
-            yield values, depth, piece["FRAMENO"].astype(int)
+            bearing = np.full(len(piece), np.nan)
+            if turned:
+                bearing = measured(piece[turn_field])
+                bearing = np.rad2deg(bearing) if "rad" in str(turned.units).lower() else bearing
+                bearing[np.abs(bearing) > 360] = np.nan
+                values = turn_rows(values, bearing)
+            yield values, depth, piece["FRAMENO"].astype(int), bearing
 
     return read, places, columns
 
@@ -218,7 +360,7 @@ def _first_look(
     source: Path, read: Callable, places: list[int], notes: list[str]
 ) -> tuple[tuple[float, float], bool]:
     """What 2,000 of its rows say: the limits of its values, in inches, and whether it was logged upwards."""
-    values, depth, _ = map(np.concatenate, zip(*read(places[:: 1 + len(places) // 2000]), strict=True))
+    values, depth, *_ = map(np.concatenate, zip(*read(places[:: 1 + len(places) // 2000]), strict=True))
     values = values[np.isfinite(values) & (values != 0)]  # a tool switched on too early writes zeros
     if not len(values):
         raise DataError(f"{source}: the channel holds no measured value in its {len(places):,} rows.")

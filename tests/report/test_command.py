@@ -115,7 +115,7 @@ def test_a_log_becomes_a_report_in_metres(inspect, tmp_path, grooved):
     assert table["max_loss_mm"].tolist() == pytest.approx([0.06 * 25.4] * 2, rel=0.15)
     assert table["detection_probability"].between(0, 1).all()
     assert sorted(file.name for file in (tmp_path / "report").iterdir()) == [
-        "grooves.csv", "probability.npy", "report.html", "thickness.npy",
+        "grooves.csv", "measured.npy", "probability.npy", "report.html", "thickness.npy",
     ]  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def test_a_threshold_of_ones_own_has_no_curve_and_names_are_escaped(inspect, tmp
 def test_what_a_file_says_of_itself_is_text_on_the_page_and_no_html(tmp_path):
     wall, tag = sound_wall()[:100], "<script>alert(1)</script>"
     nothing = groove_report(np.zeros(wall.shape, bool), wall)
-    log = logs.Log(tmp_path / "well.npy", notes=(f"The channel is called {tag}.",))
+    log = logs.Log(tmp_path / "well.npy", tmp_path / "measured.npy", notes=(f"The channel is called {tag}.",))
     facts = {"Log": tag, tag: "a fact"}
     write_page(tmp_path / "page.html", facts, nothing, nothing, wall, log, None, f"A card {tag}")
     page = (tmp_path / "page.html").read_text()

@@ -8,7 +8,7 @@ from dliswriter import DLISFile, enums
 
 from helpers.files import DataError
 from helpers.report import logs
-from helpers.report.logs import around_the_pipe, read_log, resample
+from helpers.report.logs import around_the_pipe, log_of_well, read_log, resample
 from helpers.whole_wells.simulation import simulate_sound_wall
 
 STEP = 0.0381  # metres between two rows
@@ -61,7 +61,7 @@ def test_deviations_and_depths_come_back_as_they_were_written_whatever_is_read_a
     well, log = read(path)
     assert well.dtype == np.float32 and well == close(wall)
     assert log.depth == pytest.approx(1000 + STEP * np.arange(300))
-    assert log.notes == ()
+    assert len(log.notes) == 1 and "azimuths are the tool's own" in log.notes[0]
     monkeypatch.setattr(logs, "PIECE", 5000)
     assert np.array_equal(read(path)[0], well)
 
@@ -314,3 +314,25 @@ def test_rows_that_a_file_has_lost_are_told(write, wall, missing, breaks):
     well, log = read(path)
     assert well == close(np.delete(wall, range(100, 100 + missing), axis=0))
     assert f"{missing} rows are missing in the file" in " ".join(log.notes) and log.breaks == breaks
+
+
+def test_the_wall_is_kept_as_it_was_measured_and_only_what_the_network_takes_ends_at_its_limit(write, wall):
+    thickness = 0.47 + wall
+    thickness[100:150, 5:8] = 0.12  # of 0.47: a loss of 74 %
+    for name, values in (("THBK", thickness), ("T2BK", thickness - 0.47)):
+        well, log = read(write(frame(values, name=name)), channel=name, nominal=0.47)
+        measured = np.load(log.measured, allow_pickle=False)
+        assert log.is_wall == (name == "THBK") and measured.shape == well.shape
+        assert measured == close(values) and measured.dtype == np.float32
+        assert well[100:150, 5:8] == close(np.full((50, 3), -0.25)) and np.nanmin(well) == -0.25
+        assert "150 pixels lie over 0.25 inch below" in " ".join(log.notes)
+
+
+def test_a_well_as_an_array_is_kept_whole_too(wall, tmp_path):
+    spoiled = wall.copy()
+    spoiled[10], spoiled[20, :3] = -0.6, -999.25
+    log = log_of_well(spoiled, tmp_path / "thickness.npy", 0.5)
+    well, measured = (np.load(path, allow_pickle=False) for path in (log.path, log.measured))
+    assert (well[10] == -0.25).all() and measured[10] == close(np.full(36, -0.6)) and log.nominal == 0.5
+    for image in (well, measured):
+        assert np.isnan(image[20, :3]).all() and image[100:] == close(wall[100:])
