@@ -3,17 +3,19 @@
     python -m helpers.report well.dlis --output report --inner-diameter 220
     python -m helpers.report well.npy --output report
     python -m helpers.report --well 3 --output report
+    python -m helpers.report a.dlis b.dlis --output reports
 
 The log is a DLIS file with a channel of wall thickness around the pipe, or a well as `.npy`, rows by columns,
 of thickness deviation in inches, or, with `--well`, a well of the challenge's patches. The network is the one
 that ships with the project, if no other is named. In the output folder stand report.html, grooves.csv and, as
-`.npy`, the well and its groove probabilities: all four of one log, and only when all are made. Stopped
-half-way, it leaves the folder as it was; start again.
+`.npy`, the well, what was measured and the groove probabilities: all of one log, and only when all are made.
+Stopped half-way, it leaves the folder as it was; start again. Several logs get a folder each, and wells.csv.
 """
 
 import argparse
 import os
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -33,25 +35,35 @@ from helpers.data import find_data, load_data
 from helpers.data.load import USUAL_MEDIAN, USUAL_SPREAD
 from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import columns_of, well_from_frame
-from helpers.files import UNFINISHED, DataError, check_input, check_output, disk_errors, listed
+from helpers.files import (
+    UNFINISHED,
+    DataError,
+    check_input,
+    check_output,
+    disk_errors,
+    listed,
+    reason_of,
+    replace_atomically,
+)
 from helpers.models.well_resunet import WellResUNet
 from helpers.report.grooves import engineers_report, report_by_pieces
 from helpers.report.logs import BEARINGS, CHANNEL, INCH, MEASURED, Log, log_of_well, read_log
 from helpers.report.page import write_page
-from helpers.report.pod import fit_detection_curve
+from helpers.report.pod import Measured, fit_detection_curve
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import best_device
 from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
 from helpers.whole_wells.well_files import open_well
 
 TRIALS = WEIGHTS.with_name("detection.csv")  # of the shipped network, made by experiments/detection.py
+WELLS, COLUMNS = "wells.csv", ["folder", "well", "rows", "grooves", "deepest_loss_mm", "outcome"]
 FILES = "thickness.npy", "probability.npy", "grooves.csv", "report.html", MEASURED
 
 
 def main() -> None:
     arguments = read_arguments()
     matplotlib.use("agg")
-    check_paths(arguments)
+    check_input(arguments.model)
     model, config = load_model(arguments.model, best_device())
     if not isinstance(model, WellResUNet):
         kind = type(model).__name__
@@ -61,6 +73,30 @@ def main() -> None:
         config = replace(config, likely=arguments.threshold, sure=arguments.threshold)
     elif arguments.model == WEIGHTS:
         curve = fit_detection_curve(trials := pd.read_csv(TRIALS)), trials  # measured in this one way only
+    if len(arguments.logs) < 2:
+        arguments.log = arguments.logs[0] if arguments.logs else None
+        write_report(arguments, model, config, curve)
+        return
+    stems, rows = [log.stem for log in arguments.logs], []
+    for place, (log, stem) in enumerate(zip(arguments.logs, stems, strict=True)):
+        folder = stem if stems.count(stem) == 1 else f"{stem}-{place + 1}"
+        one = vars(arguments) | {"log": log, "output": arguments.output / folder}
+        row = {"folder": folder, "outcome": "report"}
+        try:
+            row |= write_report(argparse.Namespace(**one), model, config, curve)
+        except (OSError, ValueError, FloatingPointError, MemoryError) as error:
+            print(outcome := reason_of(error), file=sys.stderr)
+            row["outcome"] = outcome
+        rows.append(row)
+        with replace_atomically(arguments.output / WELLS) as temporary:
+            pd.DataFrame(rows, columns=COLUMNS).convert_dtypes().to_csv(temporary, index=False)
+    if failed := sum(row["outcome"] != "report" for row in rows):
+        raise DataError(f"{failed} of {len(rows)} logs have no report: {arguments.output / WELLS} says why.")
+
+
+def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Config, curve: Measured | None):
+    """Write the report of one log; return its row of `WELLS`."""
+    check_paths(arguments)
     with made_together(arguments.output) as folder:
         log, name = open_log(arguments, folder / FILES[0])
         thickness = open_well(log.path)
@@ -78,14 +114,17 @@ def main() -> None:
         facts, card = facts_of(arguments, name, thickness, log, config), arguments.model.parent / "README.md"
         card = card.read_text(encoding="utf-8") if card.is_file() else f"{arguments.model} has no model card."
         write_page(folder / FILES[3], facts, table, report, thickness, log, curve, card, config)
+        rows = len(thickness)
         del thickness  # Windows moves no file that is mapped
     print(f"{len(table)} grooves: {arguments.output / FILES[3]}, {arguments.output / FILES[2]}")
+    row = {"well": log.header.get("Well", name), "rows": rows, "grooves": len(table)}
+    return row | {"deepest_loss_mm": table["max_loss_mm"].round(3).max()}
 
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m helpers.report", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("log", type=Path, nargs="?", help="a .dlis file, or a well as .npy")
+    add("logs", type=Path, nargs="*", metavar="log", help="a .dlis file, or a well as .npy; or several")
     add("--well", type=int, help="instead of a log: a well of the challenge's patches")
     add("--columns", type=int, choices=(36, 72), help="of that well, if its patches do not tell")
     add("--output", type=Path, required=True, help="folder of the report")
@@ -99,7 +138,7 @@ def read_arguments() -> argparse.Namespace:
     add("--threshold", type=float, metavar="P", help="a plain one, not the network's own two")
     add("--model", type=Path, default=WEIGHTS, help="another network for whole wells")
     arguments = parser.parse_args()
-    if (arguments.log is None) == (arguments.well is None):
+    if bool(arguments.logs) == (arguments.well is not None):
         parser.error("name a log, or a well of the challenge with --well: one of both")
     for name, low, high in (("inner_diameter", 50, 1000), ("nominal", 1, 60), ("threshold", 0.001, 0.999)):
         if (value := getattr(arguments, name)) is not None and not low <= value <= high:
@@ -109,8 +148,8 @@ def read_arguments() -> argparse.Namespace:
 
 def check_paths(arguments: argparse.Namespace) -> None:
     """Raise DataError, before any work, if a file cannot be read or written, or would be read and written."""
-    for path in filter(None, (arguments.model, arguments.log)):
-        check_input(path)
+    if arguments.log:
+        check_input(arguments.log)
     for path in (arguments.output / name for name in FILES):
         check_output(path)
         if arguments.log and path.exists() and path.samefile(arguments.log):
@@ -201,11 +240,13 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[st
 def facts_of(
     arguments: argparse.Namespace, name: str, thickness: np.ndarray, log: Log, config: Config
 ) -> dict[str, str]:
-    facts = {"Log": name, "Rows and azimuths": f"{len(thickness):,} x {thickness.shape[1]}"}
+    facts = {"Log": name, **log.header, "Rows and azimuths": f"{len(thickness):,} x {thickness.shape[1]}"}
     if log.depth is not None:
         every = np.median(steps := np.abs(np.diff(log.depth))) or steps.mean()
         facts["Depth"] = f"{min(log.depth):.2f} to {max(log.depth):.2f} m, a row every {every * 1000:.1f} mm"
     facts["Unit"] = "inch is assumed for the data that the network learned from, whose unit is not published"
+    if log.nominal:
+        facts["Nominal thickness"] = f"{log.nominal * 25.4:.2f} mm"
     if arguments.inner_diameter:
         facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"
     facts["Called a groove"] = (

@@ -185,6 +185,26 @@ def test_an_impossible_number_is_refused(inspect, tmp_path, capsys, options, sai
         assert f"argument {option.split('=')[0]}: " in (error := capsys.readouterr().err) and said in error
 
 
+def test_many_logs_get_a_folder_each_and_a_bad_one_stops_no_other(inspect, tmp_path, grooved):
+    save_well(grooved, tmp_path / "a.npy")
+    (tmp_path / "bad.dlis").write_bytes(b"no log")
+    write_dlis(tmp_path / "c.dlis", sound_wall(), 1500 + STEP * np.arange(600))
+    logs = [str(tmp_path / name) for name in ("a.npy", "bad.dlis", "c.dlis")]
+    output = tmp_path / "reports"
+    with pytest.raises(DataError, match=r"1 of 3 logs have no report: .*wells\.csv says why"):
+        inspect(*logs, "--output", str(output))
+    table = pd.read_csv(output / "wells.csv")
+    assert table["folder"].tolist() == ["a", "bad", "c"]
+    assert table["grooves"].tolist() == [2, pytest.approx(np.nan, nan_ok=True), 0]
+    assert table["rows"].tolist() == [600, pytest.approx(np.nan, nan_ok=True), 600]
+    assert table["deepest_loss_mm"][0] == pytest.approx(0.06 * 25.4, rel=0.3)
+    assert table["outcome"].tolist() == ["report", table["outcome"][1], "report"]
+    assert "bad.dlis: expected a DLIS file" in table["outcome"][1]
+    assert (output / "a" / "report.html").is_file() and (output / "c" / "grooves.csv").is_file()
+    inspect(logs[0], logs[0], "--output", str(output))
+    assert pd.read_csv(output / "wells.csv")["folder"].tolist() == ["a-1", "a-2"]
+
+
 def test_a_network_of_patches_is_refused(inspect, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "load_model", lambda *_: (torch.nn.Identity(), Config()))
     monkeypatch.setattr(sys, "argv", ["python -m helpers.report", "--well", "2", "--output", str(tmp_path)])
