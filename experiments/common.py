@@ -1,7 +1,6 @@
-"""What the studies here share: data, folds, scores, and how a row is written with its provenance.
+"""What the studies here share: the loop over draws and variants, and a row with its provenance.
 
-Run k of a study leaves out fold k of the training and validation wells, with seed k. No test well is looked
-at, but by final_test.py.
+No test well is looked at, but by final_test.py.
 """
 
 import argparse
@@ -11,24 +10,18 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
-from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from experiments.draws import Draw, differences, leave_out, simulate_draw, well_folds
-from experiments.folds import Fold, make_folds, predict_masks
-from helpers import metrics
 from helpers.data import DataSource, find_data, load_data, read_labels
-from helpers.data.dataset import SegmentationDataset, as_images
 from helpers.files import (
     DataError,
     check_output,
@@ -39,7 +32,6 @@ from helpers.files import (
 
 HERE = Path(__file__).parent
 EPOCHS = 10  # of a training, in every study; stopping.py compares longer and shorter ones
-FOLDS = ["0", "1", "2"]  # on a command line
 FOLDS_OF_REAL_WELLS = 5
 
 
@@ -53,25 +45,6 @@ def at_least(least: int) -> Callable[[str], int]:
 
     number.__name__ = "whole number"  # so argparse calls it where it is none
     return number
-
-
-def parse_arguments(
-    description: str,
-    choices: dict[str, Sequence[str]] | None = None,
-    also: dict[str, Iterable[str]] | None = None,
-    epochs: bool = True,
-) -> argparse.Namespace:
-    """Read the command line: `--output`, `--epochs` unless the study has its own, and for each of `choices`
-    which of them, by default all, or of those that it may be `also`."""
-    parser = argparse.ArgumentParser(description=description)
-    for name, values in (choices or {}).items():
-        allowed = list(dict.fromkeys([*values, *(also or {}).get(name, ())]))
-        parser.add_argument(f"--{name}", nargs="+", choices=allowed, default=values, help="only these")
-    if epochs:
-        help_ = f"of each training (default {EPOCHS})"
-        parser.add_argument("--epochs", type=at_least(1), default=EPOCHS, help=help_)
-    parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
-    return parser.parse_args()
 
 
 Variant = Callable[[Draw, int], dict[str, float]]  # of a draw and a number of epochs: its scores
@@ -117,43 +90,10 @@ def make_draw(number: int, source: DataSource) -> Draw:
     return leave_out(number, well_folds(y, FOLDS_OF_REAL_WELLS)[number], y, images)
 
 
-def every(**values: Iterable) -> list[dict]:
-    """A key for every combination: every(fold=(0, 1), by=("well",)) is [{"fold": 0, "by": "well"}, …]."""
-    return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
-
-
-def load_folds() -> tuple[DataSource, list[Fold]]:
-    """The data that `find_data` finds, and their folds. Torch gets one thread, so that rows do not depend on
-    how many cores the machine has, and a GPU no 19-bit numbers in its convolutions."""
-    torch.set_num_threads(1)
-    torch.backends.cudnn.allow_tf32 = False
-    source = find_data()
-    return source, make_folds(*load_data(source.folder))
-
-
-def judge_of(source: DataSource, dataset: SegmentationDataset) -> Tensor:
-    """The masks that judge a model on these patches: the clean truth on simulated wells, else the labels."""
-    if not source.simulated:
-        return dataset.masks
-    return as_images(read_labels(source.folder / "y_clean.csv").loc[dataset.names], np.uint8)
-
-
-def judged(model: nn.Module, source: DataSource, fold: Fold) -> dict[str, float]:
-    """Dice and mean IoU of a model on the wells left out."""
-    counts = metrics.count_pixels(predict_masks(model, fold.unseen), judge_of(source, fold.unseen))
-    return {name: round(value, 4) for name, value in metrics.summarise(counts).items()}
-
-
-def score(prediction: Tensor, target: Tensor) -> dict[str, float]:
-    """Every score of the project: Dice, precision, recall over all pixels, boundary F1 over all boundary
-    pixels, and the challenge's mean IoU over patches. Both masks are (N, 1, H, W) of 0 and 1."""
-    counts = metrics.count_pixels(prediction, target)
-    boundary = metrics.count_boundary(prediction, target).sum(0)
-    return metrics.summarise(counts) | {
-        "precision": metrics.precision_from_counts(counts.sum(0)).item(),
-        "recall": metrics.recall_from_counts(counts.sum(0)).item(),
-        "boundary_f1": metrics.boundary_f1_from_counts(boundary).item(),
-    }
+def load_with_truth(source: DataSource) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Labels, images, and what judges: the clean truth where it is known, else the labels."""
+    y, images = load_data(source.folder)
+    return y, images, read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else y
 
 
 def machine() -> str:

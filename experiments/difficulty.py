@@ -5,23 +5,21 @@ one left out, against the clean truth where it is known. A well's number is also
 """
 
 import torch
-from common import EPOCHS, Results, run_from_command_line
+from common import EPOCHS, Results, load_with_truth, run_from_command_line
 
 from experiments.draws import STUDY_CONFIG, leave_out, train_on
-from helpers.data import find_data, load_data, read_labels
+from helpers.data import find_data
 
 
 def main() -> None:
     torch.set_num_threads(1)
     source = find_data()
-    y, images = load_data(source.folder)
-    truth = read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else y
+    data = load_with_truth(source)
     results = Results(None, __file__, source)
-    for well in results.missing(
-        [{"well": well} for well in sorted(STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells)]
-    ):
-        draw = leave_out(well["well"], (well["well"],), y, images, truth)
-        results.add(**well, **draw.score(train_on(*draw.cleaned, EPOCHS, draw.number)))
+    wells = sorted(STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells)
+    for key in results.missing([{"well": well} for well in wells]):
+        draw = leave_out(key["well"], [key["well"]], *data)
+        results.add(**key, **draw.score(train_on(*draw.cleaned, EPOCHS, draw.number)))
 
 
 if __name__ == "__main__":

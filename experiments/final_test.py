@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from common import EPOCHS, HERE, Results, Variant, at_least, run_from_command_line
+from common import EPOCHS, HERE, Results, Variant, at_least, load_with_truth, run_from_command_line
 from whole_wells import averaged, by_grooves
 
 from experiments.draws import STUDY_CONFIG, Draw, learns_with, leave_out
 from experiments.tuning import read_study, train_with
-from helpers.data import find_data, load_data, read_labels
+from helpers.data import find_data
 from helpers.files import DataError, replace_atomically
 from helpers.training.checkpoint import load_model
 from helpers.whole_wells.prediction import WEIGHTS
@@ -66,10 +66,9 @@ def main() -> None:
     question |= {"seeds": arguments.seeds}
     record = arguments.output / f"final_test_record_{kind}.csv"
     ask(record, question, arguments.reason)
-    y, images = load_data(source.folder)
-    truth = read_labels(source.folder / "y_clean.csv").loc[y.index] if source.simulated else y
+    data = load_with_truth(source)
     for key in results.missing(keys):
-        draw = leave_out(key["seed"], TEST_WELLS, y, images, truth)
+        draw = leave_out(key["seed"], TEST_WELLS, *data)
         results.add(**key, **CANDIDATES[key["candidate"]](draw, key["epochs"]))
     means = results.rows.groupby("candidate", sort=False)[["dice", "mean_iou"]].mean().round(3)
     answer(record, question, "; ".join(f"{name}: Dice {row['dice']}" for name, row in means.iterrows()))

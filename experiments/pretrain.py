@@ -13,21 +13,23 @@ from collections.abc import Collection
 from pathlib import Path
 
 import torch
-from common import at_least, judge_of, run_from_command_line, score
+from common import at_least, load_with_truth, run_from_command_line
 from torch import nn
+from whole_wells import by_grooves
 
-from experiments.folds import leave_out
+from experiments.draws import leave_out
 from helpers.config import Config
-from helpers.data import find_data, load_data
+from helpers.data import find_data
 from helpers.files import check_output
 from helpers.models import mean_of_weights
 from helpers.training import train
 from helpers.training.checkpoint import write_weights
 from helpers.training.runs import Run, describe, unsaved_run
-from helpers.whole_wells.prediction import WEIGHTS, mask_patches
+from helpers.whole_wells.prediction import WEIGHTS
 from helpers.whole_wells.sections import HEIGHT, SectionDataset, section_loader, well_transform
 from helpers.whole_wells.simulation import simulate_wells
 
+MORE_WELLS, MORE_EPOCHS = 40, 3  # that go beyond
 HELPFUL = ("specks", "gaps")  # of `simulation.BEYOND`; a first choice, by one or two seeds
 
 
@@ -44,7 +46,10 @@ def main() -> None:
     run.model = mean_of_weights(start, run.model)
     write_weights(arguments.output, describe(run))
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
-    print(score_on_validation_wells(run.model, run.config))
+    source = find_data()
+    judge = "clean truth" if source.simulated else source.labels
+    scores = by_grooves(leave_out(0, run.config.val_wells, *load_with_truth(source)), run.model)
+    print(f"Validation wells, {source.name}, {judge}: {scores}")
 
 
 def pretrain(
@@ -64,19 +69,8 @@ def pretrain(
 
 
 def go_on(start: nn.Module, seed: int, beyond: Collection[str]) -> Run:
-    """Train these weights for 3 epochs on 40 other wells, which have more than their recipes."""
-    return pretrain(40, 3, 1000 + seed, beyond, start)
-
-
-def score_on_validation_wells(model: nn.Module, config: Config) -> str:
-    """Scores on the patches of wells 3 and 9, by the clean truth where it is known."""
-    source = find_data()
-    y, images = load_data(source.folder)
-    unseen = leave_out(0, config.val_wells, y, images).unseen
-    found = mask_patches(model, images.loc[unseen.names], config)
-    judge = "clean truth" if source.simulated else source.labels
-    scores = {name: round(value, 3) for name, value in score(found, judge_of(source, unseen)).items()}
-    return f"Validation wells, {source.name}, {judge}: {scores}"
+    """Train these weights on other wells, which have more than their recipes."""
+    return pretrain(MORE_WELLS, MORE_EPOCHS, 1000 + seed, beyond, start)
 
 
 if __name__ == "__main__":

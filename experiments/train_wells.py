@@ -1,80 +1,63 @@
-"""The best recipe on your own wells, as one command: from the shipped weights to a submission. Notebook 07.
+"""The best recipe on your own wells: the shipped network for whole wells goes on with them. Notebook 07.
 
-    CORROSEG_DATA=path/to/folder python experiments/train_wells.py --every-well \\
-        --images path/to/X_test.zip --csv y_test.csv
+    CORROSEG_DATA=path/to/folder python experiments/train_wells.py --every-well
 
-The network for whole wells starts from the weights that ship with the project and learns from the training
-wells; then the mean of its weights before and after is taken, which finds more in wells that it has not seen.
+In the end the mean of its weights before and after is taken, which finds more in wells that it has not seen.
 By default training and validation wells are the review's; name those of other data with `--train-wells` and
 `--val-wells`. Nothing is chosen by the validation wells, they show how training goes. With `--every-well` the
 network learns from all labelled wells, as one would for the challenge; then no score is of unseen wells. A
-run that was stopped goes on with `--resume FOLDER`: all but images and CSV comes from it then. It leaves the
-run's folder with the weights and a model card.
+run that was stopped goes on with `--resume FOLDER`, by its own settings. The run's folder gets the weights,
+`whole_wells.safetensors`, for `predict.py --model`, and a model card.
 """
 
 import argparse
 import shutil
-from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import torch
-from common import at_least, run_from_command_line
-from torch import Tensor
+from common import EPOCHS, at_least, run_from_command_line
 
 from helpers.config import Config
-from helpers.data import find_data, find_labels, load_data, write_csv
-from helpers.data.wells import columns_of, cut_well, wells_of
-from helpers.files import DataError, check_output, listed, replace_atomically
+from helpers.data import find_data, find_labels, load_data
+from helpers.data.wells import cut_well, wells_of
+from helpers.files import DataError, listed, replace_atomically
 from helpers.metrics import count_pixels, summarise
 from helpers.models import mean_of_weights
 from helpers.training import fit
 from helpers.training.checkpoint import load_model, write_weights
 from helpers.training.runs import Run, describe, resume_run, start_run
 from helpers.whole_wells import sections
-from helpers.whole_wells.prediction import WEIGHTS, groove_mask, mask_patches, predict_well
-from helpers.whole_wells.sections import HEIGHT, SectionDataset, assemble_wells
-from helpers.whole_wells.submission import predict_folder
+from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
+from helpers.whole_wells.sections import SectionDataset, Wells
 
 START = "started_from.safetensors"  # in the run's folder: the weights before
 
 
 def main() -> None:
     arguments = read_arguments()
-    if arguments.csv:
-        check_output(arguments.csv)
     source = find_data()
     y, images = load_data(source.folder)
-    there = sorted(set(wells_of(y).tolist()))
     run = take_up(arguments) if arguments.resume else None
-    config = run.config if run else new_config(arguments, there)
-    wells = assemble_wells(y, images, {*config.train_wells, *config.val_wells}, config, arguments.columns)
+    config = run.config if run else new_config(arguments, sorted(set(wells_of(y).tolist())))
+    wanted = {*config.train_wells, *config.val_wells}
+    wells = sections.assemble_wells(y, images, wanted, config, arguments.columns)
     learned, judged = usable_wells(config, wells)
     train, val = ({well: wells[well] for well in part} for part in (config.train_wells, config.val_wells))
-    train = SectionDataset(train, HEIGHT, sections.well_transform(), moving=True, config=config)
-    val = SectionDataset(val, HEIGHT, config=config)
-    predict = partial(predict_folder, config=config, images_dir=arguments.images, example=arguments.example)
-    if (
-        arguments.images
-    ):  # read before the training what is predicted after it: what would fail then fails now
-        predict(None, predict=partial(no_groove, columns=arguments.columns))
-    run = train_from_shipped(run, train, val, arguments.epochs or 10)
-    score = score_of(run, [val.wells[well] for well in judged], learned, judged)
+    train = SectionDataset(train, transform=sections.well_transform(), moving=True, config=config)
+    val = SectionDataset(val, config=config)
+    run = train_from_shipped(run, train, val, arguments.epochs or EPOCHS)
+    score = score_of(run, {well: wells[well] for well in judged}, learned)
     write_weights(run.folder / "whole_wells.safetensors", describe(run))
     labels = source.description if source.simulated else find_labels(source.folder).name
     write_card(run, f"{len(y):,} labelled patches, {labels}", learned, score)
     print(f"{score} Saved in {run.folder}")
-    if arguments.images:
-        masks, report = predict(run.model, predict=partial(mask_patches, columns=arguments.columns))
-        write_csv(masks, arguments.csv)
-        print(f"{arguments.csv}: {len(masks)} patches, {len(report)} with unusable pixels.")
 
 
 def read_arguments() -> argparse.Namespace:
     """Read the command line. What is not given is None: a resumed run has its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--epochs", type=at_least(1), help="(default 10)")
+    add("--epochs", type=at_least(1), help=f"(default {EPOCHS})")
     add("--seed", type=at_least(0), help=f"(default {Config().seed})")
     add("--train-wells", type=int, nargs="+", help="(default: the review's)")
     add("--val-wells", type=int, nargs="+", help="(default: the review's)")
@@ -82,13 +65,7 @@ def read_arguments() -> argparse.Namespace:
     add("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
     add("--runs", type=Path, default=Config().runs_dir, help="folder of new runs")
     add("--resume", type=Path, metavar="FOLDER", help="go on with this run, of the same data")
-    add("--images", type=Path, help="patches to predict in the end, folder or zip")
-    add("--csv", type=Path, help="CSV to write their masks to")
-    add("--example", type=Path, help="CSV with the patches' names in the order wanted")
-    arguments = parser.parse_args()
-    if (arguments.images is None) != (arguments.csv is None):
-        parser.error("--images and --csv belong together: give both or none")
-    return arguments
+    return parser.parse_args()
 
 
 def new_config(arguments: argparse.Namespace, there: list[int]) -> Config:
@@ -119,7 +96,7 @@ def take_up(arguments: argparse.Namespace) -> Run:
     return run
 
 
-def usable_wells(config: Config, wells: dict) -> tuple[list[int], list[int]]:
+def usable_wells(config: Config, wells: Wells) -> tuple[list[int], list[int]]:
     """The training and the validation wells of which any label is known; the others are told."""
     lost = {well for well, (_, mask) in wells.items() if mask.isnan().all()}
     learned, judged = (sorted({*part} - lost) for part in (config.train_wells, config.val_wells))
@@ -128,13 +105,6 @@ def usable_wells(config: Config, wells: dict) -> tuple[list[int], list[int]]:
     if lost:
         print(f"Wells {listed(sorted(lost))} have no usable pixel: nothing is learned from them, nor judged.")
     return learned, judged
-
-
-def no_groove(_, images: pd.DataFrame, __, columns: int | None) -> Tensor:
-    """For a prediction that only checks its files: that every well's width can be told."""
-    for well in set(wells_of(images).tolist()):
-        columns_of(images, well, columns)
-    return torch.zeros(images.shape, dtype=torch.bool)
 
 
 def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDataset, epochs: int) -> Run:
@@ -148,20 +118,18 @@ def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDatas
         run.model.load_state_dict(shipped.state_dict())
     run.check_data(train, val)
     if new or run.unfinished:
-        loaders = (
-            sections.section_loader(train, run.config.batch_size, shuffle=True),
-            sections.section_loader(val, run.config.batch_size),
-        )
+        size = run.config.batch_size
+        loaders = sections.section_loader(train, size, shuffle=True), sections.section_loader(val, size)
         history = fit(run, *loaders, epochs if new else None)
         print(history[["train_loss", "val_loss"]].round(4).to_string())
     run.model = mean_of_weights(shipped, run.model)
     return run
 
 
-def score_of(run: Run, wells: list[tuple[Tensor, Tensor]], learned: list[int], judged: list[int]) -> str:
+def score_of(run: Run, wells: Wells, learned: list[int]) -> str:
     """How the network did in the wells that it is judged by, and whether it had learned from them."""
     counts = []
-    for thickness, mask in wells:
+    for thickness, mask in wells.values():
         found = groove_mask(predict_well(run.model, thickness.numpy(), config=run.config), run.config)
         known = ~mask.isnan().numpy()
         found, true, seen = map(cut_well, (found & known, mask.nan_to_num(0).numpy(), known))
@@ -172,9 +140,9 @@ def score_of(run: Run, wells: list[tuple[Tensor, Tensor]], learned: list[int], j
     if hit + missed:  # else two empty masks would agree
         scores = summarise(counts)
         found = f"Dice {scores['dice']:.3f}, mean IoU over patches {scores['mean_iou']:.3f}"
-    seen = sorted(set(judged) & set(learned))
+    seen = sorted(set(wells) & set(learned))
     from_them = f"from wells {listed(seen)}: no measure of new wells" if seen else "from none of them"
-    return f"Validation wells {listed(judged)}: {found}. The network has learned {from_them}."
+    return f"Validation wells {listed(wells)}: {found}. The network has learned {from_them}."
 
 
 def write_card(run: Run, data: str, learned: list[int], score: str) -> None:

@@ -100,14 +100,18 @@ def card_in(tmp_path) -> tuple[Path, str]:
     return folder, (folder / "README.md").read_text()
 
 
-def test_one_command_goes_on_from_them_and_leaves_weights_a_card_and_masks(call, tmp_path, folder):
-    said = call("--epochs", 1, "--images", folder, "--csv", tmp_path / "y.csv")
+def test_one_command_goes_on_from_them_and_leaves_weights_for_masks_and_a_card(
+    call, tmp_path, folder, monkeypatch
+):
+    said = call("--epochs", 1)
     run_folder, card = card_in(tmp_path)
-    model, _ = load_model(run_folder / "whole_wells.safetensors")
+    model, _ = load_model(path := run_folder / "whole_wells.safetensors")
     assert "1 epoch, seed 0" in card
     for text in (card, said):
         assert "Validation wells 3, 9: Dice 0." in text
         assert "The network has learned from none of them" in text
+    monkeypatch.setattr(sys, "argv", ["x", str(folder), str(tmp_path / "y.csv"), "--model", str(path)])
+    predict.main()
     assert len(read_labels(tmp_path / "y.csv")) == 4
     before, last = load_model(WEIGHTS)[0].state_dict(), resume_run(run_folder).model.state_dict()
     assert any(not torch.equal(before[name], tensor) for name, tensor in last.items())
@@ -176,24 +180,10 @@ def test_it_says_which_wells_a_score_is_of(call, tmp_path, simulated):
     assert "Validation wells 4: no groove is labelled there, so there is no Dice" in said
 
 
-def test_paths_are_checked_before_the_training(call, tmp_path, folder, capsys):
-    with pytest.raises(SystemExit):
-        call("--images", "images")
-    assert "--images and --csv belong together" in capsys.readouterr().err
-    csv = ["--csv", tmp_path / "y.csv"]
-    with pytest.raises(DataError, match="nowhere: expected a folder"):
-        call("--images", tmp_path / "nowhere", *csv)
-    with pytest.raises(DataError, match="no.csv: could not be read"):
-        call("--images", folder, *csv, "--example", tmp_path / "no.csv")
-    for number in range(2, 4):
-        (folder / f"well_12_patch_{number}.npy").unlink()
-    with pytest.raises(ValueError, match="Well 12: its 2 patches do not tell"):
-        call("--images", folder, *csv)
-    assert not (tmp_path / "runs").exists()
-
-
 def test_the_script_that_makes_them_writes_weights_that_load(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("torch.set_num_threads", lambda _: None)
+    for name in ("MORE_WELLS", "MORE_EPOCHS"):
+        monkeypatch.setattr(pretrain, name, 1)
     path = tmp_path / "new.safetensors"
     monkeypatch.setattr(sys, "argv", ["x", "--wells", "1", "--epochs", "1", "--output", str(path)])
     pretrain.main()
