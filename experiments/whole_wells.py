@@ -1,12 +1,14 @@
 """Does it help to see whole wells, how tall a section, and what do simulated wells gain? Notebook 07.
 
 patches : the baseline U-Net. group norm, batch norm : the network for whole wells, on sections of 144 rows
-once around the pipe; with group norm also on shorter and taller ones. shipped : the weights that ship with
+once around the pipe; with group norm also on shorter and taller ones, and with batch norm also asked with
+the statistics of each window instead of the running means. shipped : the weights that ship with
 the project, which learned from other simulated wells and their truth; then trained on these wells too; and
 the mean of the weights before and after (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). All are
 judged at one depth scale and a threshold of 0.5; "by grooves" is what prediction does (deciding.py).
 """
 
+from copy import deepcopy
 from functools import cache
 
 from common import Variant, run_from_command_line, run_study
@@ -45,6 +47,15 @@ def train_on_wells(
     return run.model
 
 
+def with_own_statistics(model: nn.Module) -> nn.Module:
+    """The same weights, normalised by the mean and spread of what the network is looking at."""
+    model = deepcopy(model)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean = layer.running_var = None
+    return model
+
+
 def plainly(draw: Draw, model: nn.Module) -> dict[str, float]:
     """Scores at one depth scale and a threshold of 0.5."""
     return draw.score_wells(lambda well: predict_well(model, well, scales=(1.0,)) >= 0.5)
@@ -67,6 +78,9 @@ VARIANTS: dict[str, Variant] = {
     "patches": learns_with(),
     "patches, circular padding": learns_with(azimuth="circular"),
     "batch norm": learns_wells(norm="batch"),
+    "batch norm, own statistics": lambda draw, epochs: plainly(
+        draw, with_own_statistics(train_on_wells(draw, epochs, norm="batch"))
+    ),
     "group norm": learns_wells(),
     **{f"group norm, {rows} rows": learns_wells(height=rows) for rows in (36, 360)},
     "shipped": lambda draw, epochs: plainly(draw, load_model(WEIGHTS)[0]),
