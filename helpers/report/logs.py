@@ -218,11 +218,13 @@ def _choose(source: Path, files, channel: str, frame: str, number: int | None):
                     name = f"{names(curve)[2]} in frame {names(each)[2]} of logical file {place}"
                     found[name] = logical, each, curve
     if len(found) != 1:
-        raise DataError(
-            f"{source}: expected one channel {channel}, found {listed(found)}. Name one with --channel, "
-            "--frame and --logical-file, as they are written here. Channels with azimuths: "
-            f"{listed(sorted(images), 20)}."
+        advice = (
+            "Name one with --channel, --frame and --logical-file, as they are written here. Channels with "
+            f"azimuths: {listed(sorted(images), 20)}."
+            if images
+            else "No channel has azimuths, as that of a tool which looks around the pipe: name another file."
         )
+        raise DataError(f"{source}: expected one channel {channel}, found {listed(found)}. {advice}")
     ((logical, each, curve),) = found.values()
     if None in each.channels:
         raise DataError(
@@ -284,7 +286,7 @@ def _told(logical, curve, nominal: float | None, notes: list[str]) -> tuple[dict
             if any(re.fullmatch(NOMINAL, name) for name in names) and (metres := unit_in_metres(unit)):
                 inches = {round(value * metres / INCH, 4) for value in pd.to_numeric(values, errors="coerce")}
                 thick |= {size: names[0] for size in inches if THICKNESS[0] <= size <= THICKNESS[1]}
-            if parameter.name in CASING:
+            if parameter.name in CASING and words(*values):
                 casing += [words(*values, unit).replace(",", "")]
         origin, source = logical.origins[0], curve.source
         tools = [source] if getattr(source, "type", "") == "TOOL" else logical.tools

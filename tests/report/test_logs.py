@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from dliswriter import DLISFile, enums
+from dliswriter import AttrSetup, DLISFile, enums
 
 from helpers.files import DataError
 from helpers.report import logs
@@ -22,15 +22,17 @@ def wall():
 
 @pytest.fixture
 def write(tmp_path):
-    def to_file(*frames, name="well.dlis"):
-        """Each frame a dict: its channels (name, values, unit), the index first."""
+    def to_file(*frames, name="well.dlis", parameters=(), **origin):
+        """Each frame a dict: its channels (name, values, unit, more), the index first."""
         file = DLISFile()
         logical = file.add_logical_file()
-        logical.add_origin("ORIGIN")
+        logical.add_origin("ORIGIN", **origin)
+        for parameter, value, unit in parameters:
+            logical.add_parameter(parameter, values=AttrSetup(value, unit))
         for number, frame in enumerate(frames):
             channels = [
-                logical.add_channel(channel, data=values, units=unit)
-                for channel, values, unit in frame["channels"]
+                logical.add_channel(channel, data=values, units=unit, long_name=more[0] if more else None)
+                for channel, values, unit, *more in frame["channels"]
             ]
             index = frame.get("index", enums.FrameIndexType.BOREHOLE_DEPTH)
             logical.add_frame(f"FRAME-{number}", channels=channels, index_type=index)
@@ -336,3 +338,80 @@ def test_a_well_as_an_array_is_kept_whole_too(wall, tmp_path):
     assert (well[10] == -0.25).all() and measured[10] == close(np.full(36, -0.6)) and log.nominal == 0.5
     for image in (well, measured):
         assert np.isnan(image[20, :3]).all() and image[100:] == close(wall[100:])
+
+
+def test_what_the_file_says_of_its_well_and_its_casing_is_told(write, wall):
+    parameters = [
+        ("THNO", 11.99, "mm"),
+        ("CSIZ", 9.625, "in"),
+        ("CWEI", 47.0, "lbm/ft"),
+        ("DFD", 8.4, "lbm/gal"),
+    ]
+    origin = {"well_name": "206/05a-3", "field_name": " Fulla ", "company": "", "run_number": 2}
+    _, log = read(write(frame(0.47 + wall), parameters=parameters, **origin))
+    assert log.header == {
+        "Well": "206/05a-3",
+        "Field": "Fulla",
+        "Run": "2",
+        "Casing": "9.625 in, 47.0 lbm/ft",
+    }
+    assert log.nominal == pytest.approx(11.99 / 25.4, abs=1e-4) and log.depth_unit == "m"
+    assert "Nominal thickness: 11.99 mm, from the file's parameter THNO." in log.notes
+    assert read(write(frame(0.47 + wall), parameters=parameters), nominal=0.5)[1].nominal == 0.5
+    two = [("THNO", 0.4, "in"), ("NOMINAL-THICKNESS", 0.47, "in")]
+    _, log = read(write(frame(0.47 + wall, depth_unit="ft"), parameters=two))
+    assert log.nominal is None and "several nominal thicknesses, 10.16 mm, 11.94 mm" in " ".join(log.notes)
+    assert log.header == {"Field": "WILDCAT"} and log.depth_unit == "ft"  # the standard's word for none
+
+
+def test_thickness_minus_the_nominal_one_becomes_the_wall(write, wall):
+    channels = [
+        ("DEPT", 1000 + STEP * np.arange(300), "m"),
+        ("T2BK", wall - 0.03, "in", "Thickness Minus Nominal"),
+    ]
+    path = write({"channels": channels}, parameters=[("THNO", 0.47, "in")])
+    well, log = read(path, channel="T2BK")
+    assert well == close(wall) and log.is_wall
+    assert np.load(log.measured) == close(wall + 0.44)
+
+
+@pytest.mark.parametrize(("azimuths", "columns"), [(36, 36), (180, 72)])
+@pytest.mark.parametrize("piece", [5000, logs.PIECE])
+def test_a_straight_groove_comes_out_straight_where_the_tool_turned(
+    write, monkeypatch, piece, azimuths, columns
+):
+    monkeypatch.setattr(logs, "PIECE", max(piece, 40 * azimuths))
+    rows, middle = np.arange(300), 100.0  # degrees from the high side
+    bearing = (350 - 1.4 * rows) % 360  # a turn in ten metres
+    angle = (np.arange(azimuths) + 0.5) * 360 / azimuths + bearing[:, None]  # from the high side
+    wall = 0.47 - 0.1 * (np.abs((angle - middle + 180) % 360 - 180) < 20)
+    bearing[100:103] = -999.25
+    channels = [("DEPT", 1000 + STEP * rows, "m"), ("RB", bearing, "deg"), ("THBK", wall, "in")]
+    path = write({"channels": channels})
+    for options, straight in ({}, True), ({"bearing": "none"}, False), ({"bearing": "RB"}, True):
+        well, log = read(path, **options)
+        turned = np.exp(1j * np.deg2rad((np.arange(columns) + 0.5) * 360 / columns))
+        found = np.rad2deg(np.angle((well < -0.04) @ turned)) % 360
+        assert (np.abs(found - middle).max() <= 360 / columns) == straight
+        assert ("by the relative bearing RB" in " ".join(log.notes)) == straight
+    with pytest.raises(
+        DataError, match="expected a channel AZ of one angle a row in frame FRAME-0, found DEPT, RB"
+    ):
+        read(path, bearing="AZ")
+
+
+def test_a_bearing_that_jumps_as_in_a_vertical_well_is_doubted(write, wall):
+    bearing = np.random.default_rng(0).uniform(0, 2 * np.pi, 300)
+    channels = [("DEPT", 1000 + STEP * np.arange(300), "m"), ("RB", bearing, "rad"), ("THBK", wall, "in")]
+    _, log = read(write({"channels": channels}))
+    assert "It jumps by 9" in log.notes[0] and "--bearing none" in log.notes[0]
+    channels[1] = ("RB", np.full(300, -999.25), "deg")
+    well, log = read(write({"channels": channels}))
+    assert well == close(wall) and "No relative bearing was used" in log.notes[0]
+
+
+def test_the_log_of_another_tool_is_told(write, wall):
+    with pytest.raises(
+        DataError, match="channel THBK, found none. No channel has azimuths.* name another file"
+    ):
+        read(write(frame(wall[:, 0].copy(), name="GR")))
