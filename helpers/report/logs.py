@@ -23,8 +23,9 @@ from helpers.files import DataError, listed, reason_of, replace_atomically
 CHANNEL = "THBK"
 MEASURED = "measured.npy"
 BEARINGS = "RB", "RBC", "RBOD", "RELB", "RELBEAR"  # clockwise from the high side to the tool's first column
-NOMINAL, THICKNESS = r"THNO|(?i:.*nominal.*thick.*|.*thick.*nominal.*)", (0.1, 2.0)  # of a parameter; inches
+NOMINAL = r"THNO|(?i:.*nominal.*thick.*|.*thick.*nominal.*)"  # parameter of the wall's thickness
 CASING = "CSIZ", "CWEI", "CASG"  # parameters: its size, weight and grade
+HEADER = "Well", "Field", "Company", "Run", "Tool", "Casing"
 INCH = 0.0254
 METRES = {
     "m metre metres meter meters": 1.0, "cm": 0.01, "mm millimetre millimetres millimeter millimeters": 0.001,
@@ -40,31 +41,24 @@ PIECE = 16 * 2**20  # bytes that are read at once
 
 @dataclass(frozen=True)
 class Log:
-    """A log in the shape that networks of this project take.
+    """A log in the shape that networks of this project take, inches.
 
-    Both files are (H, 36 or 72) float32, inches, the top row first, NaN where nothing was measured.
+    Both files are .npy, (H, 36 or 72) float32, the top row first, NaN where nothing was measured.
     """
 
-    path: Path  # .npy: thickness minus its row's mean; loss ends at Config.outlier_threshold
-    measured: Path  # .npy: the wall's thickness, or its deviation as the log has it; nothing is cut off
+    path: Path  # thickness minus its row's mean, loss down to `Config.outlier_threshold`
+    measured: Path  # the wall's thickness, or its deviation as the log has it; nothing is cut off
     is_wall: bool = False  # which of the two
     depth: np.ndarray | None = None  # (H,) metres, or None where the log has none
     notes: tuple[str, ...] = ()  # what was changed or is unusual, a sentence each
     breaks: tuple[int, ...] = ()  # rows before which others are missing, or the tool went back
     nominal: float | None = None  # thickness of the wall, inches
-    header: dict[str, str] = field(default_factory=dict)  # Well, Field, Company, Run, Tool, Casing
+    header: dict[str, str] = field(default_factory=dict)  # what the file says, of `HEADER`
     depth_unit: str = "m"  # "ft" where the log itself counts in feet or inches
 
 
 def read_log(
-    source: Path,
-    target: Path,
-    channel=CHANNEL,
-    frame="",
-    logical_file: int | None = None,
-    unit="",
-    nominal: float | None = None,
-    bearing="",
+    source, target: Path, channel=CHANNEL, frame="", logical_file=None, unit="", nominal=None, bearing=""
 ) -> Log:
     """Read a thickness channel of a DLIS file, and write it as a well of 36 or 72 columns.
 
@@ -76,8 +70,8 @@ def read_log(
     named with origin and copy number, "THBK.1.0", or by logical file, from 0. `unit` is that of the channel,
     where the file names none or a wrong one. `nominal`, inches, goes before what the file says. `bearing` is
     the channel that tells how the tool is turned, by default one of `BEARINGS`; with "none", or where there
-    is none, azimuths stay the tool's. `target` is an `.npy`; what was measured is written beside it, as
-    `MEASURED`. Half a file is never left.
+    is none, azimuths stay the tool's. `target` is an `.npy`, and `MEASURED` is written beside it; of neither
+    half is ever left.
 
     DataError : the file is missing, damaged or no DLIS; the channel is missing, in several places, of an
     unknown unit, or cannot be a well; the target cannot be written; dlisio is not installed.
@@ -85,11 +79,10 @@ def read_log(
     source, notes, kept = Path(source), [], []
     with _opened(source) as files:
         logical, chosen, curve = _choose(source, files, channel, frame, logical_file)
-        turned = _bearing(source, chosen, bearing)
-        read, places, columns = _reader(source, logical, chosen, curve, turned, unit)
+        read, places, columns, turned = _reader(source, logical, chosen, curve, bearing, unit)
         (low, high), upwards = _first_look(source, read, places, notes)
         header, nominal = _told(logical, curve, nominal, notes)
-        added = nominal if low < 0 and "nominal" in str(curve.long_name).lower() else None
+        added = nominal if low < 0 and "nominal" in str(curve.long_name).lower() else 0
         if added:
             notes.append("The channel is thickness minus the nominal one, which was added for the wall.")
         if upwards:
@@ -105,7 +98,7 @@ def read_log(
             for values, *place in read(places):
                 values[~((low <= values) & (values <= high))] = np.nan
                 kept.append(place)
-                yield resample(values, around) + (added or 0.0)
+                yield resample(values, around) + added
                 bar.update(len(values))
 
         with bar:
@@ -118,7 +111,7 @@ def read_log(
             notes.append(f"The index {index} gives no depth, so places are given in rows.")
         _tell_bearing(turned, bearings, notes)
     breaks = _breaks(depth, numbers, notes)
-    is_wall, told = low > 0 or bool(added), tuple(notes)
+    is_wall, told = low > 0 or added > 0, tuple(notes)
     return Log(Path(target), measured, is_wall, depth, told, breaks, nominal, header, of_depth)
 
 
@@ -132,18 +125,17 @@ def log_of_well(well: np.ndarray, target: Path, nominal: float | None = None) ->
 
 def _write(target: Path, shape: tuple[int, int], pieces: Iterable, notes: list[str], off_mean=True) -> Path:
     """Write pieces of what was measured, (h, W) inches, beside their deviation for the network; see `Log`."""
-    target, limit, deep = Path(target), Config().outlier_threshold, 0
+    measured, limit, deep = Path(target).with_name(MEASURED), Config().outlier_threshold, 0
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    measured = target.with_name(MEASURED)
     with replace_atomically(target) as first, replace_atomically(measured) as second:
         with open(first, "wb") as clipped, open(second, "wb") as whole:
-            for file in (clipped, whole):
-                np.lib.format.write_array_header_1_0(file, header)
+            np.lib.format.write_array_header_1_0(clipped, header)
+            np.lib.format.write_array_header_1_0(whole, header)
             for values in pieces:
                 whole.write(values.astype("<f4").tobytes())
-                known = np.isfinite(values).sum(axis=1, keepdims=True) if off_mean else np.inf
-                values = values - np.nansum(values, axis=1, keepdims=True) / np.maximum(known, 1)
-                deep += int((values < limit).sum())
+                known = np.maximum(np.isfinite(values).sum(axis=1, keepdims=True), 1)
+                values = values - off_mean * np.nansum(values, axis=1, keepdims=True) / known
+                deep += np.count_nonzero(values < limit)
                 clipped.write(np.maximum(values, limit).astype("<f4").tobytes())
     if deep:
         said = f"{deep:,} pixels lie over {-limit:g} inch below their row's mean. The network was given that"
@@ -247,57 +239,38 @@ def unit_in_metres(unit: str | None) -> float | None:
     return None
 
 
-def _bearing(source: Path, frame, name: str):
-    """The channel of the frame that tells how the tool is turned, or None."""
-    if name == "none":
-        return None
-    single = {each.name: each for each in frame.channels if each.dimension == [1]}
-    if name and name not in single:
-        raise DataError(
-            f"{source}: expected a channel {name} of one angle a row in frame {frame.name}, found "
-            f"{listed(single, 20)}. Name one with --bearing, or none."
-        )
-    return next((single[each] for each in ([name] if name else BEARINGS) if each in single), None)
-
-
-def _tell_bearing(turned, bearings: np.ndarray, notes: list[str]) -> None:
-    known = bearings[np.isfinite(bearings)]
-    if turned is None or not len(known):
+def _tell_bearing(turned: str, bearings: np.ndarray, notes: list[str]) -> None:
+    jumps = np.abs((np.diff(bearings[np.isfinite(bearings)]) + 180) % 360 - 180)
+    if not turned or not len(jumps):
         said = "No relative bearing was used, so azimuths are the tool's own"
         notes.append(f"{said}: where it turned, grooves look as if they drift.")
         return
-    said = f"Rows were turned by the relative bearing {turned.name}, to the nearest azimuth: 0° is the high"
-    jump = np.median(np.abs((np.diff(known) + 180) % 360 - 180)) if len(known) > 1 else 0
-    doubt = f" It jumps by {jump:.0f}° a row, as in a vertical well: try --bearing none." if jump > 5 else ""
-    notes.append(f"{said} side.{doubt}")
+    said = f"Rows were turned by the relative bearing {turned}, to the nearest azimuth: 0° is the high side."
+    jump = f" It jumps by {np.median(jumps):.0f}° a row, as in a vertical well: try --bearing none."
+    notes.append(said + jump * bool(np.median(jumps) > 5))
 
 
 def _told(logical, curve, nominal: float | None, notes: list[str]) -> tuple[dict[str, str], float | None]:
-    """What the file says of its well and its casing, see `Log`; a named nominal thickness goes first."""
+    """What the file says of its well, by `HEADER`, and the nominal thickness, inches, if it is not given."""
 
-    def words(*values) -> str:
+    def words(values) -> str:
         return ", ".join(text for value in values if (text := str(value or "").strip()))[:100]
 
     header, thick, casing = {}, {}, []
     try:
         for parameter in logical.parameters:
-            values, unit = parameter.values, parameter.attic["VALUES"].units if len(parameter.values) else ""
-            names = parameter.name, str(parameter.long_name)
-            if any(re.fullmatch(NOMINAL, name) for name in names) and (metres := unit_in_metres(unit)):
-                inches = {round(value * metres / INCH, 4) for value in pd.to_numeric(values, errors="coerce")}
-                thick |= {size: names[0] for size in inches if THICKNESS[0] <= size <= THICKNESS[1]}
-            if parameter.name in CASING and words(*values):
-                casing += [words(*values, unit).replace(",", "")]
+            name, values = parameter.name, parameter.values
+            unit = parameter.attic["VALUES"].units if len(values) else ""
+            if any(re.fullmatch(NOMINAL, str(text)) for text in (name, parameter.long_name)):
+                sizes = pd.to_numeric(values, errors="coerce") * (unit_in_metres(unit) or np.nan) / INCH
+                thick |= {round(size, 4): name for size in sizes if 0.1 <= size <= 2}
+            if name in CASING and words(values):
+                casing.append(f"{words(values)} {unit}")
         origin, source = logical.origins[0], curve.source
         tools = [source] if getattr(source, "type", "") == "TOOL" else logical.tools
-        header = {
-            "Well": words(origin.well_name),
-            "Field": words(origin.field_name),
-            "Company": words(origin.company),
-            "Run": words(*origin.run_nr),
-            "Tool": words(*(tool.description or tool.name for tool in tools)),
-            "Casing": words(*casing),
-        }
+        tools = [tool.description or tool.name for tool in tools]
+        told = [origin.well_name], [origin.field_name], [origin.company], origin.run_nr, tools, casing
+        header = {name: text for name, values in zip(HEADER, told, strict=True) if (text := words(values))}
     except Exception as error:  # as of `_opened`; the log itself may well be whole
         reason = reason_of(error).splitlines()[0]
         notes.append(f"What the file says of its well could not be read ({reason}).")
@@ -307,27 +280,29 @@ def _told(logical, curve, nominal: float | None, notes: list[str]) -> tuple[dict
     elif nominal is None and thick:
         sizes = listed(f"{size * 25.4:.2f} mm" for size in thick)
         notes.append(f"The file has several nominal thicknesses, {sizes}. Name one with --nominal.")
-    return {name: text for name, text in header.items() if text}, nominal
+    return header, nominal
 
 
-def _reader(source: Path, logical, frame, curve, turned, unit: str) -> tuple[Callable, list[int], int]:
-    """What reads rows of a frame, the places of its rows, and the channel's azimuths."""
+def _reader(source: Path, logical, frame, curve, bearing: str, unit: str) -> tuple:
+    """What reads rows of a frame, the places of its rows, the channel's azimuths, that of bearing or ""."""
     from dlisio.dlis.utils.fdata import curves
 
     columns, index = int(np.prod(curve.dimension, dtype=float)), frame.channels[0]
     dtype, places = frame.dtype(strict=False), logical.fdata_index.get(frame.fingerprint, [])
+    single = {each.name: each for each in frame.channels if each.dimension == [1]}
+    turned = next((single[name] for name in ([bearing] if bearing else BEARINGS) if name in single), index)
     # channels of one name have others here
-    field, index_field = (dtype.names[1 + frame.channels.index(of)] for of in (curve, index))
-    turn_field = turned and dtype.names[1 + frame.channels.index(turned)]
+    field, index_field, turn = (dtype.names[1 + frame.channels.index(of)] for of in (curve, index, turned))
     scale = unit_in_metres(unit or curve.units)
-    turn = max(curve.dimension) == columns and AZIMUTHS[0] <= columns <= AZIMUTHS[1]
+    around = max(curve.dimension) == columns and AZIMUTHS[0] <= columns <= AZIMUTHS[1]
     expected = f"expected {AZIMUTHS[0]} to {AZIMUTHS[1]:,} azimuths a row"
     problems = {
         f"rows of {dtype.itemsize:,} bytes in frame {frame.name}": dtype.itemsize > PIECE,
-        f"dimensions {curve.dimension}, {expected}": not turn,
+        f"dimensions {curve.dimension}, {expected}": not around,
         "no plain numbers, as a thickness is": dtype[field].base.kind not in "iuf",
         f"the unit {unit or curve.units!r}, expected a length, as in, 0.1 in, mm or m (--unit)": not scale,
         f"no rows in frame {frame.name}": not places,
+        f"no {bearing} (--bearing) beside it in frame {frame.name}": bearing not in ("", "none", *single),
     }
     if wrong := [text for text, is_there in problems.items() if is_there]:
         raise DataError(f"{source}: channel {curve.name} has {wrong[0]}.")
@@ -347,15 +322,13 @@ def _reader(source: Path, logical, frame, curve, turned, unit: str) -> tuple[Cal
             piece = curves(part, frame, dtype, "", frame.fmtstr(), "")
             values = measured(piece[field].reshape(len(piece), columns)) * scale / INCH
             depth = measured(piece[index_field]) * metres if metres else np.full(len(piece), np.nan)
-            bearing = np.full(len(piece), np.nan)
-            if turned:
-                bearing = measured(piece[turn_field])
-                bearing = np.rad2deg(bearing) if "rad" in str(turned.units).lower() else bearing
-                bearing[np.abs(bearing) > 360] = np.nan
-                values = turn_rows(values, bearing)
-            yield values, depth, piece["FRAMENO"].astype(int), bearing
+            degrees = np.full(len(piece), np.nan)
+            if turned is not index:
+                degrees = measured(piece[turn]) * (180 / np.pi if "rad" in str(turned.units) else 1)
+                degrees[np.abs(degrees) > 360] = np.nan
+            yield turn_rows(values, degrees), depth, piece["FRAMENO"].astype(int), degrees
 
-    return read, places, columns
+    return read, places, columns, turned.name if turned is not index else ""
 
 
 def _first_look(
