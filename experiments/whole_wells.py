@@ -70,6 +70,7 @@ def learns_wells(**options) -> Variant:
     return lambda draw, epochs: plainly(draw, train_on_wells(draw, epochs, **options))
 
 
+@cache
 def averaged(draw: Draw, epochs: int) -> nn.Module:
     return mean_of_weights(load_model(WEIGHTS)[0], train_on_wells(draw, epochs, shipped=True))
 

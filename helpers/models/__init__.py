@@ -53,13 +53,13 @@ def build_model(name: str, **options) -> nn.Module:
     return build(**options)
 
 
-def mean_of_weights(before: nn.Module, after: nn.Module) -> nn.Module:
-    """Return a network whose every weight is the mean of these two networks', on the device of `after`.
+def mean_of_weights(*networks: nn.Module) -> nn.Module:
+    """Return a network whose every weight is the mean of these networks', on the device of the last.
 
     Of a network before and after it was trained further: it keeps more of what it knew (Wortsman et al. 2022,
     "Robust fine-tuning of zero-shot models", https://arxiv.org/abs/2109.01903, with equal shares).
     """
-    model, first = deepcopy(after), before.state_dict()
-    means = {name: (first[name].to(last.device) + last) / 2 for name, last in after.state_dict().items()}
-    model.load_state_dict(means)
+    model = deepcopy(networks[-1])
+    states = [network.to(next(model.parameters()).device).state_dict() for network in networks]
+    model.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
     return model
