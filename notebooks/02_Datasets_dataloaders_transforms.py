@@ -312,7 +312,7 @@ for name, dataset in parts.items():
 assert all(torch.equal(validation[10][0], validation[10][0]) for _ in range(6))
 
 # %% [markdown]
-# Trained as in the first line and judged as in the last, a network would meet values fifty times as large as any that it has seen, and no error would say so.
+# Trained as in the first line and judged as in the last, a network would meet values fifty times as large as those that it has learned from, and no error would say so.
 #
 # Everything fits in memory (the real images and masks are 63 MB), so each file is read once, however many epochs follow:
 
@@ -458,7 +458,7 @@ handed_out = np.nan_to_num(raw, nan=np.quantile(np.nan_to_num(raw), 0.5))  # by 
 print(f"pixels in which they differ: {(judged != handed_out).sum()} of {raw.size}")
 
 # %% [markdown]
-# **What went wrong.** The detectors judged a flat patch, and the network was trained on the measured one. That is why nobody noticed the fault of section 1: what it spoils was looked at by no one. **Now** what was cleaned is what is
+# **What went wrong.** The detectors judged a flat patch, and the network was trained on the measured one. That is why nobody noticed the fault of section 1: the patch that it spoils never reached a network. **Now** what was cleaned is what is
 # batched. The review's call:
 
 # %%
