@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from helpers.config import Config
-from helpers.data.dataset import as_images
-from helpers.data.preprocess import repair_pixels
+from helpers.data.preprocess import as_images, repair_pixels
 
 
 def predict_probabilities(model: nn.Module, loader: DataLoader) -> Tensor:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.ops import sigmoid_focal_loss
 
 SMOOTH = 1.0  # pixels
 Loss = Callable[[Tensor, Tensor], Tensor]  # of logits and masks
@@ -41,6 +40,8 @@ def focal(logits: Tensor, masks: Tensor) -> Tensor:
     Source: Lin et al. 2017, https://arxiv.org/abs/1708.02002, equation 4, without class weights. The
     junior's took the factor of the batch's mean BCE, one for all pixels: nothing is focused.
     """
+    from torchvision.ops import sigmoid_focal_loss  # it takes seconds, which a report does not need
+
     logits, masks, known = split_known(logits, masks)
     each = sigmoid_focal_loss(logits, masks, alpha=-1, gamma=2.0)
     return (each * known).sum() / known.sum().clamp(min=1)

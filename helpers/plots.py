@@ -11,7 +11,6 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -29,6 +28,8 @@ BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's colours
 
 def set_style() -> None:
     """Set fonts, sizes and colours for all figures of a notebook."""
+    import seaborn as sns
+
     sns.set_theme(style="ticks", palette=[BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9"])
     plt.rcParams.update(
         {

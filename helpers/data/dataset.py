@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from helpers.config import PATCH_SIZE, Config
+from helpers.config import Config
 from helpers.data.load import find_data, load_data, read_images, read_labels
-from helpers.data.preprocess import PreprocessData, repair_pixels
+from helpers.data.preprocess import PreprocessData, as_images, repair_pixels
 from helpers.data.split import PARTS, split_by_wells, split_y_to_train_val_test
 from helpers.data.transforms import Arrays, NumpyTransform, flip_transform, normalize
 
@@ -64,11 +64,6 @@ class SegmentationDataset(Dataset):
         if self.transform is not None:
             image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
-
-
-def as_images(pixels: np.ndarray | pd.DataFrame, dtype: type = np.float32) -> Tensor:
-    """(N, 1296) pixels, row by row -> (N, 1, 36, 36) tensor of `dtype`, a copy."""
-    return torch.from_numpy(np.array(pixels, dtype, order="C")).view(-1, 1, PATCH_SIZE, PATCH_SIZE)
 
 
 def data_preparation_pipeline(

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn import config_context
-from sklearn.cluster import DBSCAN
+import torch
 
 from helpers.config import PATCH_SIZE, Config
 from helpers.data.load import COLUMNS, check_same_patches
@@ -21,6 +20,11 @@ Images = pd.DataFrame | Sequence[np.ndarray]
 # What can be wrong with a pixel, by the step of cleaning that it makes
 UNUSABLE = dict(missing="missing values", below="outliers below the range", above="outliers above the range")
 SPE, CLUSTER = "outside the SPE/DmodX ellipse", "outside the largest DBSCAN cluster"
+
+
+def as_images(pixels: np.ndarray | pd.DataFrame, dtype: type = np.float32) -> torch.Tensor:
+    """(N, 1296) pixels, row by row -> (N, 1, 36, 36) tensor of `dtype`, a copy."""
+    return torch.from_numpy(np.array(pixels, dtype, order="C")).view(-1, 1, PATCH_SIZE, PATCH_SIZE)
 
 
 def usable_pixels(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
@@ -74,6 +78,8 @@ def spe_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray:
     model = pca(n_components=2, **spe, random_state=config.seed, verbose=0)  # its solver draws numbers
     # The package calls scikit-learn once a patch, where checking arguments takes much of the time.
     # Identical patches divide 0 by 0, and none is flagged.
+    from sklearn import config_context  # it takes a second, which a report does not need
+
     with config_context(skip_parameter_validation=True), np.errstate(invalid="ignore", divide="ignore"):
         return model.fit_transform(pixels)["outliers"]["y_bool_spe"].to_numpy()
 
@@ -84,6 +90,9 @@ def dbscan_outliers(pixels: np.ndarray, config: Config = Config()) -> np.ndarray
     scikit-learn lists the neighbours of each patch: 0.7 GB for all 9,400 of the challenge. Its compiled
     search would also keep every distance; without that it takes half the memory and half the time.
     """
+    from sklearn import config_context
+    from sklearn.cluster import DBSCAN
+
     clusters = DBSCAN(eps=config.dbscan_eps, min_samples=config.dbscan_min_samples)
     with config_context(enable_cython_pairwise_dist=False, working_memory=64):  # MiB of distances at a time
         labels = clusters.fit_predict(pixels)

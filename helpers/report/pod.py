@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import ndimage
 from scipy.special import expit
 from scipy.stats import chi2, t
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from helpers.data.wells import column_azimuths
 from helpers.report.grooves import calls
@@ -100,7 +101,7 @@ class DetectionCurve:
 
     def pod(self, depth: np.ndarray | float, confidence: float = 0.5) -> np.ndarray:
         """Probability of detection at these depths; with a confidence above 0.5 its one-sided lower bound."""
-        x = sm.add_constant(np.log(np.atleast_1d(depth)), has_constant="add")
+        x = np.vander(np.log(np.atleast_1d(depth)), 2, increasing=True)
         logit = x @ self.coefficients
         if confidence != 0.5:
             error = np.sqrt(((x @ self.covariance) * x).sum(axis=1))
@@ -138,7 +139,7 @@ def fit_detection_curve(trials: pd.DataFrame) -> DetectionCurve:
             "Plant more grooves, around the depth where finds begin."
         )
     depth, hit, stretch = (trials[name].to_numpy() for name in ("depth", "hit", "stretch"))
-    model = sm.GLM(hit, sm.add_constant(np.log(depth)), family=sm.families.Binomial())
+    model = GLM(hit, np.vander(np.log(depth), 2, increasing=True), family=Binomial())
     stretches, covariance = len(np.unique(stretch)), np.full((2, 2), np.nan)
     if stretches >= 3:
         covariance = model.fit(cov_type="cluster", cov_kwds={"groups": stretch}).cov_params()

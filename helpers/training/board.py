@@ -11,8 +11,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
 from helpers.config import PATCH_SIZE
 from helpers.files import disk_errors
@@ -39,6 +37,8 @@ class Board:
     """
 
     def __init__(self, run: Run):
+        from torch.utils.tensorboard import SummaryWriter  # it takes seconds, which a report does not need
+
         self.folder = run.folder
         purge = {"purge_step": len(run.history) + 1}
         with disk_errors(run.folder, "written", run.folder):
@@ -111,6 +111,8 @@ class Board:
         final = {name: row[name] for name in ("epoch", "val_loss", "val_dice", "val_mean_iou")}
         final["best_val_loss"] = run.best_val_loss
         metrics = {f"Validation, final/{name.replace('val_', '')}": value for name, value in final.items()}
+        from torch.utils.tensorboard.summary import hparams
+
         with disk_errors(self.folder, "written", self.folder):
             # Not by `add_hparams`: it makes a second file, which TensorBoard may read before the first
             for summary in hparams(made_with, metrics):

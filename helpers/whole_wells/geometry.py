@@ -6,6 +6,8 @@ import numpy as np
 
 from helpers.data.wells import cut_well, parse_name
 
+HEIGHT = 144  # rows of a section, chosen by folds in notebook 07
+
 
 def check_well(shape: Sequence[int]) -> None:
     """Raise ValueError unless (H, W) can be a well: at least one row, and two columns around the pipe."""

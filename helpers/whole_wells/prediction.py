@@ -15,8 +15,7 @@ from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import assemble_well, columns_of, cut_well, label_grooves, well_from_frame, wells_of
 from helpers.files import replace_atomically
 from helpers.inference import as_patches, check_probabilities, predict_pixels
-from helpers.whole_wells.geometry import check_well, patches_of_wells
-from helpers.whole_wells.sections import HEIGHT
+from helpers.whole_wells.geometry import HEIGHT, check_well, patches_of_wells
 from helpers.whole_wells.well_files import open_well
 
 # Of a network that has seen simulated wells only, see data/weights/README.md

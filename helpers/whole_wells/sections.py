@@ -19,10 +19,9 @@ from helpers.config import PATCH_SIZE, Config
 from helpers.data.preprocess import usable_pixels
 from helpers.data.transforms import Brightness, RandomRoll, flip_transform
 from helpers.data.wells import columns_of, well_from_frame, wells_of
-from helpers.whole_wells.geometry import check_well
+from helpers.whole_wells.geometry import HEIGHT, check_well
 
 Wells = dict[int, tuple[Tensor, Tensor]]
-HEIGHT = 144  # rows of a section, chosen by folds in notebook 07
 
 
 def assemble_wells(
