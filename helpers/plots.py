@@ -127,15 +127,17 @@ def show_draws(rows: pd.DataFrame, than: str, title: str, score: str = "dice", l
     table = table.sub(table.loc[than]).loc[[name for name in rows["variant"].unique() if name != than]]
     count, places = table.count(axis=1), np.arange(len(table))
     half = table.sem(axis=1) * student.ppf(0.975, (count - 1).clip(lower=1))
-    _, axis = plt.subplots(figsize=(8, 1.3 + 0.32 * len(table)))
+    figure, axis = plt.subplots(figsize=(8, 1.4 + 0.32 * len(table)), layout="constrained")
     axis.plot(table.to_numpy(), places, "o", color="0.6", markersize=4, alpha=0.8)
     axis.errorbar(table.mean(axis=1), places, xerr=half, fmt="|", color=ORANGE, markersize=16, lw=1.5, mew=3)
     axis.axvline(0, color="black", linewidth=1)
     axis.set_yticks(places, [f"{name} ({n})" for name, n in count.items()])
     axis.set_ylim(len(table) - 0.4, -0.6)
-    axis.set_xlabel(f"{label}, less that of “{than}” (grey: a draw; orange: mean, 95 % interval)")
     axis.set_ylabel("variant (draws)")
-    axis.set_title(title)
+    axis.locator_params(axis="x", nbins=5)
+    about = "grey: a draw; orange: mean, 95 % interval"
+    figure.supxlabel(f"{label}, less that of “{than}” ({about})", fontsize=10)
+    figure.suptitle(title, fontsize=11)
     plt.show()
 
 
