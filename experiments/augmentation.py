@@ -11,14 +11,8 @@ from experiments.draws import learns_with
 from helpers.data.transforms import RandomRoll, augment_transform, flip_transform
 
 # Each as likely and as strong as in `augment_transform`
-_, _, turn_and_crop, blur, noise, brightness = augment_transform().transforms
-CHANGES = {
-    "roll": RandomRoll(),
-    "turn and crop": turn_and_crop,
-    "blur": blur,
-    "noise": noise,
-    "brightness": brightness,
-}
+NAMES = ("roll", "turn and crop", "blur", "noise", "brightness")
+CHANGES = dict(zip(NAMES, [RandomRoll(), *augment_transform().transforms[2:]], strict=True))
 VARIANTS = {
     "flips": learns_with(),
     **{

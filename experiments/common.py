@@ -4,31 +4,23 @@ No test well is looked at, but by final_test.py.
 """
 
 import argparse
-import csv
 import io
 import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from experiments.draws import Draw, differences, leave_out, simulate_draw, well_folds
 from helpers.data import DataSource, find_data, load_data, read_labels
-from helpers.files import (
-    DataError,
-    check_output,
-    listed,
-    replace_atomically,
-    run_from_command_line as run_from_command_line,  # for the scripts here
-)
+from helpers.files import DataError, check_output, listed, replace_atomically, run_from_command_line  # noqa: F401
 
 HERE = Path(__file__).parent
 EPOCHS = 10  # of a training, in every study; stopping.py compares longer and shorter ones
@@ -36,15 +28,21 @@ FOLDS_OF_REAL_WELLS = 5
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """A `type` for argparse: a whole number of `least` or more; else argparse says which option is wrong."""
+    """A `type` for argparse, which says which option is wrong: a whole number of `least` or more."""
 
-    def number(text: str) -> int:
+    def whole_number(text: str) -> int:
         if (value := int(text)) < least:
             raise argparse.ArgumentTypeError(f"expected {least} or more, found {value}")
         return value
 
-    number.__name__ = "whole number"  # so argparse calls it where it is none
-    return number
+    return whole_number
+
+
+def refuse(names: Iterable[str], folder: Path) -> None:
+    """Raise ValueError for the first option, if any, that a run to be resumed has of its own."""
+    for name in names:
+        option = f"--{name.replace('_', '-')}"
+        raise ValueError(f"{option}: the run in {folder} has its own, leave {option} out.")
 
 
 Variant = Callable[[Draw, int], dict[str, float]]  # of a draw and a number of epochs: its scores
@@ -75,7 +73,7 @@ def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -
     results = Results(arguments.output, script, source)
     for number in arguments.draws:
         keys = [{"draw": number, "variant": name, "epochs": arguments.epochs} for name in arguments.variants]
-        if keys := [key for key in keys if not results.has(**key)]:
+        if keys := results.missing(keys):
             draw = make_draw(number, source)
             for key in keys:
                 results.add(**key, **variants[key["variant"]](draw, arguments.epochs))
@@ -97,9 +95,7 @@ def load_with_truth(source: DataSource) -> tuple[pd.DataFrame, pd.DataFrame, pd.
 
 
 def machine() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"{os.cpu_count()} CPU cores"
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
 
 
 def kind_of(machine: str) -> str:
@@ -111,8 +107,6 @@ def kind_of(machine: str) -> str:
 class Results:
     """A CSV that grows run by run, each on disk at once, so that a killed script goes on where it was.
 
-    Raises
-    ------
     DataError : the file cannot be written, is no table, or has rows of another kind of machine.
     """
 
@@ -137,9 +131,9 @@ class Results:
                 "table has rows of one kind of machine: go on there, or name another file with --output."
             )
 
-    def missing(self, keys: Iterable[dict]) -> Iterator[dict]:
-        """Those keys, one after the other, that have no row yet, with a bar of how many there are."""
-        return (key for key in tqdm(list(keys), unit="run") if not self.has(**key))
+    def missing(self, keys: Iterable[dict]) -> list[dict]:
+        """Those keys that have no row yet."""
+        return [key for key in keys if not self.has(**key)]
 
     def has(self, **key) -> bool:
         """Tell whether a row with this key, of the same data, is there."""
@@ -157,16 +151,13 @@ class Results:
 
     def add_all(self, rows: Iterable[dict]) -> None:
         """Write all rows of a run at once, so that a killed script or a full disk leaves whole runs only."""
-        rows, text = [row | self.provenance for row in rows], io.StringIO()
-        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        table = pd.DataFrame([row | self.provenance for row in rows])
         whole, self.rows = self._read()  # another process may have added some
-        if self.rows.empty:
-            writer.writeheader()
-        else:
-            self._check_columns(list(rows[0]) == list(self.rows), rows[0])
-        writer.writerows(rows)
+        if not self.rows.empty:
+            self._check_columns(list(table) == list(self.rows), table)
+        text = table.to_csv(index=False, header=self.rows.empty, lineterminator="\n")
         with replace_atomically(self.path) as temporary:
-            temporary.write_text(whole + text.getvalue(), newline="")
+            temporary.write_text(whole + text, newline="")
         _, self.rows = self._read()
 
     def _check_columns(self, fit: bool, columns: Iterable[str]) -> None:
@@ -179,13 +170,9 @@ class Results:
     def _read(self) -> tuple[str, pd.DataFrame]:
         """Its whole lines, and what they say. A line that was cut counts as not there."""
         whole = self.path.read_text().rpartition("\n")[0] if self.path.exists() else ""
-        lines = [len(fields) for fields in csv.reader(whole.splitlines())]
-        for number, fields in enumerate(lines, 1):
-            if fields != lines[0]:
-                raise DataError(
-                    f"{self.path}: expected {lines[0]} columns as in its header, found {fields} in line "
-                    f"{number}. Remove that line, and its run is made again."
-                )
-        if len(lines) < 2:
+        if "\n" not in whole:
             return "", pd.DataFrame()
-        return whole + "\n", pd.read_csv(io.StringIO(whole), float_precision="round_trip")
+        try:
+            return whole + "\n", pd.read_csv(io.StringIO(whole), float_precision="round_trip")
+        except ValueError as error:
+            raise DataError(f"{self.path}: expected a table of results, found none ({error}).") from error

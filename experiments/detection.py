@@ -41,8 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     path = WEIGHTS.with_name("detection.csv")
     parser.add_argument("--output", type=Path, default=path, help="CSV of the trials in simulated wall")
-    output = parser.parse_args().output
-    check_output(output)
+    check_output(output := parser.parse_args().output)
     torch.set_num_threads(1)
     source, tables = find_data(), []
     if source.simulated:
@@ -50,10 +49,18 @@ def main() -> None:
     else:
         _, images = load_data(source.folder)
         walls = {f"well {well}": well_from_frame(images, well) for well in (9, 10)}
+    model, config = load_model(WEIGHTS)
+
+    def find(wall: np.ndarray) -> np.ndarray:
+        return groove_mask(predict_well(model, wall, config=config), config)
+
     for number, (name, wall) in enumerate(walls.items()):
-        # Shapes differ in length, so their stretches are told by place
-        trials = measure(wall).assign(wall=name)
-        tables.append(trials.assign(stretch=trials["row"] // 200 + 100 * number))
+        of_wall = {"wall": name, "columns": wall.shape[1], "wall_rows": len(wall)}
+        of_wall["false_calls"] = int(calls(find(wall)).max())
+        for shape, options in tqdm(SHAPES.items()):
+            trials = hit_or_miss(find, wall, TRIALS, DEPTHS, **options).assign(shape=shape, **of_wall)
+            place = trials["row"] // 200 + 100 * number  # since shapes differ in length
+            tables.append(trials.assign(stretch=place))
     table = pd.concat(tables)
     print(table.drop_duplicates("wall")[["wall", "columns", "wall_rows", "false_calls"]].to_string())
     print(table.groupby(["wall", "shape"], sort=False).apply(depth_found).unstack("shape").round(3))
@@ -61,19 +68,6 @@ def main() -> None:
         columns = ["depth", "stretch", "hit", "shape", "columns", "wall_rows", "false_calls"]
         with replace_atomically(output) as temporary:
             table[columns].round(6).to_csv(temporary, index=False, lineterminator="\n")
-
-
-def measure(wall: np.ndarray) -> pd.DataFrame:
-    """Hits and misses of each shape in this wall."""
-    model, config = load_model(WEIGHTS)
-
-    def find(wall: np.ndarray) -> np.ndarray:
-        return groove_mask(predict_well(model, wall, config=config), config)
-
-    false = int(calls(find(wall)).max())
-    trials = {name: hit_or_miss(find, wall, TRIALS, DEPTHS, **shape) for name, shape in tqdm(SHAPES.items())}
-    table = pd.concat([table.assign(shape=name) for name, table in trials.items()])
-    return table.assign(columns=wall.shape[1], wall_rows=len(wall), false_calls=false)
 
 
 def depth_found(trials: pd.DataFrame) -> float:

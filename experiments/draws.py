@@ -1,8 +1,7 @@
 """Draws: wells to learn from, other wells to be judged by, and a seed. Studies compare variants on them.
 
-Variants of a draw share its wells and its seed, so they are compared draw by draw. A draw is of new simulated
-wells, made like the training wells (`simulation.draw_recipe`): those to learn from have labels as hasty as an
-annotator's, of the others the truth is known. Or it is a fold of real wells, judged by their labels.
+A draw is of new simulated wells, made like the training wells (`simulation.draw_recipe`): those to learn from
+have labels as hasty as an annotator's, of the others the truth is known. Or it is a fold of real wells.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +17,11 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from helpers.config import Config
-from helpers.data import COLUMNS
 from helpers.data.dataset import SegmentationDataset, Transform, as_module, make_loader
 from helpers.data.preprocess import PreprocessData
 from helpers.data.synthetic import simulate
 from helpers.data.transforms import flip_transform, normalize
-from helpers.data.wells import columns_of, cut_well, parse_name, patch_name, well_from_frame, wells_of
+from helpers.data.wells import columns_of, frame_from_well, parse_name, well_from_frame, wells_of
 from helpers.files import DataError
 from helpers.inference import predict_pixels, predict_probabilities
 from helpers.losses import Loss
@@ -35,7 +33,6 @@ from helpers.whole_wells.simulation import draw_recipe
 
 STUDY_CONFIG = Config(precision="float32")  # on every device, so that rows do not depend on it
 LEARN, JUDGED, ROWS = 24, 48, 720  # wells to learn from, wells to be judged by, rows of each
-Frames = tuple[pd.DataFrame, pd.DataFrame]  # masks and images, (n, 1296) each
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ class Draw:
     number : of the draw; the seed of its trainings too.
     y, images : to learn from, not cleaned. clean : the truth of `y`, or `y` where it is not known.
     judge, judged_images : to be judged by: masks, and images not repaired; without ruined patches.
-    columns : around the pipe, of wells whose patches need not tell it.
+    columns : around the pipe, of wells whose patches do not tell it.
     """
 
     number: int
@@ -61,7 +58,7 @@ class Draw:
         return replace(STUDY_CONFIG, seed=self.number)
 
     @cached_property
-    def cleaned(self) -> Frames:
+    def cleaned(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Labels and images to train on, cleaned as in `helpers.data.dataset.data_preparation_pipeline`."""
         return PreprocessData(STUDY_CONFIG).fit_transform(self.y, self.images)
 
@@ -102,19 +99,16 @@ def score(masks: Tensor, truth: Tensor) -> dict[str, float]:
 
 def simulate_draw(number: int, learn: int = LEARN, judged: int = JUDGED, rows: int = ROWS) -> Draw:
     """Simulate the wells of a draw, numbered 1000, 1001, ...; the first `learn` are learned from."""
-    frames: tuple[list, list, list] = ([], [], [])
-    columns = {}
-    for well in range(1000, 1000 + learn + judged):
+    wells, made = range(1000, 1000 + learn + judged), {}
+    for well in wells:
         rng = np.random.default_rng([number, well])
-        made = simulate(draw_recipe(STUDY_CONFIG.train_wells, rng), rows, rng)
-        columns[well] = made.thickness.shape[1]
-        for frame, image in zip(frames, (made.thickness, made.labels, made.truth), strict=True):
-            patches = cut_well(image).reshape(-1, len(COLUMNS))
-            names = pd.Index([patch_name(well, patch) for patch in range(len(patches))], name="patch")
-            frame.append(pd.DataFrame(patches, names, COLUMNS))
-    images, labels, truth = (pd.concat(frame) for frame in frames)
-    to_learn = wells_of(images) < 1000 + learn
-    return _draw(number, to_learn, ~to_learn, labels, images, truth, columns)
+        made[well] = simulate(draw_recipe(STUDY_CONFIG.train_wells, rng), rows, rng)
+    y, images, truth = (
+        pd.concat(frame_from_well(getattr(one, part), well) for well, one in made.items())
+        for part in ("labels", "thickness", "truth")
+    )
+    columns = {well: one.truth.shape[1] for well, one in made.items()}
+    return leave_out(number, wells[learn:], y, images, truth, wells[:learn], columns)
 
 
 def leave_out(
@@ -123,28 +117,19 @@ def leave_out(
     y: pd.DataFrame,
     images: pd.DataFrame,
     truth: pd.DataFrame | None = None,
+    others: Sequence[int] = STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells,
+    columns: dict[int, int] | None = None,
 ) -> Draw:
-    """Learn from the training and validation wells but for these, which judge; test wells never take part.
+    """Learn from `others`, the training and validation wells, but for those left out, which judge.
 
-    y, images : as `helpers.data.load_data` gives them. truth : what judges; by default `y`.
+    y, images : as `helpers.data.load_data` gives them. truth : what judges; by default `y`. No test well
+    takes part unless it is left out.
     """
-    wells = wells_of(y)
+    wells, truth = wells_of(y), y if truth is None else truth
     judged = np.isin(wells, left_out)
-    learn = np.isin(wells, STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells) & ~judged
-    return _draw(number, learn, judged, y, images, y if truth is None else truth, {})
-
-
-def _draw(
-    number: int,
-    learn: np.ndarray,
-    judged: np.ndarray,
-    y: pd.DataFrame,
-    images: pd.DataFrame,
-    truth: pd.DataFrame,
-    columns: dict[int, int],
-) -> Draw:
+    learn = np.isin(wells, others) & ~judged
     judge, _ = PreprocessData(STUDY_CONFIG).transform(truth[judged], images[judged])  # ruined patches go
-    return Draw(number, y[learn], images[learn], truth[learn], judge, images.loc[judge.index], columns)
+    return Draw(number, y[learn], images[learn], truth[learn], judge, images.loc[judge.index], columns or {})
 
 
 def well_folds(
@@ -153,14 +138,8 @@ def well_folds(
     """Share wells out among `count` folds of about equal size. `y` : (n, 1296) masks, of other wells too.
 
     Wells without a groove are dealt out first, so that no fold has more than its share of them; then each
-    well, the largest first, goes to the fold with the fewest patches.
-
-    Raises
-    ------
-    DataError : there are fewer wells with a groove than folds.
-
-    >>> well_folds(y)  # doctest: +SKIP
-    [(7, 9, 11), (3, 6, 10), (1, 8, 12, 13, 14)]
+    well, the largest first, goes to the fold with the fewest patches. DataError : there are fewer wells with
+    a groove than folds.
     """
     table = pd.DataFrame({"well": wells_of(y), "corroded": y.to_numpy().any(axis=1)})
     table = table[table["well"].isin(wells)].groupby("well")["corroded"].agg(["size", "any"])
@@ -203,10 +182,7 @@ def train_on(
     y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int = 0, model: str = "unet",
     loss: str | Loss = "bce", transform: Transform | None = None, config: Config = STUDY_CONFIG, **options,
 ) -> nn.Module:  # fmt: skip
-    """Train a network, by default the baseline, on these cleaned patches, and return it.
-
-    options : see `helpers.training.runs.start_run`.
-    """
+    """Train a network, by default the baseline, on these cleaned patches; `options` : see `start_run`."""
     config = replace(config, seed=seed)
     run = unsaved_run(model, config, loss, **options)
     for _ in train(run, training_loader(y, images, config, transform), epochs):
@@ -233,10 +209,8 @@ def probabilities_on(model: nn.Module, images: pd.DataFrame) -> pd.DataFrame:
 def differences(rows: pd.DataFrame, than: str, score: str = "dice") -> pd.DataFrame:
     """How much better each variant is than the variant `than`, from one row a draw and variant.
 
-    Returns
-    -------
-    A row a variant: the mean difference, its half-width (Student's 95 % interval over the draws), and the
-    number of draws; only draws that have both count.
+    Returns a row a variant: the mean difference, its half-width (Student's 95 % interval over the draws), and
+    the number of draws; only draws that have both count.
     """
     table = rows.pivot(index="draw", columns="variant", values=score)
     paired = table.drop(columns=than).sub(table[than], axis=0)

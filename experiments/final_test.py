@@ -10,7 +10,7 @@ import argparse
 import hashlib
 import json
 from datetime import datetime
-from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -18,8 +18,8 @@ import torch
 from common import EPOCHS, HERE, Results, Variant, at_least, load_with_truth, run_from_command_line
 from whole_wells import averaged, by_grooves, plainly
 
-from experiments.draws import STUDY_CONFIG, Draw, learns_with, leave_out
-from experiments.tuning import read_study, train_with
+from experiments.draws import STUDY_CONFIG, learns_with, leave_out
+from experiments.tuning import learns_by, read_study
 from helpers.data import find_data
 from helpers.files import DataError, replace_atomically
 from helpers.training.checkpoint import load_model
@@ -29,15 +29,9 @@ RECORD_COLUMNS = ["evaluation", "date", "times_opened", "question", "reason", "s
 TEST_WELLS = STUDY_CONFIG.test_wells
 
 
-def tuned(draw: Draw, epochs: int) -> dict[str, float]:
-    params = read_study(HERE / "tune_simulated.journal").best_params
-    *_, run = train_with(params, *draw.cleaned, epochs, draw.number)
-    return draw.score(run.model)
-
-
 CANDIDATES: dict[str, Variant] = {
     "baseline": learns_with(),
-    "tuned": tuned,
+    "tuned": lambda *of: learns_by(read_study(HERE / "tune_simulated.journal").best_params)(*of),
     "shipped": lambda draw, epochs: plainly(draw, load_model(WEIGHTS)[0]),
     "shipped, by grooves": lambda draw, epochs: by_grooves(draw, load_model(WEIGHTS)[0]),
     "shipped, averaged": lambda draw, epochs: plainly(draw, averaged(draw, epochs)),
@@ -57,24 +51,21 @@ def main() -> None:
     source = find_data()
     kind = "simulated" if source.simulated else "real"
     results = Results(arguments.output / f"final_test_{kind}.csv", __file__, source)
-    keys = [
+    keys = results.missing(
         {"candidate": name, "seed": seed, "epochs": arguments.epochs}
-        for seed in range(arguments.seeds)
-        for name in CANDIDATES
+        for seed, name in product(range(arguments.seeds), CANDIDATES)
         if seed == 0 or name not in LEARN_NOTHING
-    ]
-    if all(results.has(**key) for key in keys):
+    )
+    if not keys:
         return
     weights = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]
-    question = {"candidates": list(CANDIDATES), "shipped": weights, "epochs": arguments.epochs}
-    question |= {"seeds": arguments.seeds}
-    record = arguments.output / f"final_test_record_{kind}.csv"
-    ask(record, question, arguments.reason)
+    question = {"candidates": list(CANDIDATES), "shipped": weights}
+    question |= {"epochs": arguments.epochs, "seeds": arguments.seeds}
+    ask(record := arguments.output / f"final_test_record_{kind}.csv", question, arguments.reason)
     data = load_with_truth(source)
-    draw_of = cache(lambda seed: leave_out(seed, TEST_WELLS, *data))  # two candidates share a training
-    for key in results.missing(keys):
-        draw = draw_of(key["seed"])
-        results.add(**key, **CANDIDATES[key["candidate"]](draw, key["epochs"]))
+    draws = [leave_out(seed, TEST_WELLS, *data) for seed in range(arguments.seeds)]  # candidates share them
+    for key in keys:
+        results.add(**key, **CANDIDATES[key["candidate"]](draws[key["seed"]], key["epochs"]))
     means = results.rows.groupby("candidate", sort=False)[["dice", "mean_iou"]].mean().round(3)
     answer(record, question, "; ".join(f"{name}: Dice {row['dice']}" for name, row in means.iterrows()))
     print(means.to_string())
@@ -84,8 +75,6 @@ def ask(record: Path, question: dict[str, object], reason: str) -> None:
     """Write down what the test wells are asked, before they are opened. The same question again, after a kill
     say, is the same evaluation, and only counted as opened once more.
 
-    Raises
-    ------
     DataError : another question was asked before, and no reason is given; or the file is no record.
     """
     table, asked = read_record(record), json.dumps(question, sort_keys=True)
@@ -97,8 +86,7 @@ def ask(record: Path, question: dict[str, object], reason: str) -> None:
         raise DataError(
             f"{record}: the test wells have answered {len(table)} other question(s), the last on "
             f"{before['date']} ({before['scores'] or 'no scores noted'}). What is chosen after a look at "
-            "them is not judged by unseen wells. If you must ask again, give a reason: it is kept in the "
-            "record, and belongs beside the result."
+            "them is judged by no unseen wells. If you must ask again, give a reason: the record keeps it."
         )
     else:
         date = datetime.now().strftime("%Y-%m-%d %H:%M")

@@ -1,11 +1,9 @@
 """Masks for a folder of patches, in the challenge's format. Notebook 08.
 
-    python experiments/predict.py path/to/X_test.zip y_test.csv
     python experiments/predict.py path/to/X_test.zip y_test.csv --model runs/<run>/last_<timestamp>.pt
 
 Without a model of yours the network that ships with the project is used, which has seen simulated wells only
-(data/weights/README.md). Scale and thresholds are those that a model was trained with. How wide a well is, is
-told from its patches, so wells may have any number.
+(data/weights/README.md). Scale and thresholds are those that a model was trained with.
 """
 
 import argparse
@@ -43,11 +41,9 @@ def main() -> None:
     predict = partial(mask_patches, columns=arguments.columns) if whole_wells else by_patches
     masks, report = predict_folder(model, config, arguments.images, arguments.example, predict)
     write_csv(masks, arguments.csv)
-    corroded = (masks.sum(axis=1) > 0).sum()
-    print(f"{arguments.csv}: {len(masks)} patches, {corroded} with a groove.")
+    print(f"{arguments.csv}: {len(masks)} patches, {masks.any(axis=1).sum()} with a groove.")
     if len(report):
-        print("Patches with unusable pixels:")
-        print(report.to_string())
+        print(f"Patches with unusable pixels:\n{report.to_string()}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Train a network on simulated wells only, to ship with the project. Notebook 07.
 
-    OMP_NUM_THREADS=1 python experiments/pretrain.py
-
 The simulated wells' recipes are drawn from ranges of the nine training wells; no pixel and no label of a real
 well is used. Then three copies go on, each with other wells that go beyond these ranges by `HELPFUL`, and the
 mean of all weights, before and after, is kept. `--start` goes on from weights that are there: so the shipped
@@ -43,19 +41,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"(default {WEIGHTS.name} in data/)")
     arguments = parser.parse_args()
     check_output(arguments.output)
-    if arguments.start:
-        start, _ = load_model(arguments.start)
-    else:
-        start = pretrain(arguments.wells, arguments.epochs, arguments.seed).model
+    given = load_model(arguments.start)[0] if arguments.start else None
+    start = given or pretrain(arguments.wells, arguments.epochs, arguments.seed).model
     copies = [go_on(start, arguments.seed + copy, HELPFUL) for copy in range(COPIES)]
     run = copies[-1]
     run.model = mean_of_weights(start, *(copy.model for copy in copies))
     write_weights(arguments.output, describe(run))
-    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
     source = find_data()
     judge = "clean truth" if source.simulated else source.labels
     scores = by_grooves(leave_out(0, run.config.val_wells, *load_with_truth(source)), run.model)
-    print(f"Validation wells, {source.name}, {judge}: {scores}")
+    print(f"{arguments.output}. Validation wells, {source.name}, {judge}: {scores}")
 
 
 def pretrain(

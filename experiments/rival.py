@@ -1,15 +1,14 @@
 """The rival: the network and the recipe of the challenge's first place, written anew. Notebook 07.
 
+    CORROSEG_DATA=path/to/folder python experiments/rival.py --wells 3 9 --epochs 3
+
 What its published code does, not that code: CorroSeg, https://github.com/tamontealegrep/CorroSeg, with the
 settings of `src/config/config.yaml`. A small recurrent residual U-Net (Alom et al. 2018,
 https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, Woo et al. 2018,
 https://arxiv.org/abs/1807.06521), attention gates (Oktay et al. 2018, https://arxiv.org/abs/1804.03999) and a
 skip from level to level (U-Net++, Zhou et al. 2018, https://arxiv.org/abs/1807.10165) learns from sections of
-360 rows by IoU and focal loss. All sections have one scale: scaled by its own quartiles, which are equal
-where most of a section is empty, that one is hundreds of times as large as the others, and ruins what batch
-norm remembers. Several sections make a batch for the same reason.
-
-    CORROSEG_DATA=path/to/folder python experiments/rival.py --wells 3 9 --epochs 3
+360 rows by IoU and focal loss. All sections have one scale, and several make a batch: scaled by its own
+quartiles, one that is mostly empty becomes hundreds of times as large, and ruins what batch norm remembers.
 """
 
 import argparse
@@ -17,10 +16,9 @@ import time
 from dataclasses import replace
 from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from common import at_least, run_from_command_line
+from common import EPOCHS, at_least, run_from_command_line
 from torch import Tensor, nn
 
 from experiments.draws import STUDY_CONFIG, leave_out, well_folds
@@ -34,7 +32,7 @@ from helpers.training.runs import unsaved_run
 from helpers.whole_wells.prediction import predict_well
 from helpers.whole_wells.sections import SectionDataset, Wells, assemble_wells, section_loader, well_transform
 
-ROWS, EPOCHS = 360, 10
+ROWS = 360  # of a section
 AROUND = 8  # columns that are repeated on each side of the pipe
 
 
@@ -134,11 +132,6 @@ def train_rival(wells: Wells, epochs: int, seed: int, height: int = ROWS) -> nn.
     return run.model
 
 
-def find_grooves(model: nn.Module, well: np.ndarray) -> np.ndarray:
-    """(H, W) thickness -> (H, W) bool, by a plain threshold."""
-    return predict_well(model, well, ROWS, scales=(1.0,)) >= STUDY_CONFIG.threshold
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     wells = "to be judged by; learned from are the review's training wells (default: folds of wells)"
@@ -150,13 +143,13 @@ def main() -> None:
     y, images = load_data(source.folder)
     print(f"Agreement with {source.description}:")
     for number, judged in enumerate([arguments.wells] if arguments.wells else well_folds(y)):
-        draw = leave_out(number, judged, y, images)
-        apart = STUDY_CONFIG.val_wells if arguments.wells else ()
-        wells = assemble_wells(draw.y, draw.images, sorted({*wells_of(draw.y).tolist()} - {*apart}))
+        others = STUDY_CONFIG.train_wells + (() if arguments.wells else STUDY_CONFIG.val_wells)
+        draw = leave_out(number, judged, y, images, others=others)
+        wells = assemble_wells(draw.y, draw.images, sorted({*wells_of(draw.y).tolist()}))
         start = time.process_time()
         model = train_rival(wells, arguments.epochs, number)
         seconds = time.process_time() - start
-        scores = draw.score_wells(partial(find_grooves, model))
+        scores = draw.score_wells(lambda well, model=model: predict_well(model, well, ROWS, (1.0,)) >= 0.5)
         print(f"wells {list(judged)}: {scores}, learned from {list(wells)} in {seconds:.0f} s", flush=True)
 
 

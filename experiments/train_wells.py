@@ -3,25 +3,23 @@
     CORROSEG_DATA=path/to/folder python experiments/train_wells.py --every-well
 
 In the end the mean of its weights before and after is taken, which finds more in wells that it has not seen.
-By default training and validation wells are the review's; name those of other data with `--train-wells` and
-`--val-wells`. Nothing is chosen by the validation wells, they show how training goes. With `--every-well` the
-network learns from all labelled wells, as one would for the challenge; then no score is of unseen wells. A
-run that was stopped goes on with `--resume FOLDER`, by its own settings. The run's folder gets the weights,
-`whole_wells.safetensors`, for `predict.py --model`, and a model card.
+By default training and validation wells are the review's. Nothing is chosen by the validation wells, they
+show how training goes. With `--every-well` the network learns from all labelled wells, as one would for the
+challenge; then no score is of unseen wells. A run that was stopped goes on with `--resume FOLDER`. The run's
+folder gets the weights, `whole_wells.safetensors`, for `predict.py --model`, and a model card.
 """
 
 import argparse
 import shutil
 from pathlib import Path
 
-import torch
-from common import EPOCHS, at_least, run_from_command_line
+from common import EPOCHS, at_least, refuse, run_from_command_line
 
+from experiments.draws import Draw, leave_out
 from helpers.config import Config
 from helpers.data import find_data, find_labels, load_data
-from helpers.data.wells import cut_well, wells_of
+from helpers.data.wells import wells_of
 from helpers.files import DataError, listed, replace_atomically
-from helpers.metrics import count_pixels, summarise
 from helpers.models import mean_of_weights
 from helpers.training import fit
 from helpers.training.checkpoint import load_model, write_weights
@@ -44,9 +42,9 @@ def main() -> None:
     learned, judged = usable_wells(config, wells)
     train, val = ({well: wells[well] for well in part} for part in (config.train_wells, config.val_wells))
     train = SectionDataset(train, transform=sections.well_transform(), moving=True, config=config)
-    val = SectionDataset(val, config=config)
-    run = train_from_shipped(run, train, val, arguments.epochs or EPOCHS)
-    score = score_of(run, {well: wells[well] for well in judged}, learned)
+    run = train_from_shipped(run, train, SectionDataset(val, config=config), arguments.epochs or EPOCHS)
+    columns = {well: wells[well][0].shape[1] for well in judged}
+    score = score_of(run, leave_out(0, judged, y, images, columns=columns), learned)
     write_weights(run.folder / "whole_wells.safetensors", describe(run))
     labels = source.description if source.simulated else find_labels(source.folder).name
     write_card(run, f"{len(y):,} labelled patches, {labels}", learned, score)
@@ -58,7 +56,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--epochs", type=at_least(1), help=f"(default {EPOCHS})")
-    add("--seed", type=at_least(0), help=f"(default {Config().seed})")
+    add("--seed", type=at_least(0), help="(default 0)")
     add("--train-wells", type=int, nargs="+", help="(default: the review's)")
     add("--val-wells", type=int, nargs="+", help="(default: the review's)")
     add("--every-well", action="store_const", const=True, help="learn from all labelled wells")
@@ -77,22 +75,17 @@ def new_config(arguments: argparse.Namespace, there: list[int]) -> Config:
             f"There is no patch of wells {missing}: the data has wells {there}. Name those to learn from "
             "with --train-wells, or take all with --every-well, and those to watch with --val-wells."
         )
-    seed = arguments.seed or Config().seed
-    return Config(seed=seed, train_wells=train, val_wells=val, runs_dir=arguments.runs)
+    return Config(train_wells=train, val_wells=val, seed=arguments.seed or 0, runs_dir=arguments.runs)
 
 
 def take_up(arguments: argparse.Namespace) -> Run:
     """The run to go on with; an error if it is of another script, or if anything is given that it has."""
-    for name in ("epochs", "seed", "train_wells", "val_wells", "every_well"):
-        if getattr(arguments, name) is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise ValueError(f"{option}: the run in {arguments.resume} has its own, leave {option} out.")
+    own = ("epochs", "seed", "train_wells", "val_wells", "every_well")
+    refuse([name for name in own if getattr(arguments, name) is not None], arguments.resume)
     run = resume_run(arguments.resume)
     if not (run.folder / START).exists():
-        raise DataError(
-            f"{run.folder}: expected a run of train_wells.py, found one of the model {run.model_name!r} "
-            f"without {START}, the weights that it went on from."
-        )
+        found = f"found one of {run.model_name!r} without {START}"
+        raise DataError(f"{run.folder}: expected a run of train_wells.py, {found}.")
     return run
 
 
@@ -126,23 +119,18 @@ def train_from_shipped(run: Run | None, train: SectionDataset, val: SectionDatas
     return run
 
 
-def score_of(run: Run, wells: Wells, learned: list[int]) -> str:
+def score_of(run: Run, draw: Draw, learned: list[int]) -> str:
     """How the network did in the wells that it is judged by, and whether it had learned from them."""
-    counts = []
-    for thickness, mask in wells.values():
-        found = groove_mask(predict_well(run.model, thickness.numpy(), config=run.config), run.config)
-        known = ~mask.isnan().numpy()
-        found, true, seen = map(cut_well, (found & known, mask.nan_to_num(0).numpy(), known))
-        counts.append(count_pixels(*map(torch.from_numpy, (found, true)))[seen.any(axis=(1, 2))])
-    counts = torch.cat(counts)
-    hit, false, missed = counts.sum(0).tolist()
-    found = f"no groove is labelled there, so there is no Dice; {false:,} pixels are called grooves"
-    if hit + missed:  # else two empty masks would agree
-        scores = summarise(counts)
-        found = f"Dice {scores['dice']:.3f}, mean IoU over patches {scores['mean_iou']:.3f}"
+    wells, config = draw.wells_of(draw.judged_images), run.config
+    found = {well: predict_well(run.model, thickness, config=config) for well, thickness in wells.items()}
+    scores = draw.score_masks({well: groove_mask(found[well], config) for well in wells})
+    dice = f"Dice {scores['dice']:.3f}"
+    if not draw.judge.to_numpy().any():
+        dice = "no groove is labelled there, so there is no Dice"
     seen = sorted(set(wells) & set(learned))
     from_them = f"from wells {listed(seen)}: no measure of new wells" if seen else "from none of them"
-    return f"Validation wells {listed(wells)}: {found}. The network has learned {from_them}."
+    score = f"{dice}, mean IoU over patches {scores['mean_iou']:.3f}"
+    return f"Validation wells {listed(wells)}: {score}. The network has learned {from_them}."
 
 
 def write_card(run: Run, data: str, learned: list[int], score: str) -> None:

@@ -1,7 +1,5 @@
 """Which hyperparameters (R4.1)? A search by one draw's validation wells. Notebook 06.
 
-    python experiments/tune.py
-
 Killed at any time, it goes on when it is called again: the study is the journal beside this script. The best
 trial is compared with the defaults on other draws by tuned.py.
 """
@@ -27,8 +25,8 @@ def main() -> None:
     torch.set_num_threads(1)
     source = find_data()
     kind, number, usual = ("simulated", DRAW, 10) if source.simulated else ("real", 0, 2)
-    path = arguments.output / f"tune_{kind}.journal"
-    study = search(path, make_draw(number, source), arguments.epochs or usual, arguments.trials)
+    path, draw = arguments.output / f"tune_{kind}.journal", make_draw(number, source)
+    study = search(path, draw, arguments.epochs or usual, arguments.trials)
     print(study.trials_dataframe().round(4).to_string())
 
 

@@ -1,17 +1,9 @@
 """Are the hyperparameters that tune.py chose better on wells that it has not seen (R4.1)? Notebook 06."""
 
-from common import HERE, Variant, run_from_command_line, run_study
+from common import HERE, run_from_command_line, run_study
 
-from experiments.tuning import DEFAULTS, Params, read_study, train_with
+from experiments.tuning import DEFAULTS, learns_by, read_study
 from helpers.data import find_data
-
-
-def learns_by(params: Params) -> Variant:
-    def scores(draw, epochs):
-        *_, run = train_with(params, *draw.cleaned, epochs, draw.number)
-        return draw.score(run.model)
-
-    return scores
 
 
 def main() -> None:

@@ -1,21 +1,18 @@
-"""A search for hyperparameters with Optuna, on the wells of one draw (review point R4.1).
+"""A search for hyperparameters with Optuna, on the wells of one draw (R4.1). A fifth of the wells to learn
+from validates, by labels, as real wells have no truth to tune by; those that judge are not looked at."""
 
-A fifth of the wells to learn from validates, by their labels, as real wells have no truth to tune by. The
-wells that judge are not looked at.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import optuna
-import pandas as pd
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
+from pandas import DataFrame
 
 from experiments.draws import STUDY_CONFIG, Draw, as_dataset, hold_out, predict_masks, score, training_loader
 from helpers.data.transforms import augment_transform
@@ -25,9 +22,8 @@ from helpers.training.runs import Run, unsaved_run
 
 Params = dict[str, float | int | str]
 DEFAULTS: Params = {
-    **{name: getattr(STUDY_CONFIG, name) for name in ("learning_rate", "batch_size", "dropout")},
-    **{"weight_decay": STUDY_CONFIG.weight_decay, "width": 32, "loss": "bce", "augmentation": 0.0},
-}
+    name: getattr(STUDY_CONFIG, name) for name in ("learning_rate", "batch_size", "dropout", "weight_decay")
+} | {"width": 32, "loss": "bce", "augmentation": 0.0}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -57,9 +53,7 @@ def objective(trial: Trial, draw: Draw, epochs: int) -> float:
     return value
 
 
-def train_with(
-    params: Params, y: pd.DataFrame, images: pd.DataFrame, epochs: int, seed: int
-) -> Iterator[Run]:
+def train_with(params: Params, y: DataFrame, images: DataFrame, epochs: int, seed: int) -> Iterator[Run]:
     """Train a new U-Net on these cleaned patches; yield the run after each epoch."""
     own = {name: value for name, value in params.items() if hasattr(STUDY_CONFIG, name)}
     config = replace(STUDY_CONFIG, seed=seed, **own)
@@ -69,20 +63,24 @@ def train_with(
         yield run
 
 
+def learns_by(params: Params) -> Callable[[Draw, int], dict[str, float]]:
+    def scores(draw: Draw, epochs: int) -> dict[str, float]:
+        """Of a network with these parameters."""
+        *_, run = train_with(params, *draw.cleaned, epochs, draw.number)
+        return draw.score(run.model)
+
+    return scores
+
+
 def open_study(path: Path) -> Study:
-    """Begin a study in a file, or take it up where it was left. The first trial has the defaults, so that
-    every other is measured against them; the pruner stops a trial that is worse than most others so far.
-    DataError : the file can be neither made nor read."""
+    """Begin a study in a file, with the defaults as its first trial, or take it up where it was left. A trial
+    that is worse than most others so far is stopped. DataError : the file can be neither made nor read."""
     with disk_errors(path, "made", path.parent):
         path.touch()
+    options = {"study_name": "tuning", "direction": "maximize", "load_if_exists": True}
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
     try:
-        study = optuna.create_study(
-            study_name="tuning",
-            storage=storage_of(path),
-            direction="maximize",
-            load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3),
-        )
+        study = optuna.create_study(storage=storage_of(path), pruner=pruner, **options)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: expected the journal of a study ({error}). Name another file.") from error
     study.sampler = TPESampler(seed=len(study.trials))
@@ -103,11 +101,7 @@ def read_study(path: Path | str) -> Study:
 
 def search(path: Path, draw: Draw, epochs: int, trials: int) -> Study:
     """Go on until so many trials are finished."""
-    study = open_study(path)
-    done = len(study.get_trials(states=FINISHED))
-    study.optimize(
-        partial(objective, draw=draw, epochs=epochs),
-        n_trials=max(0, trials - done),
-        catch=(FloatingPointError, DataError),
-    )
+    study, of_draw = open_study(path), partial(objective, draw=draw, epochs=epochs)
+    left = max(0, trials - len(study.get_trials(states=FINISHED)))
+    study.optimize(of_draw, left, catch=(FloatingPointError, DataError))
     return study

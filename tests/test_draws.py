@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from importlib import import_module
+from itertools import product
 
 import common
 import numpy as np
 import pandas as pd
+import pretrain
 import pytest
 import torch
 from scipy.stats import ttest_rel
@@ -183,11 +185,15 @@ def test_a_study_has_a_row_for_each_draw_and_variant_and_makes_none_twice(
         ("losses", "junior_attention_unet, focal"),
         ("networks", "deit"),
         ("outliers", "isolation forest"),
+        ("simulator", "specks, by grooves"),
         ("stopping", "5 epochs, mean of the last quarter"),
         ("whole_wells", "batch norm"),
         ("whole_wells", "shipped, averaged, by grooves"),
     ],
 )
-def test_every_study_scores_its_variants(study, variant, tiny):
+def test_every_study_scores_its_variants(study, variant, tiny, monkeypatch):
+    for module, name in product((pretrain, import_module("simulator")), ("MORE_WELLS", "MORE_EPOCHS")):
+        monkeypatch.setattr(module, name, 1, raising=False)
+    monkeypatch.setattr("torch.set_num_threads", lambda count: None)
     scores = import_module(study).VARIANTS[variant](tiny, 1)
     assert {"dice", "mean_iou"} <= {*scores} and all(0 <= value <= 1 for value in scores.values())

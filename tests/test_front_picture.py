@@ -1,9 +1,9 @@
 """The picture of the front page."""
 
-import front_picture
 import matplotlib.pyplot as plt
 import pytest
 
+from docs import front_picture
 from helpers.config import Config
 
 

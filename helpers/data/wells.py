@@ -112,6 +112,13 @@ def cut_well(image: np.ndarray) -> np.ndarray:
     return np.moveaxis(blocks, -1, 1).reshape(-1, PATCH_SIZE, PATCH_SIZE)
 
 
+def frame_from_well(image: np.ndarray, well: int) -> pd.DataFrame:
+    """The patches of a well, (36 b, 36) or (36 b, 72): (n, 1296), indexed by patch name."""
+    patches = cut_well(image)
+    names = pd.Index([patch_name(well, patch) for patch in range(len(patches))], name="patch")
+    return pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS)
+
+
 def well_from_frame(frame: pd.DataFrame, well: int, columns: int | None = None) -> np.ndarray:
     """Assemble one well from a frame of patches, up to its last one; rows of patches that it lacks are NaN.
 

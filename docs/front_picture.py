@@ -1,21 +1,23 @@
 """The picture of the front page: what the shipped network finds in two wells.
 
-    python experiments/front_picture.py
-
 The network has seen neither of them: it learned from other simulated wells. They are no test wells. Of
 simulated wells only: pictures of the challenge's images may not be passed on.
 """
 
+import sys
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
-from common import run_from_command_line
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from helpers import plots
 from helpers.config import PROJECT_ROOT
 from helpers.data import find_data, load_data, read_labels
 from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import well_from_frame
-from helpers.files import replace_atomically
+from helpers.files import replace_atomically, run_from_command_line
 from helpers.training.checkpoint import load_model
 from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 
@@ -35,9 +37,8 @@ def main() -> None:
         thickness, true = (well_from_frame(frame, well) for frame in (images, truth))
         mask = groove_mask(predict_well(model, thickness, config=config), config)
         shown = np.where(usable_pixels(thickness, config), thickness, np.nan)
-        for what, drawn in (("as measured", False), ("grooves", True)):
-            title = f"well {well},\n{what}"
-            strips[title], outlines[title], found[title] = shown, true * drawn, mask * float(drawn)
+        for title, drawn in ((f"well {well},\nas measured", 0.0), (f"well {well},\ngrooves", 1.0)):
+            strips[title], outlines[title], found[title] = shown, true * drawn, mask * drawn
     plots.set_style()
     plots.show_well_strips(strips, outlines, found, rows=300)
     figure = plt.gcf()
