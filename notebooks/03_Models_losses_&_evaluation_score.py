@@ -264,7 +264,7 @@ plots.show_curves(
 #
 # ## 3 The loss takes logits
 #
-# **Before** (R3.2). The model ended in a sigmoid, and `BCELoss` took its probabilities. In float32 the sigmoid of a great logit is exactly 1, and the loss of a confident mistake is the logarithm of 0,
+# **Before** (R3.2). The model ended in a sigmoid, and `BCELoss` took its probabilities. In float32 the sigmoid of a large logit is exactly 1, and the loss of a confident mistake is the logarithm of 0,
 # which PyTorch cuts at −100. **Now** models return logits, and the loss out of the box is `BCEWithLogitsLoss`, which has the sigmoid inside:
 
 # %%
@@ -599,7 +599,7 @@ study = pd.read_csv("experiments/networks_simulated.csv")
 compare(study, "unet", "{gain} of {of} networks gain Dice over the U-Net")
 
 # %% [markdown]
-# Three draws show great differences only: an *open* row may be better or worse, by as much as its ± allows. So begin with the plain U-Net, and change it for a network whose row says *gains*.
+# Three draws show large differences only: an *open* row may be better or worse, by as much as its ± allows. So begin with the plain U-Net, and change it for a network whose row says *gains*.
 #
 # ### Losses
 #
