@@ -265,7 +265,7 @@ def _told(logical, curve, nominal: float | None, notes: list[str]) -> tuple[dict
                 sizes = pd.to_numeric(values, errors="coerce") * (unit_in_metres(unit) or np.nan) / INCH
                 thick |= {round(size, 4): name for size in sizes if 0.1 <= size <= 2}
             if name in CASING and words(values):
-                casing.append(f"{words(values)} {unit}")
+                casing.append(f"{words(values)} {unit or ''}")
         origin, source = logical.origins[0], curve.source
         tools = [source] if getattr(source, "type", "") == "TOOL" else logical.tools
         tools = [tool.description or tool.name for tool in tools]

@@ -42,9 +42,9 @@ def write(tmp_path):
     return to_file
 
 
-def frame(values, unit="in", depth=None, depth_unit="m", name="THBK", **others):
+def frame(values, unit="in", depth=None, depth_unit="m", name="THBK", more=(), **others):
     depth = 1000 + STEP * np.arange(len(values)) if depth is None else depth
-    return {"channels": [("DEPT", depth, depth_unit), (name, values, unit)], **others}
+    return {"channels": [("DEPT", depth, depth_unit), (name, values, unit), *more], **others}
 
 
 def read(path, **options):
@@ -341,20 +341,10 @@ def test_a_well_as_an_array_is_kept_whole_too(wall, tmp_path):
 
 
 def test_what_the_file_says_of_its_well_and_its_casing_is_told(write, wall):
-    parameters = [
-        ("THNO", 11.99, "mm"),
-        ("CSIZ", 9.625, "in"),
-        ("CWEI", 47.0, "lbm/ft"),
-        ("DFD", 8.4, "lbm/gal"),
-    ]
+    parameters = [("THNO", 11.99, "mm"), ("CSIZ", 9.625, "in"), ("CASG", "L80", None), ("DFD", 8.4, "g/cm3")]
     origin = {"well_name": "206/05a-3", "field_name": " Fulla ", "company": "", "run_number": 2}
     _, log = read(write(frame(0.47 + wall), parameters=parameters, **origin))
-    assert log.header == {
-        "Well": "206/05a-3",
-        "Field": "Fulla",
-        "Run": "2",
-        "Casing": "9.625 in, 47.0 lbm/ft",
-    }
+    assert log.header == dict(Well="206/05a-3", Field="Fulla", Run="2", Casing="9.625 in, L80")
     assert log.nominal == pytest.approx(11.99 / 25.4, abs=1e-4) and log.depth_unit == "m"
     assert "Nominal thickness: 11.99 mm, from the file's parameter THNO." in log.notes
     assert read(write(frame(0.47 + wall), parameters=parameters), nominal=0.5)[1].nominal == 0.5
@@ -365,29 +355,24 @@ def test_what_the_file_says_of_its_well_and_its_casing_is_told(write, wall):
 
 
 def test_thickness_minus_the_nominal_one_becomes_the_wall(write, wall):
-    channels = [
-        ("DEPT", 1000 + STEP * np.arange(300), "m"),
-        ("T2BK", wall - 0.03, "in", "Thickness Minus Nominal"),
-    ]
-    path = write({"channels": channels}, parameters=[("THNO", 0.47, "in")])
+    one = {
+        "channels": [("DEPT", np.arange(300.0), "m"), ("T2BK", wall - 0.03, "in", "Thickness Minus Nominal")]
+    }
+    path = write(one, parameters=[("THNO", 0.47, "in")])
     well, log = read(path, channel="T2BK")
     assert well == close(wall) and log.is_wall
     assert np.load(log.measured) == close(wall + 0.44)
 
 
 @pytest.mark.parametrize(("azimuths", "columns"), [(36, 36), (180, 72)])
-@pytest.mark.parametrize("piece", [5000, logs.PIECE])
-def test_a_straight_groove_comes_out_straight_where_the_tool_turned(
-    write, monkeypatch, piece, azimuths, columns
-):
-    monkeypatch.setattr(logs, "PIECE", max(piece, 40 * azimuths))
+def test_a_straight_groove_comes_out_straight_where_the_tool_turned(write, monkeypatch, azimuths, columns):
+    monkeypatch.setattr(logs, "PIECE", 40 * azimuths)  # read in several pieces
     rows, middle = np.arange(300), 100.0  # degrees from the high side
     bearing = (350 - 1.4 * rows) % 360  # a turn in ten metres
     angle = (np.arange(azimuths) + 0.5) * 360 / azimuths + bearing[:, None]  # from the high side
     wall = 0.47 - 0.1 * (np.abs((angle - middle + 180) % 360 - 180) < 20)
     bearing[100:103] = -999.25
-    channels = [("DEPT", 1000 + STEP * rows, "m"), ("RB", bearing, "deg"), ("THBK", wall, "in")]
-    path = write({"channels": channels})
+    path = write(frame(wall, more=[("RB", bearing, "deg")]))
     for options, straight in ({}, True), ({"bearing": "none"}, False), ({"bearing": "RB"}, True):
         well, log = read(path, **options)
         turned = np.exp(1j * np.deg2rad((np.arange(columns) + 0.5) * 360 / columns))
@@ -400,16 +385,12 @@ def test_a_straight_groove_comes_out_straight_where_the_tool_turned(
 
 def test_a_bearing_that_jumps_as_in_a_vertical_well_is_doubted(write, wall):
     bearing = np.random.default_rng(0).uniform(0, 2 * np.pi, 300)
-    channels = [("DEPT", 1000 + STEP * np.arange(300), "m"), ("RB", bearing, "rad"), ("THBK", wall, "in")]
-    _, log = read(write({"channels": channels}))
+    _, log = read(write(frame(wall, more=[("RB", bearing, "rad")])))
     assert "It jumps by 9" in log.notes[0] and "--bearing none" in log.notes[0]
-    channels[1] = ("RB", np.full(300, -999.25), "deg")
-    well, log = read(write({"channels": channels}))
+    well, log = read(write(frame(wall, more=[("RB", np.full(300, -999.25), "deg")])))
     assert well == close(wall) and "No relative bearing was used" in log.notes[0]
 
 
 def test_the_log_of_another_tool_is_told(write, wall):
-    with pytest.raises(
-        DataError, match="channel THBK, found none. No channel has azimuths.* name another file"
-    ):
+    with pytest.raises(DataError, match="THBK, found none. No channel has azimuths.* name another file"):
         read(write(frame(wall[:, 0].copy(), name="GR")))
