@@ -70,6 +70,7 @@ grooves = report.groove_report(found > 0, thickness, probability, config=config)
 shown = thickness[:1200]
 views.show_report(
     shown,
+    found[: len(shown)],
     grooves[grooves["start_row"] < len(shown)],
     f"Well 3: grooves of the report, the first {len(shown)} rows",
 )

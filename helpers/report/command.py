@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.config import Config
+from helpers.config import PROJECT_ROOT, Config
 from helpers.data import find_data, load_data
 from helpers.data.load import USUAL_MEDIAN, USUAL_SPREAD
 from helpers.data.preprocess import usable_pixels
@@ -46,10 +46,11 @@ from helpers.files import (
     replace_atomically,
 )
 from helpers.models.well_resunet import WellResUNet
-from helpers.report.grooves import engineers_report, report_by_pieces
+from helpers.report.grooves import DEEP, FAINT, engineers_report, report_by_pieces
 from helpers.report.logs import BEARINGS, CHANNEL, INCH, MEASURED, Log, log_of_well, read_log
 from helpers.report.page import write_page
 from helpers.report.pod import Measured, fit_detection_curve
+from helpers.report.tally import joint_tally
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import best_device
 from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
@@ -58,6 +59,8 @@ from helpers.whole_wells.well_files import open_well
 TRIALS = WEIGHTS.with_name("detection.csv")  # of the shipped network, made by experiments/detection.py
 WELLS, COLUMNS = "wells.csv", ["folder", "well", "rows", "grooves", "deepest_loss_mm", "outcome"]
 FILES = "thickness.npy", "probability.npy", "grooves.csv", "report.html", MEASURED
+RANGES = ("inner_diameter", 50, 1000), ("nominal", 1, 60), ("grade", 100, 2000), ("threshold", 0.001, 0.999)
+JOINTS = "joints.csv"  # of a log that gives the wall's thickness
 
 
 def main() -> None:
@@ -104,18 +107,25 @@ def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Conf
         print(f"{name}: {len(thickness):,} rows of {thickness.shape[1]} azimuths.", *log.notes, flush=True)
         with tqdm(total=len(thickness), unit="row", desc="search", mininterval=1) as bar:
             predict_well_file(model, log.path, folder / FILES[1], bar.update, config=config)
-        report = report_by_pieces(thickness, open_well(folder / FILES[1]), config, log.breaks)
-        cut = report["start_row"].isin(log.breaks) | (report["end_row"] + 1).isin(log.breaks)
-        if cut.any():
-            said = f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}."
-            log = replace(log, notes=(*log.notes, said))
-        table = engineers_report(report, log.depth, arguments.inner_diameter, curve and curve[0].pod)
+        wall, found = open_well(log.measured), open_well(folder / FILES[1])
+        numbers = np.zeros(wall.shape, np.uint32)
+        report, left_out = report_by_pieces(wall, found, config, log.breaks, numbers)
+        log = replace(log, notes=(*log.notes, *tell_calls(report, left_out, log)))
+        facts, tally = facts_of(arguments, name, log, config), None
+        if log.is_wall:
+            joints, nominal, said = joint_tally(wall, log.depth, log.nominal)
+            if arguments.grade and arguments.inner_diameter and nominal:  # Barlow's formula
+                outer = arguments.inner_diameter + 2 * 25.4 * nominal
+                joints["burst_mpa"] = 2 * arguments.grade * joints["least_wall_mm"] / outer
+            joints.round(5).to_csv(folder / JOINTS)
+            log, tally = replace(log, nominal=nominal), (joints, said)
+        pod = curve and curve[0].pod
+        table = engineers_report(report, log.depth, arguments.inner_diameter, pod, log.nominal, log.is_wall)
         table.round(5).to_csv(folder / FILES[2])
-        facts, card = facts_of(arguments, name, thickness, log, config), arguments.model.parent / "README.md"
-        card = card.read_text(encoding="utf-8") if card.is_file() else f"{arguments.model} has no model card."
-        write_page(folder / FILES[3], facts, table, report, thickness, log, curve, card, config)
-        rows = len(thickness)
-        del thickness  # Windows moves no file that is mapped
+        card = card_of(arguments.model)
+        write_page(folder / FILES[3], facts, table, report, numbers, log, curve, card, tally)
+        rows = len(wall)
+        del thickness, wall, found  # Windows moves no file that is mapped
     print(f"{len(table)} grooves: {arguments.output / FILES[3]}, {arguments.output / FILES[2]}")
     row = {"well": log.header.get("Well", name), "rows": rows, "grooves": len(table)}
     return row | {"deepest_loss_mm": table["max_loss_mm"].round(3).max()}
@@ -135,12 +145,13 @@ def read_arguments() -> argparse.Namespace:
     add("--bearing", default="", help=f"channel of the tool's turning, or none (default {BEARINGS[0]} ...)")
     add("--nominal", type=float, metavar="MM", help="thickness of the wall, if the file does not say it")
     add("--inner-diameter", type=float, metavar="MM", help="of the casing, for widths in mm")
+    add("--grade", type=float, metavar="MPA", help="yield strength of the casing, for its burst pressure")
     add("--threshold", type=float, metavar="P", help="a plain one, not the network's own two")
     add("--model", type=Path, default=WEIGHTS, help="another network for whole wells")
     arguments = parser.parse_args()
     if bool(arguments.logs) == (arguments.well is not None):
         parser.error("name a log, or a well of the challenge with --well: one of both")
-    for name, low, high in (("inner_diameter", 50, 1000), ("nominal", 1, 60), ("threshold", 0.001, 0.999)):
+    for name, low, high in RANGES:
         if (value := getattr(arguments, name)) is not None and not low <= value <= high:
             parser.error(f"argument --{name.replace('_', '-')}: expected {low} to {high}, found {value:g}")
     return arguments
@@ -150,7 +161,7 @@ def check_paths(arguments: argparse.Namespace) -> None:
     """Raise DataError, before any work, if a file cannot be read or written, or would be read and written."""
     if arguments.log:
         check_input(arguments.log)
-    for path in (arguments.output / name for name in FILES):
+    for path in (arguments.output / name for name in (*FILES, JOINTS)):
         check_output(path)
         if arguments.log and path.exists() and path.samefile(arguments.log):
             raise DataError(
@@ -180,8 +191,9 @@ def made_together(folder: Path, seconds: float = 5.0) -> Iterator[Path]:
                     break
                 time.sleep(0.05)
             try:
-                (folder / FILES[3]).unlink(missing_ok=True)  # no page is ever beside another log's table
-                for name in FILES:
+                for name in (FILES[3], JOINTS):  # no page is ever beside another log's table
+                    (folder / name).unlink(missing_ok=True)
+                for name in [*FILES, *(path.name for path in part.glob(JOINTS))]:
                     os.replace(part / name, folder / name)
             finally:
                 shutil.rmtree(lock, ignore_errors=True)
@@ -237,10 +249,34 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[st
     return [] if least <= spread <= most else [f"Is the unit right? {said.capitalize()}"]
 
 
-def facts_of(
-    arguments: argparse.Namespace, name: str, thickness: np.ndarray, log: Log, config: Config
-) -> dict[str, str]:
-    facts = {"Log": name, **log.header, "Rows and azimuths": f"{len(thickness):,} x {thickness.shape[1]}"}
+def tell_calls(report: pd.DataFrame, left_out: pd.DataFrame, log: Log) -> list[str]:
+    place = (lambda row: f"row {row:,}") if log.depth is None else (lambda row: f"{log.depth[row]:.2f} m")
+    notes = []
+    cut = report["start_row"].isin(log.breaks) | (report["end_row"] + 1).isin(log.breaks)
+    if cut.any():
+        notes.append(f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}.")
+    if len(left_out):
+        at = listed([place(row) for row in left_out["start_row"]], 20)
+        notes.append(
+            f"{len(left_out)} finds of the network are not listed, since they have lost no metal, or "
+            f"less than {FAINT * 25.4:.1f} mm mostly beside what was not measured: they begin at {at}."
+        )
+    return notes
+
+
+def card_of(model: Path) -> str:
+    """The first paragraph of the network's model card, as plain text."""
+    card = model.parent / "README.md"
+    if not card.is_file():
+        return f"{model} has no model card."
+    first = card.read_text(encoding="utf-8").split("\n\n")[:2][-1]
+    place = card.relative_to(PROJECT_ROOT) if card.is_relative_to(PROJECT_ROOT) else card
+    return " ".join(first.replace("**", "").split()) + f" Model card: {place}."
+
+
+def facts_of(arguments: argparse.Namespace, name: str, log: Log, config: Config) -> dict[str, str]:
+    rows, columns = open_well(log.path).shape
+    facts = {"Log": name, **log.header, "Rows and azimuths": f"{rows:,} x {columns}"}
     if log.depth is not None:
         every = np.median(steps := np.abs(np.diff(log.depth))) or steps.mean()
         facts["Depth"] = f"{min(log.depth):.2f} to {max(log.depth):.2f} m, a row every {every * 1000:.1f} mm"
@@ -250,7 +286,7 @@ def facts_of(
     if arguments.inner_diameter:
         facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"
     facts["Called a groove"] = (
-        f"what hangs together at a probability of {config.likely:g} or more and reaches {config.sure:g}, ten "
-        "rows long at least"
+        f"what hangs together at a probability of {config.likely:g} or more and reaches {config.sure:g}, or "
+        f"has lost {DEEP * 25.4:.0f} mm on average, ten rows long at least"
     )
     return facts | {"Network": arguments.model.name}

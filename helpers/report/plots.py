@@ -5,54 +5,88 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_thickness
+from helpers.data.wells import column_azimuths
+from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_outline, draw_thickness
+from helpers.report.grooves import POSSIBLE
 from helpers.report.pod import Measured
 
 ROWS = 1500  # of a strip: a longer well is shown in every second, third ... row
 NUMBERED = 60  # grooves with their number in the picture, the longest
 
 
-def show_report(thickness: np.ndarray, report: pd.DataFrame, title: str) -> None:
+def show_report(thickness: np.ndarray, numbers: np.ndarray, report: pd.DataFrame, title: str) -> None:
     """Show `draw_report` under a title."""
-    draw_report(thickness, report).suptitle(title, fontsize=11)
+    draw_report(thickness, numbers, report).suptitle(title, fontsize=11)
     plt.show()
 
 
 def draw_report(
-    thickness: np.ndarray, report: pd.DataFrame, depth: np.ndarray | None = None, label=THICKNESS_LABEL
+    thickness: np.ndarray,
+    numbers: np.ndarray,
+    report: pd.DataFrame,
+    depth: np.ndarray | None = None,
+    label=THICKNESS_LABEL,
 ) -> Figure:
-    """A well in one to six strips from left to right, each groove of a `groove_report` as a numbered box.
+    """A well in one to six strips from left to right, each groove of a `groove_report` outlined and numbered.
 
-    `thickness` is (H, W), an array or a memory-mapped file, NaN is white; `depth` is (H,) metres, or None;
-    `label` is that of the colours.
+    `thickness` and `numbers`, of the grooves, are (H, W), arrays or memory-mapped files, NaN is white;
+    `depth` is (H,) metres, or None; `label` is that of the colours. Beside each strip, in grey, stands the
+    share of each row that was measured.
     """
-    height = len(thickness)
+    height, width = thickness.shape
     strips = min(6, max(1, -(-height // 400)))
     rows, every = -(-height // strips), max(1, -(-height // (6 * ROWS)))
-    size = (2.1 * strips + 1.2, 8)
+    size = (2.3 * strips + 1.2, 8)
     figure, axes = plt.subplots(1, strips, figsize=size, squeeze=False, layout="constrained")
-    numbered = set(report["length_rows"].nlargest(NUMBERED).index)
-    style = {"fill": False, "lw": 1.2, "color": PREDICTION_LINE["colors"]}
+    longest = set(report["length_rows"].nlargest(NUMBERED).index)
     box = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
     text = {"fontsize": 9, "ha": "center", "va": "bottom", "bbox": box, "clip_on": True}
+    degrees = np.r_[-180 / width, column_azimuths(width), 360 + 180 / width]  # outlines go on around the pipe
     for axis, start in zip(axes[0], range(0, height, rows), strict=False):
         stop = min(start + rows, height)
-        extent = (0, 360, stop, start)
-        picture = draw_thickness(axis, np.asarray(thickness[start:stop:every]), extent=extent, aspect="auto")
-        for number, groove in report[(report["start_row"] < stop) & (report["end_row"] >= start)].iterrows():
-            azimuth, half = groove["azimuth_deg"], max(groove["width_deg"], 8.0)
-            corner = azimuth - half, groove["start_row"]
-            axis.add_patch(plt.Rectangle(corner, 2 * half, groove["length_rows"], **style))
-            if number in numbered:
-                axis.annotate(str(number), (azimuth, max(groove["start_row"], start)), **text)
+        part, found = (np.asarray(array[start:stop:every]) for array in (thickness, numbers))
+        picture = draw_thickness(axis, part, extent=(0, 360, stop, start), aspect="auto")
+        places = start + every * (np.arange(len(part)) + 0.5)
+        if len(part) > 1 and found.any():
+            around = np.pad(found > 0, ((0, 0), (1, 1)), mode="wrap")
+            draw_outline(axis, PREDICTION_LINE, degrees, places, around)
+        for number in sorted(longest & set(np.unique(found))):
+            row = (found == number).any(axis=1).argmax()
+            pixels = np.exp(1j * np.deg2rad(degrees[1:-1][found[row] == number]))
+            axis.annotate(str(number), (np.rad2deg(np.angle(pixels.mean())) % 360, places[row]), **text)
+        share = (np.abs(part) < POSSIBLE).mean(axis=1)
+        axis.fill_betweenx(places, 370, 370 + 40 * share, color="0.6", linewidth=0, step="mid")
         # each strip has the same scale of depth, the last one too
-        axis.set(xlim=(0, 360), ylim=(start + rows, start), xticks=[0, 180, 360], xlabel="azimuth, °")
+        axis.set(xlim=(0, 410), ylim=(start + rows, start), xticks=[0, 180, 360], xlabel="azimuth, °")
         ticks = np.linspace(start, stop - 1, 6).astype(int)
         axis.set_yticks(ticks, [f"{tick:,}" if depth is None else f"{depth[tick]:.1f}" for tick in ticks])
         axis.tick_params(labelsize=9)
     axes[0, 0].set_ylabel("row" if depth is None else "depth, m")
     bar = figure.colorbar(picture, ax=axes, shrink=0.6, aspect=25, pad=0.01, extend="both")
     bar.set_label(label, fontsize=9)
+    return figure
+
+
+def draw_sections(wall: np.ndarray, rows: pd.Series, nominal: float, offset=0.0) -> Figure:
+    """Cross-sections of the pipe at some rows of a wall, (H, W) inches to which `offset` is added.
+
+    `rows` are by the number of the groove. Each section is the median of five rows; its outer radius is four
+    times the `nominal` wall, inches.
+    """
+    count = len(rows)
+    figure, axes = plt.subplots(
+        1, count, figsize=(2.2 * count, 2.6), squeeze=False, layout="constrained",
+        subplot_kw={"projection": "polar", "theta_offset": np.pi / 2, "theta_direction": -1},
+    )  # fmt: skip
+    angles = np.deg2rad(np.linspace(0, 360, 721))
+    for axis, (number, row) in zip(axes[0], rows.items(), strict=True):
+        some = pd.DataFrame(wall[max(0, row - 2) : row + 3]).median().to_numpy() + offset
+        left = some[(angles / (2 * np.pi) * len(some)).astype(int) % len(some)]
+        axis.fill_between(angles, 4 * nominal - left, 4 * nominal, color="0.6", linewidth=0)
+        axis.plot(angles, np.full(len(angles), 3 * nominal), color=ORANGE, linewidth=1)
+        axis.set(rticks=[], rmax=4 * nominal, xticks=np.deg2rad([0, 90, 180, 270]))
+        axis.set_title(f"groove {number}: {25.4 * np.nanmin(some):.1f} mm left", fontsize=9)
+        axis.tick_params(labelsize=8, pad=-2)
     return figure
 
 

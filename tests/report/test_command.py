@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 from helpers.models.well_resunet import WellResUNet
 from helpers.report import command, logs
-from helpers.report.grooves import groove_report
+from helpers.report.grooves import engineers_report, groove_report
 from helpers.report.page import write_page
 from helpers.report.pod import groove_shape
 from helpers.whole_wells.simulation import simulate_sound_wall
@@ -105,8 +106,8 @@ def test_a_log_becomes_a_report_in_metres(inspect, tmp_path, grooved):
     assert "well.dlis: 600 rows of 36 azimuths" in text and "2 grooves" in text
     table = pd.read_csv(tmp_path / "report" / "grooves.csv")
     assert list(table) == [
-        "groove", "top_m", "bottom_m", "length_m", "azimuth_deg", "drift_deg_per_m", "width_deg", "width_mm",
-        "mean_loss_mm", "max_loss_mm", "confidence", "detection_probability",
+        "groove", "top_m", "bottom_m", "length_m", "top_ft", "bottom_ft", "azimuth_deg", "drift_deg_per_m",
+        "width_deg", "width_mm", "kind", "mean_loss_mm", "max_loss_mm", "confidence", "detection_probability",
     ]  # fmt: skip
     assert table["top_m"].tolist() == pytest.approx([1500 + 100 * STEP, 1500 + 400 * STEP], abs=4 * STEP)
     assert table["bottom_m"].tolist() == pytest.approx([1500 + 172 * STEP, 1500 + 440 * STEP], abs=4 * STEP)
@@ -130,7 +131,7 @@ def test_the_page_needs_no_network_and_says_all(inspect, tmp_path, grooved):
     assert "Grooves (2)" in page and "top, m" in page and "1,500.00" not in page
     assert "logged upwards" in page and "720 of 21,600 pixels (3.33%)" in page
     assert f"{1500 + 300 * STEP:.2f} m to {1500 + 319 * STEP:.2f} m" in page
-    assert "a90/95" in page and "Model card" in page and "Signature" in page
+    assert "a90/95" in page and "Model card" in page and "walls simulated like" in page
 
 
 def test_a_well_as_npy_and_one_of_the_challenge_are_told_in_rows(inspect, tmp_path, grooved):
@@ -162,12 +163,39 @@ def test_a_threshold_of_ones_own_has_no_curve_and_names_are_escaped(inspect, tmp
 
 def test_what_a_file_says_of_itself_is_text_on_the_page_and_no_html(tmp_path):
     wall, tag = sound_wall()[:100], "<script>alert(1)</script>"
-    nothing = groove_report(np.zeros(wall.shape, bool), wall)
-    log = logs.Log(tmp_path / "well.npy", tmp_path / "measured.npy", notes=(f"The channel is called {tag}.",))
+    nothing, numbers = groove_report(np.zeros(wall.shape, bool), wall), np.zeros(wall.shape, int)
+    log = replace(logs.log_of_well(wall, tmp_path / "well.npy"), notes=(f"The channel is called {tag}.",))
     facts = {"Log": tag, tag: "a fact"}
-    write_page(tmp_path / "page.html", facts, nothing, nothing, wall, log, None, f"A card {tag}")
+    table = engineers_report(nothing)
+    write_page(tmp_path / "page.html", facts, table, nothing, numbers, log, None, f"A card {tag}")
     page = (tmp_path / "page.html").read_text()
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 6 and tag not in page
+
+
+def test_a_log_of_the_walls_thickness_has_a_joint_tally_and_says_what_remains(inspect, tmp_path, grooved):
+    wall = 0.4 + grooved
+    wall[300:] -= 0.16  # uniform loss of 40 %, which the network cannot see
+    wall[298:302] += np.random.default_rng(0).normal(0, 0.06, (4, 36))  # between two joints
+    write_dlis(tmp_path / "well.dlis", wall, 1500 + STEP * np.arange(600))
+    report = tmp_path / "report"
+    options = "--inner-diameter 220 --nominal 10.16 --grade 552".split()
+    inspect(str(tmp_path / "well.dlis"), "--output", str(report), *options)
+    joints, grooves = (pd.read_csv(report / f"{name}.csv") for name in ("joints", "grooves"))
+    lower = joints["top_m"] > 1500 + 300 * STEP
+    assert 0 < lower.sum() < len(joints) and set(joints["class_pct"][~lower]) == {"0–20"}
+    assert joints["mean_wall_mm"][lower].between(6, 6.2).all() and set(joints["class_pct"][lower]) == {
+        "40–60"
+    }
+    assert joints["burst_mpa"].tolist() == pytest.approx(2 * 552 * joints["least_wall_mm"] / 240.32, rel=1e-3)
+    assert grooves["remaining_mm"].tolist() == pytest.approx([0.34 * 25.4, 0.18 * 25.4], abs=0.35)
+    assert grooves["penetration_pct"].tolist() == pytest.approx([15, 55], abs=4)
+    page = (report / "report.html").read_text()
+    assert page.index("2 grooves") < page.index("Signature") < page.index("Not assessed") < page.index("<dl>")
+    assert "in joint" in page and page.count("<img") == 3 and "| |" not in page and "**" not in page
+    write_dlis(tmp_path / "well.dlis", grooved, 1500 + STEP * np.arange(600))
+    inspect(str(tmp_path / "well.dlis"), "--output", str(report))
+    assert not (report / "joints.csv").exists()
+    assert "the log gives no absolute thickness" in (report / "report.html").read_text()
 
 
 @pytest.mark.parametrize(

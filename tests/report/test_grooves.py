@@ -5,9 +5,17 @@ import pandas as pd
 import pytest
 
 from helpers.report import grooves
-from helpers.report.grooves import calls, engineers_report, groove_report, number_grooves, report_by_pieces
+from helpers.report.grooves import (
+    calls,
+    engineers_report,
+    find_calls,
+    groove_report,
+    number_grooves,
+    report_by_pieces,
+)
 from helpers.report.pod import groove_shape
 from helpers.whole_wells.prediction import groove_mask
+from helpers.whole_wells.simulation import simulate_sound_wall
 
 
 def test_grooves_are_numbered_downwards_and_go_on_around_the_pipe():
@@ -55,7 +63,8 @@ def test_a_report_measures_each_groove(well):
     assert (first["start_row"], first["end_row"], first["length_rows"]) == (10, 39, 30)
     assert first["azimuth_deg"] == pytest.approx(18.5 * 5)
     assert (first["width_columns"], first["width_deg"]) == (3, 15)
-    assert (first["mean_loss"], first["max_loss"]) == pytest.approx((0.05 + 0.03 / 90, 0.08), rel=1e-4)
+    assert (first["mean_loss"], first["max_loss"]) == pytest.approx((0.05 + 0.03 / 90, 0.05), rel=1e-4)
+    assert (first["least"], first["width_spread"]) == pytest.approx((-0.04, 0), abs=1e-6)
     assert (second["azimuth_deg"], second["width_columns"]) == (0, 2)
     assert second["mean_loss"] == pytest.approx(0.02, rel=1e-4)
     assert report["confidence"].tolist() == pytest.approx([0.9, 0.6])
@@ -79,17 +88,24 @@ def test_a_groove_is_reported_where_it_was_planted(columns, azimuth):
 
 
 @pytest.mark.parametrize("columns", [36, 72])
-def test_the_background_is_the_sound_wall_within_two_rows_and_65_degrees(columns):
-    mask = np.zeros((40, columns), np.uint8)
-    thickness = np.random.default_rng(0).normal(0, 0.02, mask.shape)
-    mask[10:24, 0] = mask[20:30, 5:8] = 1
-    away = 360 / columns * np.minimum(np.arange(columns), columns - np.arange(columns))
-    losses = []
-    for row in range(10, 24):
-        near = (np.abs(np.arange(40) - row) <= 2)[:, None] & (away <= 65) & (mask == 0)
-        losses.append(thickness[near].mean() - thickness[row, 0])
-    first = groove_report(mask, thickness).loc[1]
-    assert (first["mean_loss"], first["max_loss"]) == pytest.approx((np.mean(losses), np.max(losses)))
+@pytest.mark.parametrize(("percent", "width"), [(5, 20), (10, 20), (30, 20), (75, 20), (30, 60), (75, 60)])
+def test_loss_is_right_from_5_to_75_percent_with_collars_and_false_echoes(columns, percent, width):
+    """Mean within 8 % and maximum within 10 %, though the network marks but the middle of a wide groove.
+
+    Of a faint one both within 15 %, since the wall's own pattern adds to it.
+    """
+    rng, slack = np.random.default_rng(percent), 0.15 if percent == 5 else 0
+    wall = 0.4 + 0.15 * simulate_sound_wall(600, 9, seed=percent)[:, :: 72 // columns].astype(float)
+    lost = 0.004 * percent * groove_shape(wall.shape, 150, 200, width, length=300)
+    wall -= lost
+    wall[250:254] += rng.normal(0, 0.06, (4, columns))  # a collar
+    wall[rng.random(wall.shape) < 0.002] = 0.05  # false echoes
+    mask = lost > 0.002 * percent * (1.0 if width == 20 else 1.6)
+    numbers = np.zeros(wall.shape, int)
+    report, _ = report_by_pieces(wall, 0.95 * mask, numbers=numbers)
+    assert report["mean_loss"].item() == pytest.approx(lost[numbers > 0].mean(), rel=slack or 0.08)
+    assert report["max_loss"].item() == pytest.approx(lost.max(), rel=slack or 0.1)
+    assert report["least"].item() == pytest.approx(0.4 - lost.max(), abs=0.02)
 
 
 @pytest.mark.parametrize("columns", [36, 72])
@@ -97,8 +113,9 @@ def test_the_middle_of_a_wide_groove_is_measured(columns):
     mask, thickness = np.zeros((60, columns), np.uint8), np.zeros((60, columns))
     mask[10:50, : columns // 4] = 1  # 90°
     thickness[10:50, : columns // 4] = -0.05
-    thickness[20:40, columns // 8] = -0.1
-    assert groove_report(mask, thickness).loc[1, "max_loss"] == pytest.approx(0.1)
+    thickness[20:40, columns // 8 - 1 : columns // 8 + 1] = -0.1
+    found = groove_report(mask, thickness).loc[1]
+    assert found["max_loss"] == pytest.approx(0.1) and 20 <= found["worst_row"] < 40
 
 
 def test_what_cannot_be_one_well_is_refused():
@@ -115,7 +132,7 @@ def test_what_was_not_measured_is_no_loss(well, broken):
     assert groove_report(mask, 0 * thickness + broken)[["mean_loss", "max_loss"]].isna().all(axis=None)
     thickness[25, 18] = thickness[25, 25] = broken  # in the groove, and in the sound wall beside it
     first = groove_report(mask, thickness).loc[1]
-    assert first["max_loss"] == pytest.approx(0.08, rel=1e-4)
+    assert first["max_loss"] == pytest.approx(0.05, rel=1e-4)
     assert first["mean_loss"] == pytest.approx(0.05 + 0.03 / 89, rel=1e-3)
 
 
@@ -128,10 +145,37 @@ def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed, monkeypatch):
     for _ in range(12):
         row, column, length = rng.integers(590), rng.integers(36), rng.integers(2, 60)
         probability[row : row + length, column : column + 3] = rng.uniform(0.2, 1)
-    thickness = rng.normal(0, 0.02, probability.shape).astype(np.float32)
+    thickness = rng.normal(0, 0.002, probability.shape) - 0.03 * (probability > 0)
     thickness[rng.random(thickness.shape) < 0.01] = np.nan
     whole = groove_report(calls(groove_mask(probability)) > 0, thickness, probability)
-    pd.testing.assert_frame_equal(report_by_pieces(thickness, probability), whole)
+    numbers = np.zeros(probability.shape, int)
+    report, left_out = report_by_pieces(thickness, probability, numbers=numbers)
+    pd.testing.assert_frame_equal(report, whole, rtol=0.01)  # what is sound is told from a piece's spread
+    assert np.array_equal(numbers, calls(groove_mask(probability))) and left_out.empty
+
+
+def test_a_wide_deep_groove_is_called_in_one_piece_though_the_network_is_not_sure():
+    """It marks the two edges of a groove of 90°, as networks do that learned from narrow ones."""
+    wall = simulate_sound_wall(300, 9)[:, ::2].astype(float)
+    wall[100:200, 9:18] -= 0.1
+    probability = np.zeros(wall.shape)
+    probability[100:200, [9, 10, 16, 17]] = 0.5
+    probability[250:280, 30] = 0.5  # of sound wall
+    labels = find_calls(probability, wall)
+    assert labels.max() == 1 and np.array_equal(np.argwhere(labels).min(axis=0), (100, 9))
+    assert (labels[102:198, 9:18] == 1).mean() > 0.98 and not labels[250:].any()
+    report, left_out = report_by_pieces(wall, probability)
+    assert left_out.empty and report["mean_loss"].item() == pytest.approx(0.1, rel=0.08)
+
+
+def test_what_lost_nothing_or_little_beside_missing_measurements_is_left_out():
+    wall, probability = np.random.default_rng(0).normal(0, 0.003, (300, 36)), np.zeros((300, 36))
+    for rows, column, loss in ((20, 3, -0.02), (80, 12, 0.01), (140, 12, 0.04), (200, 30, 0.01)):
+        probability[rows : rows + 30, column : column + 3] = 0.95
+        wall[rows : rows + 30, column : column + 3] -= loss
+    wall[80:170, 15:20] = np.nan
+    report, left_out = report_by_pieces(wall, probability)
+    assert report["start_row"].tolist() == [140, 200] and left_out["start_row"].tolist() == [20, 80]
 
 
 def test_an_engineers_report_is_in_metres_and_millimetres(well):
@@ -140,11 +184,18 @@ def test_an_engineers_report_is_in_metres_and_millimetres(well):
     first = engineers_report(report, depth, inner_diameter=200).loc[1]
     assert (first["top_m"], first["bottom_m"], first["length_m"]) == pytest.approx((2000.475, 2001.975, 1.5))
     assert first["width_mm"] == pytest.approx(15 / 360 * np.pi * 200)
-    assert first["max_loss_mm"] == pytest.approx(0.08 * 25.4, rel=1e-4)
+    assert (first["top_ft"], first["bottom_ft"]) == pytest.approx((2000.475 / 0.3048, 2001.975 / 0.3048))
+    assert first["max_loss_mm"] == pytest.approx(0.05 * 25.4, rel=1e-4) and first["kind"] == "groove-like"
     assert first["drift_deg_per_m"] == pytest.approx(0, abs=1e-6)
     in_rows = engineers_report(report)
     assert in_rows.loc[1, ["top_row", "bottom_row", "length_rows"]].tolist() == [10, 39, 30]
-    assert "width_mm" not in in_rows
+    assert not {"width_mm", "remaining_mm", "penetration_pct"} & set(in_rows)
+    for wall, is_wall in ((0.4, False), (0.01, True)):  # 0.4 is the nominal thickness, or -0.04 was measured
+        both = engineers_report(report, nominal=0.4, is_wall=is_wall).loc[
+            1, ["remaining_mm", "penetration_pct"]
+        ]
+        left = wall - 0.05
+        assert both.tolist() == pytest.approx([left * 25.4, 100 - left / 0.004], rel=1e-3)
     depth[35:] -= 0.3  # a small step back within a groove leaves its top above its bottom
     first = engineers_report(report, depth).loc[1]
     assert (first["top_m"], first["bottom_m"]) == pytest.approx((2000.475, 2001.725))
@@ -155,7 +206,7 @@ def test_a_groove_ends_where_the_log_breaks_off_and_no_length_is_negative(well, 
     mask, thickness = well
     depth = 2000 + 0.05 * np.arange(100)
     depth[25:] += jump
-    report = report_by_pieces(thickness, mask.astype(float), breaks=[25])
+    report, _ = report_by_pieces(thickness, mask.astype(float), breaks=[25])
     table = engineers_report(report, depth)
     assert report["start_row"].tolist() == [10, 25, 60]
     assert table["length_m"].tolist() == pytest.approx([0.75, 0.75, 0.5])
@@ -163,8 +214,21 @@ def test_a_groove_ends_where_the_log_breaks_off_and_no_length_is_negative(well, 
 
 
 def test_a_report_of_no_groove_has_the_columns_of_one_with_grooves(well):
-    none = report_by_pieces(np.zeros((50, 36)), np.zeros((50, 36)))
+    none, _ = report_by_pieces(np.zeros((50, 36)), np.zeros((50, 36)))
     some = groove_report(*well)
     for depth in (None, np.arange(100.0)):
-        tables = [engineers_report(report, depth, 200, pod=np.sqrt) for report in (none, some)]
+        tables = [engineers_report(report, depth, 200, np.sqrt, 0.4) for report in (none, some)]
         assert tables[0].empty and tables[0].dtypes.equals(tables[1].dtypes)
+
+
+def test_a_long_or_even_find_is_groove_like_and_a_patch_is_area_like():
+    """In mm 650 times as long as wide, and 31 times, of a real width; without them, in rows and degrees."""
+    masks = np.zeros((3, 1100, 72), bool)
+    masks[0, 20:1080, 10:14] = True
+    masks[0, 20:1080:2, 14:16] = True  # uneven, but long
+    masks[1, 20:70, 10:22] = True  # short, but even
+    rows, columns = np.indices((1100, 72))
+    masks[2] = ((rows - 60) / 50) ** 2 + ((columns - 20) / 10) ** 2 < 1
+    reports = pd.concat([groove_report(mask, np.where(mask, -0.05, 0.0)) for mask in masks])
+    for options in ({}, {"depth": 0.0381 * np.arange(1100), "inner_diameter": 220}):
+        assert list(engineers_report(reports, **options)["kind"]) == ["groove-like"] * 2 + ["area-like"]
