@@ -16,12 +16,11 @@ import argparse
 import os
 import shutil
 import sys
-import time
-import uuid
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,16 +34,7 @@ from helpers.data import find_data, load_data
 from helpers.data.load import USUAL_MEDIAN, USUAL_SPREAD
 from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import columns_of, well_from_frame
-from helpers.files import (
-    UNFINISHED,
-    DataError,
-    check_input,
-    check_output,
-    disk_errors,
-    listed,
-    reason_of,
-    replace_atomically,
-)
+from helpers.files import DataError, check_input, check_output, disk_errors, listed, replace_atomically
 from helpers.models.well_resunet import WellResUNet
 from helpers.report.grooves import DEEP, FAINT, engineers_report, report_by_pieces
 from helpers.report.logs import BEARINGS, CHANNEL, INCH, MEASURED, Log, log_of_well, read_log
@@ -88,8 +78,8 @@ def main() -> None:
         try:
             row |= write_report(argparse.Namespace(**one), model, config, curve)
         except (OSError, ValueError, FloatingPointError, MemoryError) as error:
-            print(outcome := reason_of(error), file=sys.stderr)
-            row["outcome"] = outcome
+            row["outcome"] = str(error) or type(error).__name__
+            print(row["outcome"], file=sys.stderr)
         rows.append(row)
         with replace_atomically(arguments.output / WELLS) as temporary:
             pd.DataFrame(rows, columns=COLUMNS).convert_dtypes().to_csv(temporary, index=False)
@@ -171,32 +161,17 @@ def check_paths(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def made_together(folder: Path, seconds: float = 5.0) -> Iterator[Path]:
-    """Yield a hidden folder to make `FILES` in; at the end all move to `folder`, in place of older ones.
-
-    Reports into one folder at the same time are made apart, and move one after another. Moving takes no time,
-    so a lock that stays for so many seconds was left by a process that was killed.
-    """
-    part = folder / f"{UNFINISHED}{uuid.uuid4().hex[:8]}-report"
-    lock = folder / f"{UNFINISHED}00000000-lock"
+def made_together(folder: Path) -> Iterator[Path]:
+    """Yield a hidden folder to make `FILES` in; at the end all move to `folder`, in place of older ones."""
+    with disk_errors(folder, "written", folder):
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=folder))
     try:
-        with disk_errors(folder, "written", folder):
-            part.mkdir()
         yield part
         with disk_errors(folder, "written", folder):
-            end = time.monotonic() + seconds
-            while time.monotonic() < end:
-                with suppress(FileExistsError):
-                    lock.mkdir()
-                    break
-                time.sleep(0.05)
-            try:
-                for name in (FILES[3], JOINTS):  # no page is ever beside another log's table
-                    (folder / name).unlink(missing_ok=True)
-                for name in [*FILES, *(path.name for path in part.glob(JOINTS))]:
-                    os.replace(part / name, folder / name)
-            finally:
-                shutil.rmtree(lock, ignore_errors=True)
+            for name in (FILES[3], JOINTS):  # no page is ever beside another log's table
+                (folder / name).unlink(missing_ok=True)
+            for path in part.iterdir():
+                os.replace(path, folder / path.name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

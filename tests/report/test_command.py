@@ -279,14 +279,6 @@ def test_what_fails_half_way_leaves_an_earlier_report_whole(inspect, tmp_path, g
     assert {path.name: path.read_bytes() for path in report.iterdir()} == before
 
 
-def test_a_lock_that_a_killed_process_left_is_not_waited_for_long(tmp_path):
-    (tmp_path / ".part-00000000-lock").mkdir()
-    with command.made_together(tmp_path, 0.1) as folder:
-        for name in command.FILES:
-            (folder / name).touch()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(command.FILES)
-
-
 def test_a_damaged_log_is_read_or_is_one_sentence(tmp_path, grooved):
     """Three bytes of its descriptions are changed at random; some of these files make dlisio crash."""
     path = tmp_path / "well.dlis"
