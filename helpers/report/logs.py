@@ -54,7 +54,6 @@ class Log:
     breaks: tuple[int, ...] = ()  # rows before which others are missing, or the tool went back
     nominal: float | None = None  # thickness of the wall, inches
     header: dict[str, str] = field(default_factory=dict)  # what the file says, of `HEADER`
-    depth_unit: str = "m"  # "ft" where the log itself counts in feet or inches
 
 
 def read_log(
@@ -105,14 +104,13 @@ def read_log(
             measured = _write(target, (len(places), width), pieces(), notes)
         depth, numbers, bearings = map(np.concatenate, zip(*kept, strict=True))
         depth, index = _tidy_depth(depth, notes), chosen.channels[0]
-        of_depth = "ft" if re.search('f|in|"', (index.units or "").lower()) else "m"
         if depth is None:
             index = f"{index.name} ({chosen.index_type}, unit {index.units})"
             notes.append(f"The index {index} gives no depth, so places are given in rows.")
         _tell_bearing(turned, bearings, notes)
     breaks = _breaks(depth, numbers, notes)
-    is_wall, told = low > 0 or added > 0, tuple(notes)
-    return Log(Path(target), measured, is_wall, depth, told, breaks, nominal, header, of_depth)
+    is_wall = low > 0 or added > 0
+    return Log(Path(target), measured, is_wall, depth, tuple(notes), breaks, nominal, header)
 
 
 def log_of_well(well: np.ndarray, target: Path, nominal: float | None = None) -> Log:

@@ -345,13 +345,13 @@ def test_what_the_file_says_of_its_well_and_its_casing_is_told(write, wall):
     origin = {"well_name": "206/05a-3", "field_name": " Fulla ", "company": "", "run_number": 2}
     _, log = read(write(frame(0.47 + wall), parameters=parameters, **origin))
     assert log.header == dict(Well="206/05a-3", Field="Fulla", Run="2", Casing="9.625 in, L80")
-    assert log.nominal == pytest.approx(11.99 / 25.4, abs=1e-4) and log.depth_unit == "m"
+    assert log.nominal == pytest.approx(11.99 / 25.4, abs=1e-4)
     assert "Nominal thickness: 11.99 mm, from the file's parameter THNO." in log.notes
     assert read(write(frame(0.47 + wall), parameters=parameters), nominal=0.5)[1].nominal == 0.5
     two = [("THNO", 0.4, "in"), ("NOMINAL-THICKNESS", 0.47, "in")]
-    _, log = read(write(frame(0.47 + wall, depth_unit="ft"), parameters=two))
+    _, log = read(write(frame(0.47 + wall), parameters=two))
     assert log.nominal is None and "several nominal thicknesses, 10.16 mm, 11.94 mm" in " ".join(log.notes)
-    assert log.header == {"Field": "WILDCAT"} and log.depth_unit == "ft"  # the standard's word for none
+    assert log.header == {"Field": "WILDCAT"}  # the standard's word for none
 
 
 def test_thickness_minus_the_nominal_one_becomes_the_wall(write, wall):
