@@ -17,11 +17,9 @@
 # %% [markdown]
 # # 10 · Label quality
 #
-# Labels are drawn by hand, and a network learns their errors too. Which labels are wrong, and what is it worth to correct them?
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/10_Label_quality.ipynb) · before: [09 The test wells, and what fails in them](09_Test_wells_and_errors.ipynb) · back to: [01 EDA](01_EDA.ipynb) · [all notebooks](../README.md#start) · [review point](README.md#r43-the-quality-of-the-labels) R4.3
 #
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/10_Label_quality.ipynb)
-# **Review point** R4.3: [suspicious labels](#1-Suspicious-labels) · [errors of the hand](#2-Errors-of-the-hand) · [who drew it](#3-Who-drew-it?) · [does it pay](#4-Does-it-pay?) ·
-# **Before:** [09 The test wells, and what fails in them](09_Test_wells_and_errors.ipynb) · **Back to:** [01 EDA](01_EDA.ipynb) · [all notebooks](../README.md#start)
+# [Suspicious labels](#1-Suspicious-labels) · [Errors of the hand](#2-Errors-of-the-hand) · [Who drew it?](#3-Who-drew-it?) · [Does it pay?](#4-Does-it-pay?)
 
 # %% cellView="form" jupyter={"source_hidden": true}
 # Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
@@ -39,175 +37,248 @@ from helpers.notebook import open_notebook
 
 data = open_notebook(DATA)
 
-# %% tags=["nbval-ignore-output"]
+# %% cellView="form" jupyter={"source_hidden": true} tags=["nbval-ignore-output"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy import ndimage
+import torch
 
-from helpers import plots
-from helpers.config import Config
-from helpers.data import load_data, preprocess, read_labels, wells
+from experiments import draws
+from helpers import inference, metrics, models, plots, training
+from helpers.data import dataset, load_data, preprocess, read_labels, wells
 from helpers.labels import defects, quality, ribbons
-from helpers.notebook import print_versions, show_code
-from helpers.training import checkpoint, runs
+from helpers.notebook import print_versions
 from helpers.whole_wells import prediction
 
 print_versions()
 
-# %% [markdown]
-# ## 1 Suspicious labels
-#
-# *R4.3.* A label is suspicious where a network that has not learned from it says otherwise. Before, one trains on all labels and looks where the loss is high: but the network has learned the errors too. Now the
-# network that ships with the project is asked, which learned from the truth of other simulated wells ([notebook 07](07_Whole_wells.ipynb)). [cleanlab](https://github.com/cleanlab/cleanlab) counts the pixels
-# whose label confident learning takes for wrong:
-
-# %%
-show_code(quality.label_issues)
-
-# %% tags=["nbval-ignore-output"]
-config = Config()
+# %% cellView="form" jupyter={"source_hidden": true} tags=["nbval-ignore-output"]
+config = draws.STUDY_CONFIG
 y_loaded, images_loaded = load_data(data.folder)
 y, images = preprocess.PreprocessData(config).transform(y_loaded, images_loaded)
 truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated else None
-y_train = y[pd.Series(wells.wells_of(y), y.index).isin(config.train_wells)]
-shipped, _ = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
+y_train = y[np.isin(wells.wells_of(y), config.train_wells)]
+device = training.runs.best_device()
+shipped, _ = training.checkpoint.load_model(prediction.WEIGHTS, device)
 probability = prediction.predict_patches(shipped, images_loaded.loc[y_train.index], config)
 probability = pd.DataFrame(probability.flatten(1).numpy(), y_train.index, y_train.columns)
-issues = quality.label_issues(y_train, probability)
-suspicion = quality.rank_labels(y_train, probability, issues)
+suspicion = quality.rank_labels(y_train, probability, quality.label_issues(y_train, probability))
 
-# %% [markdown]
-# The twelve most suspicious patches; the dashed line is what the network sees:
-
-# %% tags=["nbval-ignore-output"]
 order = pd.Series(quality.most_suspicious(suspicion["pixels flagged"], 0.1))
-names = list(order[~order.map(ribbons.block_of).duplicated()][:12])  # never both of two twins
-titles = [name.removeprefix("well_").replace("_patch_", ", ") for name in names]
+names = list(order[~order.map(ribbons.block_of).duplicated()][:8])  # never both of two twins
+titles = [name.replace("well_", "well ").replace("_patch_", ", patch ") for name in names]
+heading = "The eight labels that a network suspects most"
 if data.simulated:
-    known = quality.known_defects(y_train, truth.loc[y_train.index])
-    spoiled = known["iou"] < 0.7
+    spoiled = quality.known_defects(y_train, truth.loc[y_train.index])["iou"] < 0.7
     titles = [
-        f"{title}: {'wrong' if spoiled[name] else 'right'}"
-        for name, title in zip(names, titles, strict=True)
+        f"{title}:\nthe label is {'wrong' if spoiled[name] else 'right'}"
+        for title, name in zip(titles, names, strict=True)
     ]
+    heading += f": {spoiled[names].sum()} are wrong, {(~spoiled[names]).sum()} right"
 pictures, labels, predicted = (
     frame.loc[names].to_numpy().reshape(-1, 36, 36)
     for frame in (images, y, probability >= config.threshold)
 )
-heading = "Labels that the network takes for wrong, and whether they are"
-plots.show_patches(pictures, titles, labels, predicted, heading=heading)
+plots.show_patches(pictures, titles, labels, predicted, columns=4, heading=heading)
+
+# %% [markdown]
+# Labels are drawn by hand, in haste, and a network learns their errors too. Where there is no black line, the annotator has drawn nothing; where there is no green one, the network has found nothing. Either can be wrong. This page finds errors, tells a network who drew, and asks what better labels gain.
+#
+# ## 1 Suspicious labels
+#
+# **Before** (R4.3). The junior takes labels as they are. The loss of one's own network does not show their errors, since it has learned them. **Now** the network that ships with the project is asked, which learned from the truth of *other* simulated wells
+# ([notebook 07](07_Whole_wells.ipynb)).
+#
+# But how far must it disagree? *Confident learning* takes the network's own usual confidence as the measure: a label is flagged where the network gives the other class at least the probability that it gives, on average, to pixels labelled as that class. Four pixels:
+
+# %%
+label = np.array([0, 0, 1, 1])  # 1: groove
+groove = np.array([0.1, 0.8, 0.5, 0.9])  # the network's probability of groove
+usual_groove = groove[label == 1].mean()  # 0.7
+usual_wall = (1 - groove)[label == 0].mean()  # 0.55
+np.where(label == 1, 1 - groove >= usual_wall, groove >= usual_groove)
+
+# %% [markdown]
+# The second is flagged. The third is not, though the network is unsure. [cleanlab](https://github.com/cleanlab/cleanlab) does so for all pixels ([`label_issues`](../helpers/labels/quality.py)), and patches are ranked by the share that is flagged. A second ranking, *1 − Dice*, is simply how much label and prediction differ. Which
+# finds the wrong labels first? Wrong is here what has an IoU below 0.7 with the truth:
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:
-    checked = 100 * pd.RangeIndex(1, len(spoiled) + 1) / len(spoiled)
+    checked = pd.Index(
+        100 * np.arange(1, len(spoiled) + 1) / len(spoiled), name="labels checked, %"
+    )
     found = {
         f"by {name}": spoiled[quality.most_suspicious(values, 1)].to_numpy().cumsum()
         for name, values in suspicion.items()
     }
     found["at random"] = spoiled.sum() * checked / 100
-    curves = 100 * pd.DataFrame(found, checked.rename("labels checked, most suspicious first, %"))
+    curves = 100 * pd.DataFrame(found, checked) / spoiled.sum()
+    fifth = curves["by pixels flagged"].iloc[len(curves) // 5]
     plots.show_curves(
-        curves / spoiled.sum(),
+        curves,
         "wrong labels found, %",
-        "A third of the checking finds most of them",
+        f"Whoever checks the most suspicious fifth finds {fifth:.0f} % of the wrong labels",
     )
 else:
     print("Real wells: which labels are wrong is not known, so a ranking cannot be checked.")
 
 # %% [markdown]
-# A label is called wrong here if its IoU with the truth is below 0.7. Whoever checks the most suspicious labels first finds most wrong ones early. But the network is wrong too, so its suspects are for a person to look at.
-# The wells come from the simulation that it learned from; on real wells this cannot be counted.
+# The first curve flattens where labels have no flagged pixel at all, and so no order; from there the second goes on. Suspects are for a person to look at, since the network is wrong too. And it knows these wells' kind: on real wells it would do worse, and nobody could count.
 #
 # ## 2 Errors of the hand
 #
-# Some errors come from the way labels are drawn, and need no network to be found: *holes* in a groove, *slips* sideways, *width changes* between stretches. How far can such rules be trusted?
+# Some errors come from the way labels are drawn, and [rules](../helpers/labels/defects.py) find them without a network: *holes* in a groove, *slips* sideways, *width changes* between stretches.
 
 # %%
 flagged = defects.defects_per_patch(y, images)
 table = flagged.sum().to_frame("patches flagged")
 if data.simulated:
     drawn = quality.known_defects(y, truth)
-    real = pd.DataFrame(
-        {
-            "hole": drawn["hole"] >= 1,
-            "slip": drawn["slipped"] >= 6,  # rows of the patch
-            "width change": drawn["width"] >= 6,
-        }
-    )
+    flaws = {
+        "hole": drawn["hole"] >= 1,
+        "slip": drawn["slipped"] >= 6,
+        "width change": drawn["width"] >= 6,
+    }
+    real = pd.DataFrame(flaws)  # slipped, or of a wrong width, in six rows or more
     table["patches with the flaw"] = real.sum()
     table["precision"] = (real & flagged).sum() / flagged.sum()
     table["recall"] = (real & flagged).sum() / real.sum()
 table.round(2)
 
-# %%
-examples = []
-for kind in flagged:
-    of_kind = pd.Series(flagged.index[flagged[kind]])
-    one_a_well = of_kind[~of_kind.str.split("_").str[1].duplicated()]
-    examples += [(kind, name) for name in one_a_well[:5]]
-names = [name for _, name in examples]
-titles = [f"{kind}\n{name}" for kind, name in examples]
-if data.simulated:
-    titles = [
-        f"{'true' if real.loc[name, kind] else 'false'} {title}"
-        for (kind, name), title in zip(examples, titles, strict=True)
-    ]
-pictures, labels = (frame.loc[names].to_numpy().reshape(-1, 36, 36) for frame in (images, y))
-heading = "What the rules find: true and false holes, slips and width changes"
-plots.show_patches(pictures, titles, labels, columns=5, heading=heading)
-
 # %% [markdown]
-# Holes are found without a false alarm. Slips are found, with many false alarms: the pipe's own pattern passes for metal loss. A width change marks only the end of a stretch whose width is wrong all along.
+# Holes can be filled without a look. Two of three slips are false alarms, as the pipe's own pattern passes for metal loss: look at them, but correct none unseen. A width change marks only where a stretch of wrong width ends, so most of the stretch is not flagged.
 #
 # ## 3 Who drew it?
 #
-# *R4.3.* Annotators have styles: one draws narrow bands, another wide ones over the same kind of groove. Width alone does not tell, since grooves differ in width too. So we compare each well's labels with what the
-# network finds there. To have a style to find, a second annotator is put into every other well, who draws a column more on both sides:
+# Annotators have styles. To have one to find, a second annotator takes over every other well, who draws a column more on both sides. What is drawn there, beside what the network finds:
+
 
 # %% tags=["nbval-ignore-output"]
-well_of = pd.Series(wells.wells_of(y_train), y_train.index)
-second = sorted(well_of.unique())[::2] if data.simulated else []
-drawn = y_train.copy()
-for name in y_train.index[well_of.isin(second)]:
-    mask = y_train.loc[name].to_numpy().reshape(36, 36)
-    drawn.loc[name] = ndimage.binary_dilation(mask, [[1, 1, 1]]).astype(np.uint8).ravel()
-area = pd.DataFrame(
-    {"drawn": drawn.sum(axis=1), "found": (probability >= config.threshold).sum(axis=1)}
-)
-style = area.groupby(well_of).sum()
-style = (style["drawn"] / style["found"])[style["found"] > 500].rename("area drawn / area found")
+def draw_wider(masks: torch.Tensor) -> torch.Tensor:  # (n, 1, 36, 36)
+    return torch.nn.functional.max_pool2d(masks.float(), (1, 3), stride=1, padding=(0, 1))
+
+
+well_of = wells.wells_of(y_train)
+second = np.unique(well_of)[::2] if data.simulated else []
+masks = dataset.as_images(y_train)
+is_second = torch.from_numpy(np.isin(well_of, second))[:, None, None, None]
+area = {
+    "drawn": torch.where(is_second, draw_wider(masks), masks).sum(dim=(1, 2, 3)),
+    "found": (probability >= config.threshold).sum(axis=1),
+}
+area = pd.DataFrame(area, y_train.index).groupby(well_of).sum()
+enough = area["found"] > 500  # of fewer pixels it says nothing
+style = (area["drawn"] / area["found"]).where(enough)
 colours = [plots.ORANGE if well in second else plots.BLUE for well in style.index]
-axis = style.plot.bar(rot=0, figsize=(7, 2.8), color=colours, xlabel="well", ylabel=style.name)
-axis.set_title("The annotator who draws wide bands (orange) shows beside what a network finds")
+axis = style.plot.bar(rot=0, figsize=(7.5, 2.8), color=colours)
+axis.set(xlabel="well", ylabel="area drawn / found")
+for place in np.flatnonzero(style.isna()):
+    axis.text(place, 0.05, "too little\nfound", ha="center", fontsize=9)
+title = "Area that was drawn, for each pixel that the network finds"
+if data.simulated:
+    wide = style.index.isin(second)
+    title = f"Area drawn / found: the second annotator (orange) {style[wide].min():.1f} or more, "
+    title += f"the first (blue) {style[~wide].max():.1f} or less"
+axis.set_title(title)
 plt.show()
 
 # %% [markdown]
-# Where the second annotator drew, more is drawn than found. The number is a feature of the annotator: a model can be given it beside the image, or the wide labels can be made narrower before training.
+# So a style can be measured. What then? Correct it, by making wide labels narrower; or mark it as a feature. A network that is not told who drew learns a width in between. We tell it by a second input channel, 0 for the first annotator, 1 for the second; each draws half of the wells of a simulated
+# [draw](../docs/results.md#how-variants-are-compared):
+
+# %%
+draw = draws.simulate_draw(0, learn=16, judged=16)
+part = draws.as_dataset(*draw.cleaned)
+who = torch.from_numpy(wells.wells_of(draw.cleaned[0]) % 2 == 1)[:, None, None, None]
+labels = torch.where(who, draw_wider(part.masks), part.masks)
+
+
+def inputs(part: dataset.SegmentationDataset, who: torch.Tensor | None) -> torch.Tensor:
+    images = torch.stack([image for image, _ in part])  # (n, 1, 36, 36), in the network's scale
+    return images if who is None else torch.cat([images, who.float().expand_as(images)], dim=1)
+
+
+def learn(images: torch.Tensor) -> torch.nn.Module:
+    torch.manual_seed(draw.number)
+    network = models.build_model("unet", width=16)
+    network.encoder1[0][0] = torch.nn.Conv2d(images.shape[1], 16, 3, padding=1)  # 1 channel or 2
+    run = training.runs.unsaved_run(network, draw.config)
+    pairs = torch.utils.data.TensorDataset(images, labels)
+    loader = dataset.make_loader(pairs, draw.config.batch_size, shuffle=True)
+    for _ in training.train(run, loader, epochs=10):
+        pass
+    return run.model
+
+
+# %% tags=["nbval-ignore-output"]
+not_told, told = learn(inputs(part, None)), learn(inputs(part, who))
+truth_of = {"first": draw.judged.masks, "second": draw_wider(draw.judged.masks)}
+
+
+def find(network: torch.nn.Module, told: str | None) -> torch.Tensor:
+    told = None if told is None else torch.full((len(draw.judged), 1, 1, 1), told == "second")
+    pairs = torch.utils.data.TensorDataset(inputs(draw.judged, told), draw.judged.masks)
+    probability = inference.predict_probabilities(network, dataset.make_loader(pairs, 64))
+    return probability >= config.threshold
+
+
+answers = {"not told": find(not_told, None)}
+answers |= {f"told “{who}”": find(told, who) for who in truth_of}
+area, dice = pd.Series(dtype=float), pd.DataFrame()
+for who, truth in truth_of.items():
+    area[f"the {who}"] = (truth.sum() / truth_of["first"].sum()).item()
+    for name, found in answers.items():
+        area[name] = (found.sum() / truth_of["first"].sum()).item()
+        dice.loc[name, who] = metrics.summarise(metrics.count_pixels(found, truth))["dice"]
+
+# %% tags=["nbval-ignore-output"]
+away = ~truth_of["second"][..., [0, -1]].flatten(1).any(dim=1)  # from the patch's border
+clear = truth_of["first"].flatten(1).any(dim=1).bool() & away
+counts = metrics.count_pixels(answers["told “first”"], truth_of["first"])
+ranked = metrics.dice_from_counts(counts).where(clear, torch.nan).argsort()  # NaN comes last
+shown = ranked[3 * int(clear.sum()) // 4]  # the upper quartile
+empty = torch.zeros(3, 36, 36)
+drawn = torch.cat([*(truth[shown].float() for truth in truth_of.values()), empty])
+found = torch.cat([empty[:2], *(answer[shown].float() for answer in answers.values())])
+pictures = draw.judged.images[shown].expand(5, -1, -1)
+panels = ["the first", "the second", *answers]
+titles = [f"{name}:\narea {area[name]:.2f}" for name in panels]
+heading = "Told who draws, one network draws narrow or wide"
+plots.show_patches(
+    *(pictures.numpy(), titles, drawn.numpy(), found.numpy()), columns=5, heading=heading
+)
+
+# %% [markdown]
+# Each title tells the area drawn in all 16 new wells, with the first annotator's as 1. Not told, the network draws a width in between; told, it draws as told. So in use one tells it the same annotator for every well, and all masks come out in one style. That takes a column in the label file: who drew.
+#
+# Is it nearer to either annotator? This is one training each, whose Dice differs as much from seed to seed, so it cannot say (exercise 2).
 #
 # ## 4 Does it pay?
 #
-# `experiments/labels.py` drops or redraws the tenth that the network suspects most, then trains the baseline, on [draws](../docs/results.md#how-variants-are-compared) of simulated wells with hasty labels. "All redrawn" trains on the truth,
-# the most that cleaning of labels can do:
+# `experiments/labels.py` drops or redraws the tenth that the network suspects most, then trains the baseline, on draws with hasty labels. "All redrawn" trains on the truth, the most that cleaning can do:
 
 # %%
 study = pd.read_csv("experiments/labels_simulated.csv")
-plots.show_draws(study, "as drawn", "What better labels are worth")
+gains = draws.differences(study, "as drawn")
+clear = gains.index[gains["difference"].abs() > gains["half-width"]]
+verdict = ", ".join(f"{name} {gains.loc[name, 'difference']:+.2f}" for name in clear)
+verdict = f"clear of chance: {verdict}" if verdict else "no difference is clear of chance"
+plots.show_draws(study, "as drawn", f"Better labels, {gains['draws'].min()} draws: {verdict}")
 
 # %% [markdown]
-# Better labels gain little here, not even perfect ones: errors of a hasty hand are not what limits this network. Two draws cannot tell a small gain from none.
+# The orange line is the 95 % interval of the mean. Where it holds zero no gain is shown; one within the line is still possible, and only more draws can tell.
 #
-# With the challenge's files the same cells run on real images. With silver labels, which a U-Net drew, they check that network, not people.
+# With the challenge's files the first cells run on real images. With silver labels, which a U-Net drew, they check that network, not people.
 #
 # ## What we now know
 #
-# - Ask a network that has not learned from the labels.
-# - A ranking saves a person's time; it does not replace him.
+# - Ask a network that has not learned from the labels, and let a person look at its suspects.
+# - Note who drew each label: a style can then be corrected, or told.
 # - Measure what perfect labels would gain before you pay for better ones.
 #
 # ## Exercises
 #
 # 1. Plant more slips (`_annotate` in `helpers/data/synthetic.py`), and run `experiments/labels.py --variants "as drawn" "all redrawn" --output runs/mine.csv`. When do the errors begin to cost?
-# 2. Look at the twenty most suspicious patches of your own labels, and count how many you would change.
+# 2. Run section 3 with `simulate_draw(1, ...)`, and look at `dice`. Does the width follow there, too, and is the network that was told nearer to either annotator? (In draws 0 to 5 the width follows each time. The Dice rises for both annotators in draw 0 alone, so tell a network who drew for the sake of one style, not of a better score.)
 #
 # **Back to:** [01 EDA](01_EDA.ipynb) · [the list of all review points](README.md)
