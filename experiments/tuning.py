@@ -77,6 +77,9 @@ def open_study(path: Path) -> Study:
     that is worse than most others so far is stopped. DataError : the file can be neither made nor read."""
     with disk_errors(path, "made", path.parent):
         path.touch()
+        whole, end, last = path.read_bytes().rpartition(b"\n")
+        if last and b'{"op_code"'.startswith(last[:10]):  # cut while it was written: the next would spoil it
+            path.write_bytes(whole + end)
     options = {"study_name": "tuning", "direction": "maximize", "load_if_exists": True}
     pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=3)
     try:

@@ -79,6 +79,16 @@ def test_a_training_that_fails_ends_its_trial_not_the_search(tmp_path, error):
     assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2
 
 
+def test_a_journal_whose_last_line_was_cut_goes_on(tmp_path):
+    path = tmp_path / "study.journal"
+    study = open_study(path)
+    study.tell(study.ask(), 0.5)
+    study.ask()
+    path.write_bytes(path.read_bytes()[:-25])
+    open_study(path).tell(open_study(path).ask(), 0.6)
+    assert open_study(path).best_value == 0.6
+
+
 def test_a_file_that_is_no_study_is_named(tmp_path):
     (path := tmp_path / "thesis.txt").write_text("years of\nwork")
     with pytest.raises(DataError, match="thesis.txt: expected the journal of a study"):
