@@ -66,7 +66,7 @@ shipped, config = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
 thickness = well_from_frame(images, 3)
 probability = prediction.predict_well(shipped, thickness, config=config)
 found = report.calls(prediction.groove_mask(probability, config))
-grooves = report.groove_report(found > 0, thickness, probability, config=config)
+grooves = report.groove_report(found > 0, thickness, probability)
 shown = thickness[:1200]
 views.show_report(
     shown,

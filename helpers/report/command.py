@@ -29,14 +29,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers.config import PROJECT_ROOT, Config
+from helpers.config import Config
 from helpers.data import find_data, load_data
 from helpers.data.load import USUAL_MEDIAN, USUAL_SPREAD
 from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import columns_of, well_from_frame
 from helpers.files import DataError, check_input, check_output, disk_errors, listed, replace_atomically
 from helpers.models.well_resunet import WellResUNet
-from helpers.report.grooves import DEEP, FAINT, engineers_report, report_by_pieces
+from helpers.report.grooves import DEEP, engineers_report, report_by_pieces
 from helpers.report.logs import BEARINGS, CHANNEL, INCH, MEASURED, Log, log_of_well, read_log
 from helpers.report.page import write_page
 from helpers.report.pod import Measured, fit_detection_curve
@@ -99,8 +99,12 @@ def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Conf
             predict_well_file(model, log.path, folder / FILES[1], bar.update, config=config)
         wall, found = open_well(log.measured), open_well(folder / FILES[1])
         numbers = np.zeros(wall.shape, np.uint32)
-        report, left_out = report_by_pieces(wall, found, config, log.breaks, numbers)
-        log = replace(log, notes=(*log.notes, *tell_calls(report, left_out, log)))
+        places = report_by_pieces(wall, found, config, log.breaks, numbers)
+        report = places[0]
+        cut = report["start_row"].isin(log.breaks) | (report["end_row"] + 1).isin(log.breaks)
+        if cut.any():
+            said = f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}."
+            log = replace(log, notes=(*log.notes, said))
         facts, tally = facts_of(arguments, name, log, config), None
         if log.is_wall:
             joints, nominal, said = joint_tally(wall, log.depth, log.nominal)
@@ -112,8 +116,7 @@ def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Conf
         pod = curve and curve[0].pod
         table = engineers_report(report, log.depth, arguments.inner_diameter, pod, log.nominal, log.is_wall)
         table.round(5).to_csv(folder / FILES[2])
-        card = card_of(arguments.model)
-        write_page(folder / FILES[3], facts, table, report, numbers, log, curve, card, tally)
+        write_page(folder / FILES[3], facts, table, places, numbers, log, curve, tally)
         rows = len(wall)
         del thickness, wall, found  # Windows moves no file that is mapped
     print(f"{len(table)} grooves: {arguments.output / FILES[3]}, {arguments.output / FILES[2]}")
@@ -224,31 +227,6 @@ def check_deviation(thickness: np.ndarray, name: str, config: Config) -> list[st
     return [] if least <= spread <= most else [f"Is the unit right? {said.capitalize()}"]
 
 
-def tell_calls(report: pd.DataFrame, left_out: pd.DataFrame, log: Log) -> list[str]:
-    place = (lambda row: f"row {row:,}") if log.depth is None else (lambda row: f"{log.depth[row]:.2f} m")
-    notes = []
-    cut = report["start_row"].isin(log.breaks) | (report["end_row"] + 1).isin(log.breaks)
-    if cut.any():
-        notes.append(f"Cut off where the log does not go on: groove {listed(report.index[cut], 20)}.")
-    if len(left_out):
-        at = listed([place(row) for row in left_out["start_row"]], 20)
-        notes.append(
-            f"{len(left_out)} finds of the network are not listed, since they have lost no metal, or "
-            f"less than {FAINT * 25.4:.1f} mm mostly beside what was not measured: they begin at {at}."
-        )
-    return notes
-
-
-def card_of(model: Path) -> str:
-    """The first paragraph of the network's model card, as plain text."""
-    card = model.parent / "README.md"
-    if not card.is_file():
-        return f"{model} has no model card."
-    first = card.read_text(encoding="utf-8").split("\n\n")[:2][-1]
-    place = card.relative_to(PROJECT_ROOT) if card.is_relative_to(PROJECT_ROOT) else card
-    return " ".join(first.replace("**", "").split()) + f" Model card: {place}."
-
-
 def facts_of(arguments: argparse.Namespace, name: str, log: Log, config: Config) -> dict[str, str]:
     rows, columns = open_well(log.path).shape
     facts = {"Log": name, **log.header, "Rows and azimuths": f"{rows:,} x {columns}"}
@@ -262,6 +240,6 @@ def facts_of(arguments: argparse.Namespace, name: str, log: Log, config: Config)
         facts["Inner diameter"] = f"{arguments.inner_diameter:g} mm"
     facts["Called a groove"] = (
         f"what hangs together at a probability of {config.likely:g} or more and reaches {config.sure:g}, or "
-        f"has lost {DEEP * 25.4:.0f} mm on average, ten rows long at least"
+        f"has lost {DEEP * 25.4:.1f} mm on average, ten rows long at least"
     )
     return facts | {"Network": arguments.model.name}

@@ -19,7 +19,7 @@ NEAR_ROWS, NEAR_DEGREES = 2, 90  # to each side of a pixel: the sound wall there
 POSSIBLE = 3.0  # inches; no wall is as thick, and telemetry's sentinels lie beyond
 # Inches: what is likely and has lost so much on average is called, be the network sure or not; wall beside it
 # that has lost so much belongs to it. Fainter loss that lies mostly beside missing measurements is left out.
-DEEP, DEEP_PIXEL, FAINT = 0.04, 0.06, 0.02
+DEEP, DEEP_PIXEL, FAINT = 0.03, 0.045, 0.02
 # A groove is so many times as long as wide, in mm or, in pixels of ten degrees, in rows; or as wide all along
 GROOVE_LIKE, GROOVE_LIKE_ROWS, EVEN_WIDTH = 80, 40, 0.25
 INTEGERS = ["start_row", "end_row", "length_rows", "worst_row"]
@@ -55,7 +55,6 @@ def groove_report(
     thickness: np.ndarray,
     probability: np.ndarray | None = None,
     gap: int = 3,
-    config: Config = Config(),
 ) -> pd.DataFrame:
     """List the grooves of an assembled well, from the top downwards.
 
@@ -185,7 +184,7 @@ def report_by_pieces(
             piece, wall = (np.array(part[start:stop], float) for part in (probability, thickness))
             wall[collar[start:stop, None] | ~(np.abs(wall) < POSSIBLE)] = np.nan
             labels = find_calls(piece, wall, config)
-            report = groove_report(labels > 0, wall, piece, config=config)
+            report = groove_report(labels > 0, wall, piece)
             beside = (report["beside_missing"] > 0.5) & (report["mean_loss"] < FAINT)
             kept = (report["mean_loss"] > 0) & ~beside
             if numbers is not None:

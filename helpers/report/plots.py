@@ -84,7 +84,7 @@ def draw_sections(wall: np.ndarray, rows: pd.Series, nominal: float, offset=0.0)
         left = some[(angles / (2 * np.pi) * len(some)).astype(int) % len(some)]
         axis.fill_between(angles, 4 * nominal - left, 4 * nominal, color="0.6", linewidth=0)
         axis.plot(angles, np.full(len(angles), 3 * nominal), color=ORANGE, linewidth=1)
-        axis.set(rticks=[], rmax=4 * nominal, xticks=np.deg2rad([0, 90, 180, 270]))
+        axis.set(rticks=[], rmin=0, rmax=4 * nominal, xticks=np.deg2rad([0, 90, 180, 270]))
         axis.set_title(f"groove {number}: {25.4 * np.nanmin(some):.1f} mm left", fontsize=9)
         axis.tick_params(labelsize=8, pad=-2)
     return figure

@@ -145,7 +145,7 @@ def test_a_report_by_pieces_is_that_of_the_whole_well(rows, seed, monkeypatch):
     for _ in range(12):
         row, column, length = rng.integers(590), rng.integers(36), rng.integers(2, 60)
         probability[row : row + length, column : column + 3] = rng.uniform(0.2, 1)
-    thickness = rng.normal(0, 0.002, probability.shape) - 0.03 * (probability > 0)
+    thickness = rng.normal(0, 0.002, probability.shape) - 0.025 * (probability > 0)
     thickness[rng.random(thickness.shape) < 0.01] = np.nan
     whole = groove_report(calls(groove_mask(probability)) > 0, thickness, probability)
     numbers = np.zeros(probability.shape, int)
