@@ -62,6 +62,7 @@ axis = sns.swarmplot(leak, x="error", y="variant", order=order, color=plots.BLUE
 axis.plot(means, order, "|", color=plots.ORANGE, markersize=28, markeredgewidth=3)
 axis.axvline(0, color="black", linewidth=1)
 axis.set(xlabel="Dice in validation, less Dice on new wells (orange: the mean)", ylabel="")
+axis.set_ylim(2.5, -0.5)
 axis.set_title("Split by patch, each score is too high; by wells, it errs further, to both sides")
 plt.show()
 
