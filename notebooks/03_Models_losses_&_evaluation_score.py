@@ -21,7 +21,7 @@
 # [Nine architectures](#1-Nine-architectures) · [The border of a patch](#2-The-border-of-a-patch) · [The loss takes logits](#3-The-loss-takes-logits) · [Six losses](#4-Six-losses) · [The right Dice](#5-The-right-Dice) · [More scores](#6-More-scores) · [A score that stays on the device](#7-A-score-that-stays-on-the-device) · [The comparison](#8-The-comparison)
 #
 # All eight predictions below are right, and yet the first notebook's score gives them half of what it could: a batch without a groove gets nothing. (The score is Dice: twice the overlap of two
-# masks over the sum of both areas.) Network, loss and score can each be wrong like that, and no error message says so.
+# masks over the sum of both areas.) Network, loss and score can each be wrong, and no error message says so.
 
 # %% cellView="form" jupyter={"source_hidden": true}
 # Setup: find this project around the notebook, nearest first; in Colab, else fetch it.
@@ -143,7 +143,7 @@ for name in ("junior_unet", "unet"):
 #
 # ### Six more
 #
-# The review names six more promising architectures (R3.3). With the three kinds that the junior had they are nine:
+# The review names six more promising architectures (R3.3). With the junior's three kinds they are nine:
 #
 # ![The nine architectures as drawings](pictures/architectures.svg)
 #
@@ -178,7 +178,7 @@ for name, model in networks.items():
 pd.DataFrame(work, index=["parameters, M", "multiply-adds of a patch, M"]).T.round(2)
 
 # %% [markdown]
-# Before you compare networks, see whether each can learn at all. Two patches, learned by heart, take seconds:
+# Can each learn at all? Two patches, learned by heart, take seconds:
 
 # %% tags=["nbval-ignore-output"]
 few = -(datasets["train"].images * datasets["train"].masks).sum(dim=(1, 2, 3))
@@ -547,7 +547,7 @@ for score in (before, now):
 
 # %% [markdown]
 # **What went wrong.** A program gives a GPU its work and runs ahead. At each `.cpu()` the program waits until the GPU has done all that it was asked for, and meanwhile gives it nothing new. On a CPU nothing
-# waits, so this page shows no times; on a GPU `torch.cuda.set_sync_debug_mode("warn")` names each line that does.
+# waits; on a GPU `torch.cuda.set_sync_debug_mode("warn")` names each line that does.
 #
 # > **Take along:** inside an epoch nothing leaves the device: no `.cpu()`, no `.item()`, no numpy.
 #
@@ -556,7 +556,7 @@ for score in (before, now):
 # **Before** (R3.1 – R3.3). A report beside the notebook has one validation Dice for each network, 0.81, 0.76 and 0.55 for U-Net, Attention U-Net and ResUNet, under a split that leaks. It does not say of how many runs; with one each, a lucky seed looks like a better network.
 #
 # **Now** they are compared on [draws](../docs/results.md#how-variants-are-compared): new simulated wells to learn from, with hasty labels, others to be judged by, whose truth is known, and a seed. All
-# variants of a draw share these. No test well is used. In the figures a grey dot is a draw, and the orange line what the draws know of the mean.
+# variants of a draw share these. In the figures a grey dot is a draw, the orange line is what the draws know of the mean, and their number stands in brackets.
 #
 # A variant **gains** or **loses** if that line leaves zero out. It does so **probably** if the draws agree as chance would let them one time in twenty at most: six of six, or ten of twelve.
 # All else is **open**: these draws cannot tell.
@@ -599,7 +599,8 @@ study = pd.read_csv("experiments/networks_simulated.csv")
 compare(study, "unet", "{gain} of {of} networks gain Dice over the U-Net")
 
 # %% [markdown]
-# Three draws show large differences only: an *open* row may be better or worse, by as much as its ± allows. So begin with the plain U-Net, and change it for a network whose row says *gains*.
+# Few draws show large differences only, and a single one none: an *open* row may be better or worse, by as much as its ± allows. ViT and DeiT, without the photographs that their papers begin with, are far behind. So begin with the
+# plain U-Net, and change it for a network whose row says *gains*.
 #
 # ### Losses
 #
@@ -614,7 +615,7 @@ compare(study[alone], "bce", "Tversky and soft IoU lose all grooves in most draw
 # With Tversky or soft IoU the network finds no groove in most draws; patches without one keep its mean IoU above 0. BCE, Dice + BCE and focal never fail so. The flat
 # ground of section 4 fits that, but does not explain all: Lovász, which is not flat, fails once.
 #
-# On the real wells Dice + BCE was level with BCE ([results](../docs/results.md#how-variants-are-compared)). Here it gains by mean IoU, the challenge's score; by Dice it is open. So try it for the challenge; the baseline keeps BCE, as reviewed.
+# On the real wells Dice + BCE was level with BCE ([results](../docs/results.md#how-variants-are-compared)). Here it gains by mean IoU, the challenge's score; by Dice it is open. So try it for the challenge; the baseline keeps BCE.
 #
 # ### Padding
 #
@@ -644,7 +645,7 @@ compare(study[paddings], "flips", "Padding around the pipe probably gains: in te
 #    `.venv/bin/python experiments/networks.py --variants unet <yours> --draws 0 --output runs/mine.csv`.
 # 2. Write `tversky_bce` into `helpers/losses.py`, the sum of both, as `dice_bce` does, name it in `LOSSES` there and in `experiments/losses.py`, and run that with
 #    `--variants bce tversky_bce --draws 0 --output runs/mine.csv`. Does it find grooves?
-# 3. Count two empty masks as 0 (`_ratio_or_one`). How does `mean_iou` change in section 5, and why does `dice` not? (It falls to 0.375; such a patch adds nothing to the sums of `dice`.)
+# 3. Count two empty masks as 0 (`_ratio_or_one`). How does `mean_iou` change in section 5, and why does `dice` not? (To 0.375; such a patch adds nothing to the sums of `dice`.)
 #
 # **Next:** [04 Baseline model](04_Baseline_model.ipynb) · [the list of all review points](README.md)
 
