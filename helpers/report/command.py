@@ -7,8 +7,9 @@
 
 The log is a DLIS file with a channel of wall thickness around the pipe, or a well as `.npy`, rows by columns,
 of thickness deviation in inches, or, with `--well`, a well of the challenge's patches. The network is the one
-that ships with the project, if no other is named. In the output folder stand report.html, grooves.csv and, as
-`.npy`, the well, what was measured and the groove probabilities: all of one log, and only when all are made.
+that ships with the project, if no other is named. In the output folder stand report.html, grooves.csv,
+well.html to scroll and zoom in and, as `.npy`, the well, what was measured and the groove probabilities: all
+of one log, and only when all are made.
 Stopped half-way, it leaves the folder as it was; start again. Several logs get a folder each, and wells.csv.
 """
 
@@ -48,7 +49,7 @@ from helpers.whole_wells.well_files import open_well
 
 TRIALS = WEIGHTS.with_name("detection.csv")  # of the shipped network, made by experiments/detection.py
 WELLS, COLUMNS = "wells.csv", ["folder", "well", "rows", "grooves", "deepest_loss_mm", "outcome"]
-FILES = "thickness.npy", "probability.npy", "grooves.csv", "report.html", MEASURED
+FILES = "thickness.npy", "probability.npy", "grooves.csv", "report.html", "well.html", MEASURED
 RANGES = ("inner_diameter", 50, 1000), ("nominal", 1, 60), ("grade", 100, 2000), ("threshold", 0.001, 0.999)
 JOINTS = "joints.csv"  # of a log that gives the wall's thickness
 
@@ -89,6 +90,8 @@ def main() -> None:
 
 def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Config, curve: Measured | None):
     """Write the report of one log; return its row of `WELLS`."""
+    from helpers.report.viewer import write_viewer  # takes a second, which `--help` does not need
+
     check_paths(arguments)
     with made_together(arguments.output) as folder:
         log, name = open_log(arguments, folder / FILES[0])
@@ -117,6 +120,7 @@ def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Conf
         table = engineers_report(report, log.depth, arguments.inner_diameter, pod, log.nominal, log.is_wall)
         table.round(5).to_csv(folder / FILES[2])
         write_page(folder / FILES[3], facts, table, places, numbers, log, curve, tally)
+        write_viewer(folder / FILES[4], thickness, found, report, log.depth, name)
         rows = len(wall)
         del thickness, wall, found  # Windows moves no file that is mapped
     print(f"{len(table)} grooves: {arguments.output / FILES[3]}, {arguments.output / FILES[2]}")
@@ -242,4 +246,4 @@ def facts_of(arguments: argparse.Namespace, name: str, log: Log, config: Config)
         f"what hangs together at a probability of {config.likely:g} or more and reaches {config.sure:g}, or "
         f"has lost {DEEP * 25.4:.1f} mm on average, ten rows long at least"
     )
-    return facts | {"Network": arguments.model.name}
+    return facts | {"Network": arguments.model.name, "To scroll and zoom": "well.html, beside this page"}

@@ -116,7 +116,7 @@ def test_a_log_becomes_a_report_in_metres(inspect, tmp_path, grooved):
     assert table["max_loss_mm"].tolist() == pytest.approx([0.06 * 25.4] * 2, rel=0.15)
     assert table["detection_probability"].between(0, 1).all()
     assert sorted(file.name for file in (tmp_path / "report").iterdir()) == [
-        "grooves.csv", "measured.npy", "probability.npy", "report.html", "thickness.npy",
+        "grooves.csv", "measured.npy", "probability.npy", "report.html", "thickness.npy", "well.html",
     ]  # fmt: skip
 
 
