@@ -40,11 +40,14 @@ from helpers.notebook import open_notebook
 data = open_notebook(DATA)
 
 # %% tags=["nbval-ignore-output"]
+import html
 import subprocess
 
 import numpy as np
 import pandas as pd
+from IPython.display import HTML
 
+from helpers import plots
 from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.data.wells import well_from_frame
 from helpers.notebook import print_versions, show_code
@@ -58,7 +61,7 @@ print_versions()
 # ## 1 From pixels to grooves
 #
 # The network that ships with the project has seen none of these wells ([model card](../data/weights/README.md)). It gives each pixel of well 3, a well of faint grooves, a probability, and
-# [`groove_mask`](07_Whole_wells.ipynb) decides which of them are groove:
+# [`groove_mask`](07_Whole_wells.ipynb#5-Decide-by-grooves,-not-by-pixels) decides which of them are groove. On simulated wells the true grooves are known, and are shown beside:
 
 # %% tags=["nbval-ignore-output"]
 _, images = load_data(data.folder)
@@ -67,12 +70,16 @@ thickness = well_from_frame(images, 3)
 probability = prediction.predict_well(shipped, thickness, config=config)
 found = report.calls(prediction.groove_mask(probability, config))
 grooves = report.groove_report(found > 0, thickness, probability)
-shown = thickness[:1200]
-views.show_report(
-    shown,
-    found[: len(shown)],
-    grooves[grooves["start_row"] < len(shown)],
-    f"Well 3: grooves of the report, the first {len(shown)} rows",
+judge = read_labels(data.folder / "y_clean.csv") if data.simulated else None
+strips = {f"rows {start} to {start + 399}": slice(start, start + 400) for start in (0, 400, 800)}
+plots.show_well_strips(
+    {name: thickness[rows] for name, rows in strips.items()},
+    None
+    if judge is None
+    else {name: well_from_frame(judge, 3)[rows] for name, rows in strips.items()},
+    {name: (found[rows] > 0).astype(float) for name, rows in strips.items()},
+    rows=400,
+    heading="Well 3: what the report calls a groove (black: the truth)",
 )
 
 # %% [markdown]
@@ -87,7 +94,8 @@ grooves.head(8).round(
 ).round(4).astype({"azimuth_deg": int, "width_deg": int})
 
 # %% [markdown]
-# Loss is measured against the sound wall around a groove, in the files' units, and depth in rows: the challenge states neither. `max_loss` is too large where a groove meets a collar; `mean_loss` is more reliable.
+# `mean_loss` is how far a groove's pixels lie below the sound wall around them, and `max_loss` is robust: one false echo is no loss. Both are in the files' unit, and depth is in rows, since the challenge states neither; a report in millimetres takes
+# the unit for inches. `confidence` is the mean probability of a groove's pixels.
 #
 # ## 2 How right is it?
 #
@@ -95,7 +103,7 @@ grooves.head(8).round(
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:
-    judge, rows = read_labels(data.folder / "y_clean.csv"), {}
+    rows = {}
     for well in sorted(config.train_wells + config.val_wells):
         answer = prediction.predict_well(shipped, well_from_frame(images, well), config=config)
         called = report.calls(prediction.groove_mask(answer, config))
@@ -112,7 +120,7 @@ else:
     print("The grooves of real wells are not known, so the report cannot be checked.")
 
 # %% [markdown]
-# Most true grooves are hit, and most calls are right. What is wrong at a call's ends does not count here.
+# HITS. To be hit, a groove needs one called pixel only; how far a call's ends are off does not count here.
 #
 # ## 3 How deep must a groove be?
 #
@@ -131,25 +139,39 @@ false = trials.drop_duplicates("columns")[["columns", "wall_rows", "false_calls"
 print(false.to_string(index=False))
 
 # %% [markdown]
-# Ticks along the top are hits, along the bottom misses. Wide grooves must be several times as deep as narrow ones to be found. The table has the false calls in the same sound walls, which are the price.
+# Ticks along the top are hits, along the bottom misses. Wide grooves must be several times as deep as narrow ones to be found. The table has the false calls in the same sound walls, `wall_rows` long and of so many columns: the deeper a groove must be to be called,
+# the fewer of them there are.
 #
 # These curves hold for simulated wall. In real wall without grooves, wells 9 and 10, grooves must be deeper, and wide ones are often missed: `CORROSEG_DATA=<folder> python experiments/detection.py` prints by how much.
 #
 # ## 4 Your log
 #
-# One command reads a DLIS file or a well as `.npy`, and leaves a list (CSV) and one HTML page to print and sign ([how](../docs/running.md#from-a-log-to-a-groove-report)). In Colab, upload your file and put its name here:
+# One command reads a DLIS file or a well as `.npy`, and leaves a page to print and sign, a page to scroll and zoom in, and the list as CSV ([how](../docs/running.md#from-a-log-to-a-groove-report)). In Colab, upload your file by the folder sign on the left, and put its name here:
 
 # %% tags=["nbval-ignore-output"]
 LOG = ""  # for example "well.dlis"; without one, well 3 of the data at hand
 folder = config.runs_dir / "groove_report"
 command = [sys.executable, "-m", "helpers.report", *([LOG] if LOG else ["--well", "3"])]
-done = subprocess.run(
-    [*command, "--output", os.path.relpath(folder)], capture_output=True, text=True, check=False
-)
+command += ["--inner-diameter", "220", "--output", os.path.relpath(folder)]
+done = subprocess.run(command, capture_output=True, text=True, check=False)
 print(done.stdout, done.stderr[-1000:] if done.returncode else "")
-pd.read_csv(folder / "grooves.csv", index_col=0).head(3)
+# In Colab, to take it home: from google.colab import files; files.download(f"{folder}/report.html")
 
 # %% [markdown]
+# The page to sign as it is, in Jupyter and Colab; a code host does not show it:
+
+# %% tags=["nbval-ignore-output"]
+page = html.escape((folder / "report.html").read_text(encoding="utf-8"))
+HTML(
+    f'<iframe srcdoc="{page}" style="width: 100%; height: 600px; border: 1px solid #ccc"></iframe>'
+)
+
+# %% tags=["nbval-ignore-output"]
+pd.read_csv(folder / "grooves.csv", index_col=0).iloc[:4, :9].round(1)
+
+# %% [markdown]
+# The page says first what was *not* assessed: pits, uniform loss, what the tool cannot see. A log that gives the wall's thickness, and not only its deviation, gets a *joint tally* too: the least wall of each joint, without any network.
+#
 # ## 5 The challenge's submission
 #
 # The challenge wants the masks of a folder of patches as a CSV. From the command line it is `python experiments/predict.py IMAGES CSV`. Every patch gets a mask; unusable pixels are repaired and
@@ -174,8 +196,8 @@ unusable
 # %% [markdown]
 # ## What we now know
 #
-# - A report lists grooves, and says how deep one must be to be listed.
-# - On simulated wells nearly all grooves are hit, and nearly all calls are right. On real wells nobody has counted.
+# - A report lists grooves, says how deep one must be to be listed, and what it did not look for.
+# - KNOWHITS. On real wells nobody has counted.
 #
 # ## Exercises
 #
