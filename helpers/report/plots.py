@@ -92,7 +92,7 @@ def draw_sections(wall: np.ndarray, rows: pd.Series, nominal: float, offset=0.0)
 
 def show_detection(curves: dict[str, Measured]) -> None:
     """Show `draw_detection`, in the units of the files."""
-    draw_detection(curves).suptitle("The fewer false calls, the deeper a groove must be to be found")
+    draw_detection(curves).suptitle("Wide grooves must be deeper to be found")
     plt.show()
 
 
