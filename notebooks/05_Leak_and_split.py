@@ -155,7 +155,7 @@ table.assign(bias=errors.mean().round(2), scatter=errors.std().round(2))  # stan
 # %% [markdown]
 # Keeping twins together does not mend the bias, since the patches above and below stay. By wells nothing stays. But here about five wells judge, and their score errs by a tenth, so six draws cannot tell its mean from zero.
 #
-# The junior's report has 0.81 in validation and 0.61 on the leaderboard. The one is a Dice and the other a mean IoU, so their gap does not tell how large the leak was.
+# The [published](https://github.com/YaninaK/cv-segmentation) scores of the junior's U-Net are 0.81 in validation and 0.61 on the leaderboard. The one is a Dice and the other a mean IoU, so their gap does not tell how large the leak was.
 #
 # ## 3 Wells differ
 #
