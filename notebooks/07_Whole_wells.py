@@ -80,14 +80,14 @@ plots.show_draws(
 )
 
 # %% [markdown]
-# A network of whole wells finds more than one of patches, in every draw. The weights that ship are far ahead: they learned from the *truth* of many other simulated wells, not from hasty labels, and training on a draw's labels adds nothing to them here.
-# This is their best case, since simulated wells judge what simulated wells taught. On the real test wells they agree with silver labels about as well as a baseline that learned from real wells: a little less by Dice, level by mean IoU
+# A network of whole wells finds more than one of patches, in every draw. The weights that ship are far ahead: they learned from the *truth* of many other simulated wells, not from hasty labels.
+# This is their best case, since simulated wells judge what simulated wells taught. On the real test wells they agree with silver labels a little less by Dice than a baseline that learned from real wells, and as well by mean IoU
 # ([model card](../data/weights/README.md#how-well-it-does)).
 #
 # ## 2 A network that looks along the pipe
 #
-# Patches are put together again into a picture of the well, once around the pipe ([notebook 01](01_EDA.ipynb#7-From-patches-back-to-wells)). `WellResUNet` is a U-Net whose blocks are residual: each adds
-# to its input instead of replacing it. Its two deepest levels shrink rows only, and its padding goes around the pipe. What each level sees of a section of 144 rows:
+# Patches are put together again into a picture of the well, once around the pipe ([notebook 01](01_EDA.ipynb#7-From-patches-back-to-wells)). `WellResUNet` is a U-Net with residual blocks: each adds
+# to its input instead of replacing it. Its two deepest levels shrink rows only, and its padding goes around the pipe. The levels of a section of 144 rows:
 
 # %%
 network, shapes = models.build_model("well_resunet", norm="group"), []
@@ -125,13 +125,12 @@ of_height = study.assign(rows=study["variant"].map(heights)).dropna(subset="rows
 of_height.astype({"rows": int}).groupby("rows")[["dice", "mean_iou"]].mean().round(3)
 
 # %% [markdown]
-# Most of the gain over patches is there with sections as tall as a patch. So it comes from the network and how it is fed, which differ in several things at once: normalisation, padding, sections cut anew. Taller sections add a little, and ten
-# times a patch's height loses.
+# Most of the gain over patches is there with sections as tall as a patch. So it comes from the network and how it is fed, which differ in several things at once. Taller sections add a little; ten times a patch's height loses.
 #
 # ## 3 A well that is lost
 #
-# Batch normalisation scales each layer by the mean and the spread of a batch, and for prediction it remembers their running means. A batch of patches mixes many wells. A batch of sections holds one or two, so
-# the running means belong to no well in particular. We train such a network, and ask it about wells that it has not seen, twice: with the running means, and with the statistics of the window that it looks at. The weights are the same:
+# Batch normalisation scales each layer by the mean and the spread of a batch, and for prediction it remembers their running means. A batch of patches mixes many wells; one of sections holds one or two, so
+# the running means fit no well. We ask such a network about wells that it has not seen, with the running means, and with the statistics of the window that it looks at. The weights are the same:
 
 # %%
 invented = simulation.simulate_wells(12, config.train_wells, seed=3, rows=720)
@@ -178,14 +177,14 @@ plots.show_well_strips(
 )
 
 # %% [markdown]
-# With the running means most of the groove is missed; with the statistics of the window, nearly all of it is found. Is that so in general? The study asks the same two questions on its draws:
+# With the running means most of the groove is missed; with the statistics of the window, nearly all of it is found. So it is on the study's draws:
 
 # %%
 norms = study[study["variant"].isin(["batch norm", "batch norm, own statistics", "group norm"])]
 norms.pivot(index="draw", columns="variant", values="dice").dropna().round(3)
 
 # %% [markdown]
-# The running means cost batch norm what group norm gains. *Group norm* has none: it takes mean and spread of each section by itself, in training and in prediction alike, and is what `WellResUNet` uses here.
+# The running means cost batch norm much of what group norm gains. *Group norm* has none: it takes mean and spread of each section by itself, in training and in prediction alike.
 #
 # ## 4 Wells that nobody has logged
 #
@@ -201,8 +200,8 @@ plots.show_well_strips(
 )
 
 # %% [markdown]
-# The project ships weights that were trained on such wells alone ([how, and what they cannot do](../data/weights/README.md)). We start from them, and train on the wells at hand for a few epochs. *Averaged* is the mean, weight by weight, of the network
-# before and after: it keeps more of both than either ([Wortsman et al. 2022](https://arxiv.org/abs/2109.01903)). `experiments/train_wells.py` ends with it, the command for [wells of your own](../docs/running.md#your-own-wells):
+# The project ships weights that were trained on such wells alone ([how, and what they cannot do](../data/weights/README.md)). We train them on the wells at hand for a few epochs. *Averaged* is the mean, weight by weight, of the network
+# before and after ([Wortsman et al. 2022](https://arxiv.org/abs/2109.01903)), with which `experiments/train_wells.py` ends, the command for [wells of your own](../docs/running.md#your-own-wells):
 
 # %% tags=["nbval-ignore-output"]
 run = runs.start_run("well_resunet", config, norm="group")
@@ -215,8 +214,8 @@ history.round(4)
 # %% [markdown]
 # ## 5 Decide by grooves, not by pixels
 #
-# A probability becomes a mask. Before, each pixel is judged by itself: from 0.5 on it is groove. So a faint stretch of a clear groove is lost, and a speck in sound wall is kept. Now a groove is what hangs together at a low probability,
-# around the pipe too, and it is kept if a pixel of it is sure (*hysteresis*). The probability is the mean over two depth scales: the network sees the well once as it is, and once at half its rows.
+# Before, each pixel is judged by itself: from 0.5 on it is groove. So a faint stretch of a clear groove is lost, and a speck in sound wall is kept. Now a groove is what hangs together at a low probability,
+# around the pipe too, and it is kept if a pixel of it is sure (*hysteresis*). The network sees the well twice, as it is and at half its rows; the mean counts.
 
 # %%
 show_code(prediction.groove_mask)
@@ -257,11 +256,10 @@ pd.DataFrame(rows).T.round(3)
 
 # %% [markdown]
 # On these simulated wells two depth scales help, and deciding by grooves costs: the masks reach beyond the groove. On real wells it gains: by silver labels the shipped weights' mean IoU rises by 0.18 on
-# the validation wells, 0.08 on the training wells, 0.05 on the test wells ([model card](../data/weights/README.md#how-well-it-does)). There the network meets what the simulation does not know, and is seldom sure; two thresholds make up for that. Real wells are what the tool is for, so prediction decides by grooves.
-# `Config(likely=0.5, sure=0.5)` decides by pixels.
+# the validation wells, 0.08 on the training wells, 0.05 on the test wells ([model card](../data/weights/README.md#how-well-it-does)). There the network meets what the simulation does not know, and is seldom sure; two thresholds make up for that. So prediction decides by grooves, and
+# `Config(likely=0.5, sure=0.5)` by pixels.
 #
-# **The challenge's winner**, [CorroSeg](https://github.com/tamontealegrep/CorroSeg), with a mean IoU of 0.6979 in the challenge, learned from sections of whole wells too. `experiments/rival.py` is his network and recipe, written anew; how near it comes stands in
-# [Results](../docs/results.md#how-variants-are-compared).
+# **The challenge's winner**, [CorroSeg](https://github.com/tamontealegrep/CorroSeg), scored 0.6979 with sections of whole wells too. `experiments/rival.py` is his network and recipe, written anew, which does not come near it yet ([Results](../docs/results.md)).
 #
 # ## What we now know
 #
@@ -273,6 +271,5 @@ pd.DataFrame(rows).T.round(3)
 #
 # 1. Give the batch-norm network of section 3 longer batches (`Config(batch_size=32)`). Is the well still lost?
 # 2. Let the simulation make two grooves a well (`helpers.data.synthetic.simulate`). What does the network find where they cross?
-# 3. Train on your own wells: `experiments/train_wells.py`.
 #
 # **Next:** [08 From a log to a report](08_Groove_report.ipynb) · [the list of all review points](README.md)
