@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-HELPERS := $(wildcard helpers/*.py helpers/*/*.py)
+HELPERS := $(wildcard helpers/*.py helpers/*/*.py groove_report/*.py)
 EXECUTED := $(patsubst %,runs/%,$(sort $(wildcard notebooks/*.ipynb)))
 # The folder's name goes to the programs as it is, whatever characters it has: neither make nor a shell reads
 # it. A relative one counts from where the command was typed, which `make -C` tells nobody but make.

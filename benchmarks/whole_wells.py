@@ -18,9 +18,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from groove_report.grooves import report_by_pieces
+from groove_report.logs import read_log
 from helpers.data.synthetic import RECIPES, simulate
-from helpers.report.grooves import report_by_pieces
-from helpers.report.logs import read_log
 from helpers.training.checkpoint import load_model
 from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
 from helpers.whole_wells.well_files import open_well

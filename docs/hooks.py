@@ -23,7 +23,7 @@ SOURCES = [
     *(ROOT / name for name in ("LICENSE", "CITATION.cff", "Makefile", "pyproject.toml")),
     *(ROOT / name for name in ("mkdocs.yml", "docs/hooks.py")),
     *sorted(ROOT.glob("requirements*.txt")),
-    *(path for folder in ("helpers", "experiments", "benchmarks", "tests")
+    *(path for folder in ("helpers", "groove_report", "experiments", "benchmarks", "tests")
       for path in sorted((ROOT / folder).rglob("*.py"))),
 ]  # fmt: skip
 LANGUAGES = {".py": "python", ".toml": "toml", ".cff": "yaml", ".yml": "yaml", ".yaml": "yaml"}
@@ -36,13 +36,13 @@ def uri(path: Path) -> str:
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """The menu: documents, then notebooks, whichever there are, then the code."""
     notebooks = [{path.stem.replace("_", " "): uri(path)} for path in NOTEBOOKS]
-    helpers = [path for path in SOURCES if uri(path).startswith("helpers/")]
+    code = [path for path in SOURCES if uri(path).startswith(("helpers/", "groove_report/"))]
     config.nav = [
         {"Overview": "README.md"},
         *({title: f"docs/{page}.md"} for title, page in PAGES.items()),
         {"The review": [{"In English": "notebooks/README.md"}, {"По-русски": "notebooks/README.ru.md"}]},
         {"Notebooks": notebooks},
-        {"Code": [{uri(path).removeprefix("helpers/"): f"{uri(path)}.md"} for path in helpers]},
+        {"Code": [{uri(path).removeprefix("helpers/"): f"{uri(path)}.md"} for path in code]},
         {"Weights": "data/weights/README.md"},
         {"Contributing": "CONTRIBUTING.md"},
     ]
@@ -55,7 +55,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File(uri(path), str(ROOT), config.site_dir, config.use_directory_urls))
     for path in SOURCES:
         language = LANGUAGES.get(path.suffix, "makefile" if path.name == "Makefile" else "text")
-        found = "boost: 0.5" if uri(path).startswith("helpers/") else "exclude: true"
+        found = "boost: 0.5" if uri(path).startswith(("helpers/", "groove_report/")) else "exclude: true"
         meta = f"---\nsearch: {{{found}}}\nhide: [toc]\n---\n\n"
         page = f"{meta}# {uri(path)}\n\n````{language}\n{path.read_text()}\n````\n"
         files.append(File.generated(config, f"{uri(path)}.md", content=page))

@@ -3,7 +3,7 @@
 Grooves of known depth are planted in sound wall: wide, narrow, short, long, drifting, broken. The wall is
 simulated, of 72 and 36 columns, or, with the real images, wells 9 and 10, which have no groove; false calls
 are counted on the same wall. Of simulated wall every trial is kept beside the weights, for the reports of
-`python -m helpers.report`. Rows are not metres: the challenge does not say how far apart they are.
+`python -m groove_report`. Rows are not metres: the challenge does not say how far apart they are.
 """
 
 import argparse
@@ -15,11 +15,11 @@ import torch
 from common import run_from_command_line
 from tqdm import tqdm
 
+from groove_report.grooves import calls
+from groove_report.pod import fit_detection_curve, hit_or_miss
 from helpers.data import find_data, load_data
 from helpers.data.wells import well_from_frame
 from helpers.files import check_output, replace_atomically
-from helpers.report.grooves import calls
-from helpers.report.pod import fit_detection_curve, hit_or_miss
 from helpers.training.checkpoint import load_model
 from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
 from helpers.whole_wells.simulation import simulate_sound_wall

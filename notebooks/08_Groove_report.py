@@ -47,11 +47,11 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from groove_report import grooves as report, plots as views, pod
 from helpers import plots
 from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
 from helpers.data.wells import well_from_frame
 from helpers.notebook import print_versions, show_code
-from helpers.report import grooves as report, plots as views, pod
 from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction, submission
 
@@ -158,7 +158,7 @@ print(false.to_string(index=False))
 # %% tags=["nbval-ignore-output"]
 LOG = ""  # for example "well.dlis"; without one, well 3 of the data at hand
 folder = config.runs_dir / "groove_report"
-command = [sys.executable, "-m", "helpers.report", *([LOG] if LOG else ["--well", "3"])]
+command = [sys.executable, "-m", "groove_report", *([LOG] if LOG else ["--well", "3"])]
 command += ["--inner-diameter", "220", "--output", os.path.relpath(folder)]
 done = subprocess.run(command, capture_output=True, text=True, check=False)
 print(done.stdout, done.stderr[-1000:] if done.returncode else "")

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from torch import nn
 
+from groove_report.grooves import groove_report
 from helpers.config import Config
 from helpers.data import COLUMNS
 from helpers.data.preprocess import (
@@ -20,7 +21,6 @@ from helpers.data.preprocess import (
 )
 from helpers.data.wells import patch_name, well_from_frame
 from helpers.files import DataError
-from helpers.report.grooves import groove_report
 from helpers.whole_wells.prediction import predict_well, predict_well_by_patches
 from helpers.whole_wells.sections import assemble_wells
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 from dliswriter import DLISFile, enums
 
+from groove_report import command, logs
+from groove_report.grooves import engineers_report, groove_report
+from groove_report.page import write_page
+from groove_report.pod import groove_shape
 from helpers.config import PROJECT_ROOT, Config
 from helpers.files import DataError
 from helpers.models.well_resunet import WellResUNet
-from helpers.report import command, logs
-from helpers.report.grooves import engineers_report, groove_report
-from helpers.report.page import write_page
-from helpers.report.pod import groove_shape
 from helpers.whole_wells.simulation import simulate_sound_wall
 from helpers.whole_wells.well_files import save_well
 
@@ -37,7 +37,7 @@ def inspect(monkeypatch, capsys):
     def run(*arguments: str, config: Config = Config()) -> str:
         monkeypatch.setenv("CORROSEG_DATA", "simulated")
         monkeypatch.setattr(command, "load_model", lambda *_: (DeepPixels(), config))
-        monkeypatch.setattr(sys, "argv", ["python -m helpers.report", *arguments])
+        monkeypatch.setattr(sys, "argv", ["python -m groove_report", *arguments])
         command.main()
         return capsys.readouterr().out
 
@@ -235,7 +235,7 @@ def test_many_logs_get_a_folder_each_and_a_bad_one_stops_no_other(inspect, tmp_p
 
 def test_a_network_of_patches_is_refused(inspect, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "load_model", lambda *_: (torch.nn.Identity(), Config()))
-    monkeypatch.setattr(sys, "argv", ["python -m helpers.report", "--well", "2", "--output", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["python -m groove_report", "--well", "2", "--output", str(tmp_path)])
     with pytest.raises(ValueError, match="expected a network for whole wells, found Identity"):
         command.main()
 

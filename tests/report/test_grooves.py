@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.report import grooves
-from helpers.report.grooves import (
+from groove_report import grooves
+from groove_report.grooves import (
     calls,
     engineers_report,
     find_calls,
@@ -13,7 +13,7 @@ from helpers.report.grooves import (
     number_grooves,
     report_by_pieces,
 )
-from helpers.report.pod import groove_shape
+from groove_report.pod import groove_shape
 from helpers.whole_wells.prediction import groove_mask
 from helpers.whole_wells.simulation import simulate_sound_wall
 

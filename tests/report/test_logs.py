@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from dliswriter import AttrSetup, DLISFile, enums
 
+from groove_report import logs
+from groove_report.logs import around_the_pipe, log_of_well, read_log, resample
 from helpers.files import DataError
-from helpers.report import logs
-from helpers.report.logs import around_the_pipe, log_of_well, read_log, resample
 from helpers.whole_wells.simulation import simulate_sound_wall
 
 STEP = 0.0381  # metres between two rows

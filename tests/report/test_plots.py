@@ -4,10 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from groove_report import plots as well_plots
+from groove_report.grooves import groove_report
+from groove_report.pod import groove_shape
 from helpers import plots
-from helpers.report import plots as well_plots
-from helpers.report.grooves import groove_report
-from helpers.report.pod import groove_shape
 
 
 @pytest.fixture

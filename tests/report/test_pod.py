@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.data.wells import column_azimuths
-from helpers.report.pod import (
+from groove_report.pod import (
     fit_detection_curve,
     groove_shape,
     hit_or_miss,
     rate_interval,
 )
+from helpers.data.wells import column_azimuths
 
 
 def test_a_planted_groove_has_its_depth_width_length_and_azimuth():

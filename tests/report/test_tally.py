@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers.report import tally
-from helpers.report.tally import find_collars, joint_tally
+from groove_report import tally
+from groove_report.tally import find_collars, joint_tally
 from helpers.whole_wells.simulation import simulate_sound_wall
 
 NOMINAL = 0.42  # inches

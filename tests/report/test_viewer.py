@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from groove_report.grooves import groove_report
+from groove_report.viewer import ROWS, write_viewer
 from helpers.files import DataError
-from helpers.report.grooves import groove_report
-from helpers.report.viewer import ROWS, write_viewer
 
 
 def test_the_page_needs_no_internet_and_stays_small_however_long_the_well(tmp_path):

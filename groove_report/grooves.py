@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from groove_report.tally import find_collars
 from helpers.config import Config
 from helpers.data.wells import column_azimuths, label_grooves
-from helpers.report.tally import find_collars
 from helpers.whole_wells.geometry import check_well
 from helpers.whole_wells.prediction import groove_mask
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from groove_report.grooves import FAINT
+from groove_report.logs import Log
+from groove_report.plots import draw_detection, draw_report, draw_sections
+from groove_report.pod import DetectionCurve, Measured, rate_interval
 from helpers.files import listed, replace_atomically
-from helpers.report.grooves import FAINT
-from helpers.report.logs import Log
-from helpers.report.plots import draw_detection, draw_report, draw_sections
-from helpers.report.pod import DetectionCurve, Measured, rate_interval
 from helpers.whole_wells.well_files import open_well
 
 PAGE = Template("""<!doctype html><html lang="en"><head><meta charset="utf-8">
@@ -33,6 +33,7 @@ dd { margin: 0 } .top { display: flex; flex-wrap: wrap; gap: 1rem 3rem } .top p 
 .box { border: 2px solid #b45309; padding: .2rem 1rem; margin: 1rem 0 } .box h2 { margin-top: .5rem }
 @media print { body { margin: 0; font-size: 11px } img { min-width: 0 } .wide { overflow: visible }
   tr, img, .box, .top { break-inside: avoid } thead { display: table-header-group } h2 { break-after: avoid }
+  h2 + p { break-after: avoid }
   table { font-size: 8px } th, td { padding: .1rem .25rem } @page { size: A4; margin: 12mm } }
 </style></head><body><h1>$title</h1>
 <div class="top"><p>$summary</p>

@@ -17,8 +17,8 @@ from scipy.stats import chi2, t
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 
+from groove_report.grooves import calls
 from helpers.data.wells import column_azimuths
-from helpers.report.grooves import calls
 from helpers.whole_wells.geometry import check_well
 
 SPACE = 120  # rows between two planted grooves: each stands alone

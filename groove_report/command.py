@@ -1,9 +1,9 @@
 """From a log to a groove report: one HTML file to read and sign, and one CSV. Notebook 08.
 
-    python -m helpers.report well.dlis --output report --inner-diameter 220
-    python -m helpers.report well.npy --output report
-    python -m helpers.report --well 3 --output report
-    python -m helpers.report a.dlis b.dlis --output reports
+    python -m groove_report well.dlis --output report --inner-diameter 220
+    python -m groove_report well.npy --output report
+    python -m groove_report --well 3 --output report
+    python -m groove_report a.dlis b.dlis --output reports
 
 The log is a DLIS file with a channel of wall thickness around the pipe, or a well as `.npy`, rows by columns,
 of thickness deviation in inches, or, with `--well`, a well of the challenge's patches. The network is the one
@@ -30,6 +30,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from groove_report.grooves import DEEP, engineers_report, report_by_pieces
+from groove_report.logs import BEARINGS, CHANNEL, INCH, MEASURED, Log, log_of_well, read_log
+from groove_report.page import write_page
+from groove_report.pod import Measured, fit_detection_curve
+from groove_report.tally import joint_tally
 from helpers.config import Config
 from helpers.data import find_data, load_data
 from helpers.data.load import USUAL_MEDIAN, USUAL_SPREAD
@@ -37,11 +42,6 @@ from helpers.data.preprocess import usable_pixels
 from helpers.data.wells import columns_of, well_from_frame
 from helpers.files import DataError, check_input, check_output, disk_errors, listed, replace_atomically
 from helpers.models.well_resunet import WellResUNet
-from helpers.report.grooves import DEEP, engineers_report, report_by_pieces
-from helpers.report.logs import BEARINGS, CHANNEL, INCH, MEASURED, Log, log_of_well, read_log
-from helpers.report.page import write_page
-from helpers.report.pod import Measured, fit_detection_curve
-from helpers.report.tally import joint_tally
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import best_device
 from helpers.whole_wells.prediction import WEIGHTS, predict_well_file
@@ -90,7 +90,7 @@ def main() -> None:
 
 def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Config, curve: Measured | None):
     """Write the report of one log; return its row of `WELLS`."""
-    from helpers.report.viewer import write_viewer  # takes a second, which `--help` does not need
+    from groove_report.viewer import write_viewer  # takes a second, which `--help` does not need
 
     check_paths(arguments)
     with made_together(arguments.output) as folder:
@@ -129,7 +129,7 @@ def write_report(arguments: argparse.Namespace, model: WellResUNet, config: Conf
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("python -m helpers.report", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser("python -m groove_report", description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("logs", type=Path, nargs="*", metavar="log", help="a .dlis file, or a well as .npy; or several")
     add("--well", type=int, help="instead of a log: a well of the challenge's patches")

@@ -5,10 +5,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from groove_report.grooves import POSSIBLE
+from groove_report.pod import Measured
 from helpers.data.wells import column_azimuths
 from helpers.plots import BLUE, ORANGE, PREDICTION_LINE, THICKNESS_LABEL, draw_outline, draw_thickness
-from helpers.report.grooves import POSSIBLE
-from helpers.report.pod import Measured
 
 ROWS = 1500  # of a strip: a longer well is shown in every second, third ... row
 NUMBERED = 60  # grooves with their number in the picture, the longest
