@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-PATCH_SIZE = 36  # rows and columns of a patch, fixed by the challenge
+PATCH_SIZE = 36  # rows and columns of a patch, as in the challenge
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -38,7 +38,7 @@ def replace_atomically(path: Path) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, target)
     finally:
-        _remove(temporary)
+        shutil.rmtree(temporary) if temporary.is_dir() else temporary.unlink(missing_ok=True)
 
 
 def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
@@ -74,10 +74,6 @@ def _where_to_write(path: Path) -> tuple[Path, Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
     # The name's end stays, since numpy and pandas look at it
     return target, target.with_name(f"{UNFINISHED}{uuid.uuid4().hex[:8]}-{target.name}")
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def check_input(path: Path) -> None:

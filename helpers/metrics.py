@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -115,52 +114,3 @@ def scores_per_well(counts: Tensor, names: Sequence[str]) -> pd.DataFrame:
     parts = {well: counts[wells == well] for well in wells.unique().tolist()}
     rows = [{"well": well, "patches": len(part), **summarise(part)} for well, part in parts.items()]
     return pd.DataFrame(rows).set_index("well")
-
-
-def precision_from_counts(counts: Tensor) -> Tensor:
-    """Share of the predicted pixels that are true, of (..., 3) counts; 1 where nothing was predicted."""
-    tp, fp, _ = counts.unbind(-1)
-    return _ratio_or_one(tp, tp + fp)
-
-
-def recall_from_counts(counts: Tensor) -> Tensor:
-    """Share of the true pixels that were predicted, of (..., 3) counts; 1 where there are none."""
-    tp, _, fn = counts.unbind(-1)
-    return _ratio_or_one(tp, tp + fn)
-
-
-def count_boundary(prediction: Tensor, target: Tensor) -> Tensor:
-    """Count the boundary pixels of two masks, (N, 1, H, W) of 0 and 1, that meet within a row or column.
-
-    Labels are drawn by hand, a pixel off here or there; this forgives that much and no more. A boundary
-    pixel is a pixel of the mask with a neighbour, of eight, outside it; beyond the image's border nothing is
-    known, so a groove that leaves the image has no boundary there.
-
-    Returns (N, 4) int64 on the same device: predicted boundary pixels near a true one, predicted ones, true
-    boundary pixels near a predicted one, true ones. ValueError : shapes differ, or are not (N, 1, H, W).
-    """
-    if prediction.shape != target.shape or prediction.ndim != 4:
-        raise ValueError(
-            "Expected two masks of one shape (N, 1, H, W), "
-            f"found {tuple(prediction.shape)} and {tuple(target.shape)}."
-        )
-    counts = []
-    masks = prediction.float(), target.float()
-    # A mask less what erosion leaves of it; the padding of max_pool2d is ignored, not taken for 0
-    boundaries = [mask + F.max_pool2d(-mask, 3, stride=1, padding=1) for mask in masks]
-    for ours, theirs in (boundaries, boundaries[::-1]):
-        near = F.max_pool2d(theirs, 3, stride=1, padding=1)
-        counts += [(ours * near).flatten(1).sum(1), ours.flatten(1).sum(1)]
-    return torch.stack(counts, dim=1).long()
-
-
-def boundary_f1_from_counts(counts: Tensor) -> Tensor:
-    """Boundary F1 of (..., 4) counts of `count_boundary`; 1 where neither mask has a boundary.
-
-    Source: Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?", section 3.
-    """
-    near_predicted, predicted, near_true, true = counts.double().unbind(-1)
-    precision = near_predicted / predicted.clamp(min=1)
-    recall = near_true / true.clamp(min=1)
-    f1 = 2 * precision * recall / (precision + recall).clamp(min=1e-12)
-    return torch.where(predicted + true == 0, 1.0, f1).float()

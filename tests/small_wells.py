@@ -1,17 +1,10 @@
-"""Wells as frames of patches, and a few patches of every well, for the tests of studies."""
+"""A few patches of every well, for the tests of studies."""
 
 import numpy as np
 import pandas as pd
 
 from helpers.data import COLUMNS
-from helpers.data.wells import ALL_WELLS, cut_well, patch_name
-
-
-def frame_of(well: int, image: np.ndarray) -> pd.DataFrame:
-    """Patches of an assembled well, or of its mask."""
-    patches = cut_well(image)
-    names = pd.Index([patch_name(well, number) for number in range(len(patches))], name="patch")
-    return pd.DataFrame(patches.reshape(len(patches), -1), names, COLUMNS)
+from helpers.data.wells import ALL_WELLS, patch_name
 
 
 def small_wells() -> tuple[pd.DataFrame, pd.DataFrame]:

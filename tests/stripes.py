@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, TensorDataset
 
+from helpers.training.board import LOSS, PARTS, SINGLE
 from helpers.training.runs import start_run
 
 
@@ -23,3 +26,14 @@ def loader(patches: int = 24, batch_size: int = 8, shuffle: bool = False) -> Dat
 
 def new_run(config, **changes):
     return start_run("unet", replace(config, **{"learning_rate": 3e-3} | changes))
+
+
+def read_scalars(folder) -> pd.DataFrame:
+    """What `fit` logged for TensorBoard, as a history with one row an epoch."""
+    sources = {f"{part}_loss": (name, LOSS) for part, name in PARTS.items()}
+    sources |= {key: ("", title) for key, title in SINGLE.items()}
+    columns = {}
+    for column, (part, tag) in sources.items():
+        events = EventAccumulator(str(folder / part)).Reload()
+        columns[column] = pd.Series({event.step: event.value for event in events.Scalars(tag)})
+    return pd.DataFrame(columns)

@@ -1,12 +1,11 @@
 from unittest.mock import patch
 
 import pytest
-from stripes import loader, new_run
+from stripes import loader, new_run, read_scalars
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from helpers.training import evaluate, fit
-from helpers.training.board import read_scalars
 from helpers.training.runs import resume_run, save_last
 
 

@@ -56,6 +56,15 @@ def test_a_link_stays_and_the_file_that_it_names_is_written(tmp_path, there, tar
     assert written.read_text() == "new" and not written.is_symlink()
 
 
+def test_what_cannot_be_put_in_its_place_is_told_and_leaves_nothing(tmp_path):
+    (path := tmp_path / "scores.csv").write_text("old")
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    with patch("os.replace", side_effect=denied):
+        with pytest.raises(DataError, match="scores.csv: could not be written: Permission denied"):
+            write(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
 def test_a_full_disk_is_told_with_the_space_that_is_left(tmp_path):
     unfinished = []
     look = lambda folder: unfinished.extend(folder.glob(".part-*")) or Mock(free=200_000)  # noqa: E731

@@ -3,17 +3,12 @@ import math
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
-from sklearn.metrics import precision_score, recall_score
 from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
 from helpers.metrics import (
-    boundary_f1_from_counts,
-    count_boundary,
     count_pixels,
     dice,
     iou,
-    precision_from_counts,
-    recall_from_counts,
     scores_per_well,
     summarise,
 )
@@ -55,9 +50,6 @@ def test_scores_of_an_image_and_over_all_pixels_are_torchmetrics_and_scikit_lear
     counts = count_pixels(prediction, target)
     y, p = target.flatten().int(), prediction.flatten().int()
     assert summarise(counts)["dice"] == pytest.approx(binary_f1_score(p, y).item(), abs=1e-6)
-    total = counts.sum(0)
-    assert precision_from_counts(total).item() == pytest.approx(precision_score(y, p, zero_division=1))
-    assert recall_from_counts(total).item() == pytest.approx(recall_score(y, p, zero_division=1))
     grooved = slice(5, None)  # torchmetrics counts two empty masks in its own way
     pairs = [(a.int(), b.int()) for a, b in zip(prediction[grooved], target[grooved], strict=True)]
     f1 = torch.stack([binary_f1_score(*pair) for pair in pairs])
@@ -74,7 +66,6 @@ def test_scores_of_an_image_and_over_all_pixels_are_torchmetrics_and_scikit_lear
         (lambda: dice(torch.tensor([[0, 1]]), torch.tensor([[0.3, 0.9]])), "target holds values other than"),
         (lambda: summarise(torch.zeros(0, 3, dtype=torch.int64)), "No image"),
         (lambda: scores_per_well(torch.zeros(2, 3), ["well_1_patch_0"]), "1 names and 2 counts"),
-        (lambda: count_boundary(torch.zeros(2, 1, 3, 3), torch.zeros(2, 3, 3)), r"\(2, 1, 3, 3\) and \(2, 3"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(score, told):
@@ -96,29 +87,3 @@ def test_scores_per_well_are_the_scores_of_its_patches_alone():
     table = scores_per_well(counts, names)
     assert table.loc[3].to_dict() == {"patches": 12, **summarise(counts[1::2])}
     assert table["patches"].sum() == len(counts)
-
-
-def stripe(first: int, last: int) -> torch.Tensor:
-    """A groove of whole columns from top to bottom."""
-    mask = torch.zeros(1, 1, 12, 12, dtype=torch.bool)
-    mask[..., first : last + 1] = True
-    return mask
-
-
-def test_a_groove_one_column_off_has_a_perfect_boundary_but_two_off_has_none():
-    target = stripe(3, 5)
-    f1 = [boundary_f1_from_counts(count_boundary(stripe(3 + k, 5 + k), target)).item() for k in range(3)]
-    # by two columns, one of its two sides lies a column beside the other side of the true groove
-    assert f1 == [1, 1, 0.5]
-    # two sides of 12 rows, and no ends where the groove leaves the image
-    assert count_boundary(target, target).tolist() == [[24] * 4]
-    assert [dice(stripe(3 + k, 5 + k), target).item() for k in range(3)] == pytest.approx([1, 2 / 3, 1 / 3])
-
-
-def test_boundaries_of_empty_masks_agree_and_those_of_a_batch_are_its_images():
-    empty, groove = torch.zeros(1, 1, 12, 12, dtype=torch.bool), stripe(3, 5)
-    prediction, target = torch.cat([empty, groove, empty]), torch.cat([empty, empty, groove])
-    assert boundary_f1_from_counts(count_boundary(prediction, target)).tolist() == [1, 0, 0]
-    prediction, target = random_masks(3)
-    one_by_one = [count_boundary(p[None], t[None]) for p, t in zip(prediction, target, strict=True)]
-    assert torch.equal(count_boundary(prediction, target), torch.cat(one_by_one))

@@ -9,12 +9,11 @@ from unittest.mock import patch
 import pandas as pd
 import pytest
 import torch
-from stripes import loader, new_run
+from stripes import loader, new_run, read_scalars
 
 from helpers.config import PROJECT_ROOT
 from helpers.files import DataError
 from helpers.training import fit, runs
-from helpers.training.board import read_scalars
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import resume_run, start_run
 
@@ -57,7 +56,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
-from stripes import loader, new_run
+from stripes import loader, new_run, read_scalars
 from helpers.config import Config
 from helpers.training import fit
 run = new_run(Config(runs_dir=Path(sys.argv[1])))

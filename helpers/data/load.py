@@ -240,7 +240,8 @@ def _images_in(place: Path) -> Iterator[tuple[list[str], Callable[[Path, str], B
 
 def read_patch(path: Path, open_image: Callable[[Path, str], BinaryIO] = open) -> np.ndarray:
     """Read one .npy file: (36, 36) float32, NaN and sentinels included."""
-    expected, shape = f"{path}: expected one 36 x 36 array of float32, found", (PATCH_SIZE, PATCH_SIZE)
+    shape = (PATCH_SIZE, PATCH_SIZE)
+    expected = f"{path}: expected one {PATCH_SIZE} x {PATCH_SIZE} array of float32, found"
     with _one_error(f"{expected} a file numpy cannot read"), open_image(path, "rb") as file:
         patch = np.lib.format.read_array(file, allow_pickle=False)
         rest = ", and bytes after it" if file.read(1) else ""
@@ -265,7 +266,7 @@ def read_labels(path: Path) -> pd.DataFrame:
             if (columns := next(rows, [])[1:]) != COLUMNS:
                 pairs = zip_longest(columns, COLUMNS, fillvalue="nothing")
                 found = "first {} in place of {}".format(*next(pair for pair in pairs if pair[0] != pair[1]))
-                expected = "the columns 0 ... 1295 after the names, with commas between them"
+                expected = f"the columns 0 ... {COLUMNS[-1]} after the names, with commas between them"
                 raise DataError(f"{path}: expected {expected}; found {len(columns)}, {found}.")
             for name, *values in filter(None, rows):
                 if name in masks:

@@ -180,11 +180,13 @@ def _checked(y: pd.DataFrame, images: Images) -> pd.DataFrame:
             raise DataError(f"Expected one image for each of {len(y)} masks, found {len(images)}.")
         for name, image in zip(y.index, images, strict=True):
             if np.shape(image) != (PATCH_SIZE, PATCH_SIZE):
-                raise DataError(f"Expected images of 36 x 36 pixels, found {np.shape(image)} for {name}.")
+                expected = f"Expected images of {PATCH_SIZE} x {PATCH_SIZE} pixels"
+                raise DataError(f"{expected}, found {np.shape(image)} for {name}.")
         images = pd.DataFrame(np.reshape(images, (len(y), len(COLUMNS))), y.index, COLUMNS)
     for kind, frame in (("masks", y), ("images", images)):
         if frame.shape[1] != len(COLUMNS):
-            raise DataError(f"Expected 1296 columns of {kind}, one per pixel, found {frame.shape[1]}.")
+            found = f"one per pixel, found {frame.shape[1]}"
+            raise DataError(f"Expected {len(COLUMNS)} columns of {kind}, {found}.")
         if frame.index.has_duplicates:
             twice = frame.index[frame.index.duplicated()]
             raise DataError(f"{len(twice)} patches appear twice among the {kind}, first {twice[0]}.")

@@ -57,27 +57,28 @@ class Recipe:
         return self.columns // PATCH_SIZE
 
 
+ONE, TWO = PATCH_SIZE, 2 * PATCH_SIZE  # columns of wells that are cut into one row of patches, and into twins
 # fmt: off
 RECIPES: dict[int, Recipe] = {
     #   patches, columns, joint_rows, noise, pattern, contrast, groove_width, groove_share
-    1: Recipe(16, 72, 165, 0.0032, 0.0120, 0.034, 2.5, 0.74),
-    2: Recipe(62, 72, 150, 0.0036, 0.0130, 0.036, 2.5, 0.91, lost_pixels=1),
-    3: Recipe(178, 36, 330, 0.0024, 0.0120, 0.020, 4.4, 0.84, wander=0.7,
+    1: Recipe(16, TWO, 165, 0.0032, 0.0120, 0.034, 2.5, 0.74),
+    2: Recipe(62, TWO, 150, 0.0036, 0.0130, 0.036, 2.5, 0.91, lost_pixels=1),
+    3: Recipe(178, ONE, 330, 0.0024, 0.0120, 0.020, 4.4, 0.84, wander=0.7,
               frozen=(np.s_[:40], 40), lost_pixels=1),
-    4: Recipe(6, 36, 200, 0.0026, 0.0120, 0.020, 3.2, 0.76),
-    5: Recipe(10, 72, 80, 0.0013, 0.0115, 0.020, 2.7, 0.21, drift=1.2, blind_rows=36),
-    6: Recipe(96, 72, 300, 0.0018, 0.0125, 0.026, 3.6, 0.56, drift=2.4, wander=2.0,
+    4: Recipe(6, ONE, 200, 0.0026, 0.0120, 0.020, 3.2, 0.76),
+    5: Recipe(10, TWO, 80, 0.0013, 0.0115, 0.020, 2.7, 0.21, drift=1.2, blind_rows=36),
+    6: Recipe(96, TWO, 300, 0.0018, 0.0125, 0.026, 3.6, 0.56, drift=2.4, wander=2.0,
               blind_rows=16, lost_pixels=4, lost_areas=5),
-    7: Recipe(166, 72, 150, 0.0030, 0.0105, 0.033, 2.3, 0.77, wander=2.0, lost_pixels=1),
-    8: Recipe(8, 72, 165, 0.0022, 0.0095, 0.016, 2.8, 0.21, drift=4.0, frozen=(np.s_[-24:], -24)),
-    9: Recipe(16, 72, 165, 0.0024, 0.0095, blind_rows=24),
-    10: Recipe(8, 72, 165, 0.0028, 0.0095, lost_areas=1),
-    11: Recipe(152, 36, 330, 0.0075, 0.0100, 0.024, 3.0, 0.67, spikes=0.004, lost_pixels=5),
-    12: Recipe(4, 36, 330, 0.0095, 0.0100, 0.024, 3.0, 0.86, spikes=0.006, lost_pixels=1),
-    13: Recipe(190, 36, 330, 0.0038, 0.0120, 0.058, 4.0, 0.92, wander=1.5, lost_pixels=1),
-    14: Recipe(36, 36, 330, 0.0031, 0.0095, 0.062, 4.0, 0.73, drift=5.0, wander=3.0),
+    7: Recipe(166, TWO, 150, 0.0030, 0.0105, 0.033, 2.3, 0.77, wander=2.0, lost_pixels=1),
+    8: Recipe(8, TWO, 165, 0.0022, 0.0095, 0.016, 2.8, 0.21, drift=4.0, frozen=(np.s_[-24:], -24)),
+    9: Recipe(16, TWO, 165, 0.0024, 0.0095, blind_rows=24),
+    10: Recipe(8, TWO, 165, 0.0028, 0.0095, lost_areas=1),
+    11: Recipe(152, ONE, 330, 0.0075, 0.0100, 0.024, 3.0, 0.67, spikes=0.004, lost_pixels=5),
+    12: Recipe(4, ONE, 330, 0.0095, 0.0100, 0.024, 3.0, 0.86, spikes=0.006, lost_pixels=1),
+    13: Recipe(190, ONE, 330, 0.0038, 0.0120, 0.058, 4.0, 0.92, wander=1.5, lost_pixels=1),
+    14: Recipe(36, ONE, 330, 0.0031, 0.0095, 0.062, 4.0, 0.73, drift=5.0, wander=3.0),
     # missing: 11 pixels of the last patch but one, 683 of the last one
-    15: Recipe(20, 36, 330, 0.0031, 0.0105, 0.070, 4.3, 0.61, drift=2.5, wander=4.0,
+    15: Recipe(20, ONE, 330, 0.0031, 0.0105, 0.070, 4.3, 0.61, drift=2.5, wander=4.0,
                missing=(np.s_[-52, 10:21], np.s_[-19, 1:], np.s_[-18:])),
 }
 # fmt: on

@@ -77,8 +77,8 @@ def columns_of(images: pd.DataFrame, well: int, otherwise: int | None = None) ->
             return 2 * PATCH_SIZE if ratio < 1 else PATCH_SIZE
     if otherwise is None:
         raise ValueError(
-            f"Well {well}: its {len(rows)} patches do not tell whether it has 36 columns around the pipe, or "
-            "72 in interleaved pairs. Say which: columns=36 or columns=72, on the command line --columns."
+            f"Well {well}: its {len(rows)} patches do not tell whether it has {PATCH_SIZE} columns around the"
+            f" pipe, or {2 * PATCH_SIZE} in interleaved pairs. Say which, by columns=, or by --columns."
         )
     return otherwise
 
@@ -91,12 +91,14 @@ def assemble_well(patches: np.ndarray, columns: int) -> np.ndarray:
     ValueError : patches of another shape, other columns, or an odd number of patches for 72.
     """
     if patches.ndim != 3 or patches.shape[1:] != (PATCH_SIZE, PATCH_SIZE):
-        raise ValueError(f"Expected patches of shape (n, 36, 36), found {patches.shape}.")
+        raise ValueError(f"Expected patches of shape (n, {PATCH_SIZE}, {PATCH_SIZE}), found {patches.shape}.")
     if columns not in (PATCH_SIZE, 2 * PATCH_SIZE):
-        raise ValueError(f"Expected a well of 36 or 72 columns, found {columns}.")
+        raise ValueError(f"Expected a well of {PATCH_SIZE} or {2 * PATCH_SIZE} columns, found {columns}.")
     twins = columns // PATCH_SIZE
     if len(patches) % twins:
-        raise ValueError(f"The patches of a well of 72 columns come in pairs; found {len(patches)} patches.")
+        raise ValueError(
+            f"The patches of a well of {columns} columns come in pairs; found {len(patches)} patches."
+        )
     blocks = patches.reshape(-1, twins, PATCH_SIZE, PATCH_SIZE)
     return np.moveaxis(blocks, 1, -1).reshape(-1, columns)
 
@@ -107,7 +109,8 @@ def cut_well(image: np.ndarray) -> np.ndarray:
     ValueError : the width is neither 36 nor 72, or the height is not a multiple of 36.
     """
     if image.ndim != 2 or image.shape[1] not in (PATCH_SIZE, 2 * PATCH_SIZE) or image.shape[0] % PATCH_SIZE:
-        raise ValueError(f"Expected a well of shape (36 b, 36) or (36 b, 72), found {image.shape}.")
+        expected = f"({PATCH_SIZE} b, {PATCH_SIZE}) or ({PATCH_SIZE} b, {2 * PATCH_SIZE})"
+        raise ValueError(f"Expected a well of shape {expected}, found {image.shape}.")
     blocks = image.reshape(-1, PATCH_SIZE, PATCH_SIZE, image.shape[1] // PATCH_SIZE)
     return np.moveaxis(blocks, -1, 1).reshape(-1, PATCH_SIZE, PATCH_SIZE)
 

@@ -4,8 +4,6 @@ All look at assembled wells, (H, W), once around the pipe: what a patch border c
 slips are found by `helpers.labels.ribbons`.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
@@ -28,7 +26,8 @@ def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """In which patches holes, slips and changes of width are found, from masks and repaired images: (n, 3)
     bool, in the order of `y`: "hole", "slip", "width change". Twins share what is found in their 36 rows."""
     found = []
-    for well, mask in _masks_of_wells(y):
+    for well in sorted(set(wells_of(y).tolist())):
+        mask = np.nan_to_num(well_from_frame(y, well)).astype(np.uint8)  # dropped patches count as sound
         rows = pd.DataFrame({"hole": find_holes(mask).any(axis=1), "slip": False, "width change": False})
         for stretch in find_slips(mask, well_from_frame(images, well)).itertuples():
             rows.loc[stretch.start_row : stretch.end_row, "slip"] = True
@@ -36,9 +35,3 @@ def defects_per_patch(y: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
         rows["width change"] = rows.index.isin([*(changes - 1), *changes])  # the rows on both sides
         found.append(pd.concat({well: rows.groupby(rows.index // PATCH_SIZE).any()}))
     return pd.concat(found).loc[[block_of(name) for name in y.index]].set_axis(y.index)
-
-
-def _masks_of_wells(y: pd.DataFrame) -> Iterator[tuple[int, np.ndarray]]:
-    """(well, assembled mask) of each well; dropped patches count as sound wall."""
-    for well in sorted(set(wells_of(y).tolist())):
-        yield well, np.nan_to_num(well_from_frame(y, well)).astype(np.uint8)

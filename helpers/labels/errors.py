@@ -21,7 +21,6 @@ def confusion(truth: np.ndarray, prediction: np.ndarray, thickness: np.ndarray) 
 
     The *zone* of a true groove is what lies within one groove width of it, row by row; its width is the
     median over its rows. A predicted groove that no zone touches is "false".
-
     Returns one row a groove: kind; first_row and rows; width (columns); contrast (median of the wall beside
     the groove, up to two widths away, minus median of the groove); covered (share of rows with a prediction),
     offset (columns), width_ratio, each NaN where there is nothing to compare.
@@ -102,14 +101,3 @@ def groove_cases(truth: pd.DataFrame, prediction: pd.DataFrame, images: pd.DataF
                 found.append(cases.assign(well=well, block=block))
     filled = [cases for cases in found if len(cases)] or found[:1]
     return pd.concat(filled, ignore_index=True)
-
-
-def count_kinds(cases: pd.DataFrame, by: str = "well") -> pd.DataFrame:
-    """How many grooves of each group ended how: true grooves, then the share of each kind among them, in per
-    cent, and "false per 100": false grooves for each 100 true ones."""
-    counts = pd.crosstab(cases[by], cases["kind"]).reindex(columns=list(KINDS), fill_value=0)
-    false = counts.pop("false")
-    true = counts.sum(axis=1)
-    shares = 100 * counts.div(true.where(true > 0), axis=0)
-    shares.insert(0, "grooves", true)
-    return shares.assign(**{"false per 100": 100 * false / true.where(true > 0)}).rename_axis(columns=None)

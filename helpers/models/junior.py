@@ -8,10 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from helpers.models.blocks import pad_to_multiple, stack
+from helpers.models.blocks import conv_relu, pad_to_multiple, stack
+from helpers.models.resunet import ResUNet
+from helpers.models.unet import UNet
 
 
-class JuniorUNet(nn.Module):
+class JuniorUNet(UNet):
     """U-Net of 419,777 parameters, with a ReLU after the transposed convolutions too.
 
     dropout : of whole channels, after the second level and the bottleneck. The notebook declared 0.5, but its
@@ -19,16 +21,8 @@ class JuniorUNet(nn.Module):
     """
 
     def __init__(self, dropout: float = 0.0):
-        super().__init__()
-        self.encoder1 = _convolutions(1, 32, 32)
-        self.encoder2 = _convolutions(32, 64, 64)
-        self.bottleneck = _convolutions(64, 128, 128)
+        super().__init__(dropout=0.0)
         self.dropout = nn.Dropout2d(dropout)
-        self.up2 = nn.ConvTranspose2d(128, 64, 2, stride=2)
-        self.decoder2 = _convolutions(128, 64)
-        self.up1 = nn.ConvTranspose2d(64, 32, 2, stride=2)
-        self.decoder1 = _convolutions(64, 32)
-        self.head = nn.Conv2d(32, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
@@ -53,17 +47,17 @@ class JuniorAttentionUNet(nn.Module):
     def __init__(self, dropout: float = 0.3, mended: bool = False):
         super().__init__()
         self.mended = mended
-        self.encoder1 = _convolutions(1, 16)
-        self.encoder2 = _convolutions(16, 32)
-        self.bottleneck1 = _convolutions(32, 64)
-        self.bottleneck2 = _convolutions(64, 64)
+        self.encoder1 = conv_relu(1, 16)
+        self.encoder2 = conv_relu(16, 32)
+        self.bottleneck1 = conv_relu(32, 64)
+        self.bottleneck2 = conv_relu(64, 64)
         self.dropout = nn.Dropout2d(dropout)
         self.up2 = nn.ConvTranspose2d(64, 32, 2, stride=2)
         self.gate2 = _Gate(32)
-        self.decoder2 = _convolutions(64, 32)
+        self.decoder2 = conv_relu(64, 32)
         self.up1 = nn.ConvTranspose2d(32, 16, 2, stride=2)
         self.gate1 = _Gate(16)
-        self.decoder1 = _convolutions(32, 16)
+        self.decoder1 = conv_relu(32, 16)
         self.head = nn.Conv2d(16, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -81,38 +75,15 @@ class JuniorAttentionUNet(nn.Module):
         return self.head(x)[..., :height, :width]
 
 
-class JuniorResUNet(nn.Module):
-    """ResUNet of about two million parameters: 64, 128 and 256 channels, bilinear steps upwards."""
+class JuniorResUNet(ResUNet):
+    """ResUNet of about two million parameters: 64, 128 and 256 channels, bilinear steps upwards, and no norm
+    in the shortcuts."""
 
     def __init__(self):
-        super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1)
-        )
-        self.stem_shortcut = nn.Conv2d(1, 64, 1)
-        self.encoder2 = _Residual(64, 128, stride=2)
-        self.bottleneck = _Residual(128, 256, stride=2)
+        super().__init__(dropout=0.0, width=64)
         self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        self.decoder2 = _Residual(256 + 128, 128)
-        self.decoder1 = _Residual(128 + 64, 64)
-        self.head = nn.Conv2d(64, 1, 1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
-        height, width = images.shape[-2:]
-        images = pad_to_multiple(images, 4)
-        skip1 = self.stem(images) + self.stem_shortcut(images)  # (N, 64, H, W)
-        skip2 = self.encoder2(skip1)  # (N, 128, H/2, W/2)
-        x = self.bottleneck(skip2)  # (N, 256, H/4, W/4)
-        x = self.decoder2(stack(self.up(x), skip2))
-        x = self.decoder1(stack(self.up(x), skip1))
-        return self.head(x)[..., :height, :width]
-
-
-def _convolutions(*channels: int) -> nn.Sequential:
-    """3 x 3 convolutions with a ReLU each, from the first number of channels through the others."""
-    steps = zip(channels[:-1], channels[1:], strict=True)
-    return nn.Sequential(*(layer for i, o in steps for layer in (nn.Conv2d(i, o, 3, padding=1), nn.ReLU())))
+        for block in (self.encoder2, self.bottleneck, self.decoder2, self.decoder1):
+            block.shortcut = block.shortcut[0]
 
 
 class _Gate(nn.Module):
@@ -126,23 +97,3 @@ class _Gate(nn.Module):
 
     def forward(self, skip: Tensor, gate: Tensor) -> Tensor:
         return skip * torch.sigmoid(self.weight(F.relu(self.from_gate(gate) + self.from_skip(skip))))
-
-
-class _Residual(nn.Module):
-    """Twice (batch norm, ReLU, convolution), plus a convolution of 1 x 1 as shortcut."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1):
-        super().__init__()
-        self.residual = nn.Sequential(
-            nn.BatchNorm2d(in_channels),
-            nn.ReLU(),
-            nn.Conv2d(in_channels, out_channels, 3, stride, padding=1),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1),
-        )
-        self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.residual(x) + self.shortcut(x[..., :: self.stride, :: self.stride])

@@ -11,7 +11,7 @@ from torchvision.models.detection.backbone_utils import BackboneWithFPN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.ops import MultiScaleRoIAlign, masks_to_boxes
 
 from helpers.data.wells import label_grooves
 from helpers.losses import bce
@@ -107,15 +107,9 @@ class GrooveMaskRCNN(nn.Module):
     @staticmethod
     def _instances(mask: np.ndarray) -> dict[str, Tensor]:
         """(H, W) bool -> boxes (n, 4), labels (n,) and masks (n, H, W) of its n grooves, zoomed."""
-        labels = label_grooves(mask)
-        grooves = labels == np.arange(1, labels.max() + 1)[:, None, None]
-        boxes = np.zeros((len(grooves), 4), np.float32)
-        for box, groove in zip(boxes, grooves, strict=True):
-            rows, columns = np.nonzero(groove)
-            box[:] = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-        zoomed = grooves.repeat(ZOOM, axis=1).repeat(ZOOM, axis=2)
-        return {
-            "boxes": torch.from_numpy(ZOOM * boxes),
-            "labels": torch.ones(len(grooves), dtype=torch.int64),
-            "masks": torch.from_numpy(zoomed.astype(np.uint8)),
-        }
+        labels = torch.from_numpy(label_grooves(mask))
+        grooves = labels == torch.arange(1, int(labels.max()) + 1)[:, None, None]
+        zoomed = grooves.repeat_interleave(ZOOM, 1).repeat_interleave(ZOOM, 2)
+        boxes = masks_to_boxes(zoomed)
+        boxes[:, 2:] += 1  # to the far side of the last row and column
+        return {"boxes": boxes, "labels": torch.ones(len(grooves), dtype=int), "masks": zoomed.byte()}

@@ -53,31 +53,35 @@ class ResUNet(nn.Module):
 
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
     azimuth, depth : padding of columns and rows, see `helpers.models.blocks.PipeConv2d`.
+    width : channels of the first level; the second has twice, the bottleneck four times as many.
     """
 
-    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros"):
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros", width: int = 32):
         super().__init__()
         padding = {"azimuth": azimuth, "depth": depth}
         self.azimuth = azimuth
         # No batch norm before the first convolution: the images' own scale is what tells a groove
         self.stem = nn.Sequential(
-            PipeConv2d(1, 32, **padding), nn.BatchNorm2d(32), nn.ReLU(), PipeConv2d(32, 32, **padding)
+            PipeConv2d(1, width, **padding),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            PipeConv2d(width, width, **padding),
         )
-        self.stem_shortcut = nn.Conv2d(1, 32, 1)
-        self.encoder2 = ResidualBlock(32, 64, 2, dropout, **padding)
-        self.bottleneck = ResidualBlock(64, 128, 2, dropout, **padding)
+        self.stem_shortcut = nn.Conv2d(1, width, 1)
+        self.encoder2 = ResidualBlock(width, 2 * width, 2, dropout, **padding)
+        self.bottleneck = ResidualBlock(2 * width, 4 * width, 2, dropout, **padding)
         self.up = nn.Upsample(scale_factor=2)
-        self.decoder2 = ResidualBlock(128 + 64, 64, **padding)
-        self.decoder1 = ResidualBlock(64 + 32, 32, **padding)
-        self.head = nn.Conv2d(32, 1, 1)
+        self.decoder2 = ResidualBlock((4 + 2) * width, 2 * width, **padding)
+        self.decoder1 = ResidualBlock((2 + 1) * width, width, **padding)
+        self.head = nn.Conv2d(width, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 1, H, W) thickness -> (N, 1, H, W) logits; any H and W of at least 5."""
-        height, width = images.shape[-2:]
+        height, width = images.shape[-2:]  # below, C is the option `width`
         x = pad_to_multiple(images, 4, self.azimuth)
-        skip1 = self.stem(x) + self.stem_shortcut(x)  # (N, 32, H, W)
-        skip2 = self.encoder2(skip1)  # (N, 64, H/2, W/2)
-        x = self.bottleneck(skip2)  # (N, 128, H/4, W/4)
-        x = self.decoder2(stack(self.up(x), skip2))  # (N, 64, H/2, W/2)
-        x = self.decoder1(stack(self.up(x), skip1))  # (N, 32, H, W)
+        skip1 = self.stem(x) + self.stem_shortcut(x)  # (N, C, H, W)
+        skip2 = self.encoder2(skip1)  # (N, 2C, H/2, W/2)
+        x = self.bottleneck(skip2)  # (N, 4C, H/4, W/4)
+        x = self.decoder2(stack(self.up(x), skip2))  # (N, 2C, H/2, W/2)
+        x = self.decoder1(stack(self.up(x), skip1))  # (N, C, H, W)
         return self.head(x)[..., :height, :width]

@@ -9,6 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from helpers.config import PATCH_SIZE
 from helpers.losses import bce
 from helpers.models.blocks import conv_relu, pad_to_multiple
 from helpers.models.pretrained import downloading
@@ -28,7 +29,7 @@ class TransformerSegmenter(nn.Module):
     def __init__(self, encoder: str, pretrained: bool = False, **options):
         super().__init__()
         with downloading(encoder, pretrained):
-            tokens = {"img_size": 36, "patch_size": TOKEN, "dynamic_img_size": True}
+            tokens = {"img_size": PATCH_SIZE, "patch_size": TOKEN, "dynamic_img_size": True}
             self.encoder = timm.create_model(
                 encoder, pretrained, in_chans=1, num_classes=0, **tokens, **options
             )

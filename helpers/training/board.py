@@ -7,7 +7,6 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -134,17 +133,3 @@ def _samples_with_grooves(loader: DataLoader) -> list[tuple[Tensor, Tensor]]:
     samples = [sample for images, masks in loader for sample in zip(images, masks, strict=True)]
     samples = [sample for sample in samples if sample[1].nan_to_num().any()] or samples
     return [samples[int(at)] for at in np.linspace(0, len(samples) - 1, min(PICTURES, len(samples)))]
-
-
-def read_scalars(run_folder: Path) -> pd.DataFrame:
-    """Read back what `fit` logged for TensorBoard, as a history with one row an epoch."""
-    # tensorboard takes a second to import, which only this function should cost
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    sources = {f"{part}_loss": (name, LOSS) for part, name in PARTS.items()}
-    sources |= {key: ("", title) for key, title in SINGLE.items()}
-    columns = {}
-    for column, (folder, tag) in sources.items():
-        events = EventAccumulator(str(Path(run_folder) / folder)).Reload()
-        columns[column] = pd.Series({event.step: event.value for event in events.Scalars(tag)})
-    return pd.DataFrame(columns).rename_axis("epoch")

@@ -115,19 +115,16 @@ def build_trained(checkpoint: dict[str, object], model: nn.Module | None = None)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:  # it lists each weight, too long to read
-        raise ValueError(
-            f"its weights do not fit the architecture that it names, {checkpoint['model_name']!r}"
-        ) from error
+        name = checkpoint["model_name"]
+        raise ValueError(f"its weights do not fit the architecture that it names, {name!r}") from error
     return model
 
 
 def plain_state(model: nn.Module) -> dict[str, Tensor]:
     """The weights under the names of the model itself, without those that `torch.compile` ("_orig_mod.") and
     parallel training ("module.") put before them."""
-    return {
-        name.replace("_orig_mod.", "").removeprefix("module."): tensor
-        for name, tensor in model.state_dict().items()
-    }
+    state = model.state_dict().items()
+    return {name.replace("_orig_mod.", "").removeprefix("module."): tensor for name, tensor in state}
 
 
 @contextmanager
@@ -156,13 +153,10 @@ def config_from(plain: dict[str, object]) -> Config:
     defaults = plain_config(Config())
     if unknown := sorted(set(plain) - set(defaults)):
         warnings.warn(f"Settings of another version are passed over: {', '.join(unknown)}.", stacklevel=2)
-    values = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in plain.items()
-        if name in defaults
-    }
-    for name, value in values.items():
-        kinds = (int, float) if isinstance(defaults[name], float) else type(defaults[name])
+    known = {name: value for name, value in plain.items() if name in defaults}
+    for name, value in known.items():
+        kind = type(defaults[name])
+        kinds = {float: (int, float), tuple: (list, tuple)}.get(kind, kind)
         if defaults[name] is not None and not isinstance(value, kinds):
             raise ValueError(f"its setting {name} is {value!r}, expected one like {defaults[name]!r}")
-    return Config(**values)
+    return Config(**known)

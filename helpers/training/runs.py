@@ -155,9 +155,7 @@ def unsaved_run(
     if isinstance(loss, str) and loss not in LOSSES:
         raise ValueError(f"No loss is called {loss!r}; choose one of {sorted(LOSSES)}, or give a function.")
     # A checkpoint keeps plain numbers only
-    options = {
-        key: value.item() if isinstance(value, np.generic) else value for key, value in options.items()
-    }
+    options = {key: one.item() if isinstance(one, np.generic) else one for key, one in options.items()}
     torch.manual_seed(config.seed)
     name, built = (model, build_model(model, **options)) if isinstance(model, str) else (_name(model), model)
     run = _prepare(built, name, options, loss, config)
@@ -170,11 +168,10 @@ def _name(thing: nn.Module | Loss) -> str:
 
 
 def _make_folder(config: Config) -> Path:
+    made = "made (Config(runs_dir=...) or --runs names another place)"
     while True:
         folder = config.runs_dir / f"{PREFIX}{datetime.now().strftime('%Y%m%d_%H%M%S')}"
-        with disk_errors(
-            folder, "made (Config(runs_dir=...) or --runs names another place)", config.runs_dir
-        ):
+        with disk_errors(folder, made, config.runs_dir):
             try:
                 folder.mkdir(parents=True)
                 return folder
@@ -246,6 +243,7 @@ def save_last(run: Run) -> None:
 
 def describe(run: Run) -> dict[str, object]:
     """A model, and where it comes from: plain values and tensors only, as a checkpoint holds them."""
+    versions = {name: version(name) for name in ("torch", "torchvision", "numpy")}
     return {
         "model_name": run.model_name,
         "options": run.options,
@@ -254,19 +252,15 @@ def describe(run: Run) -> dict[str, object]:
         "scores": run.history[-1] if run.history else {},
         "config": plain_config(run.config),
         "data": run.data,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "torchvision", "numpy")},
-        },
+        "versions": {"python": platform.python_version(), **versions},
     }
 
 
 def fingerprint(dataset: Dataset) -> str:
     """SHA-256 of all images and masks of a dataset, before any transform; of one that keeps them otherwise
     than ours and torch's `TensorDataset` do, the kind and the length."""
-    tensors = getattr(dataset, "tensors", None) or [
-        getattr(dataset, name, None) for name in ("images", "masks")
-    ]
+    of_ours = [getattr(dataset, name, None) for name in ("images", "masks")]
+    tensors = getattr(dataset, "tensors", None) or of_ours
     if any(tensor is None for tensor in tensors):
         return f"{type(dataset).__name__} of {len(dataset)}"
     digest = hashlib.sha256()

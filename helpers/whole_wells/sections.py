@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SubsetRandomSampler
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -121,18 +121,15 @@ class OneWidth(Sampler[list[int]]):
         groups: dict[int, list[int]] = {}
         for index, image in enumerate(dataset.images):
             groups.setdefault(image.shape[-1], []).append(index)
-        section = {width: dataset.height * width for width in groups}
-        self.groups = [(group, max(1, round(pixels / section[width]))) for width, group in groups.items()]
-        self.order = torch.randperm if shuffle else range
+        self.order, in_group = (torch.randperm, SubsetRandomSampler) if shuffle else (range, list)
+        size = {width: max(1, round(pixels / (dataset.height * width))) for width in groups}
+        self.groups = [BatchSampler(in_group(groups[width]), size[width], False) for width in groups]
 
     def __len__(self) -> int:
-        return sum(-(-len(group) // size) for group, size in self.groups)
+        return sum(map(len, self.groups))
 
     def __iter__(self) -> Iterator[list[int]]:
-        batches = []
-        for group, size in self.groups:
-            group = [group[place] for place in self.order(len(group))]
-            batches += [group[first : first + size] for first in range(0, len(group), size)]
+        batches = [batch for group in self.groups for batch in group]
         return iter([batches[place] for place in self.order(len(batches))])
 
 

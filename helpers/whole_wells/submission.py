@@ -28,24 +28,16 @@ def predict_folder(
     example: Path | None = None,
     predict: Callable[[nn.Module, pd.DataFrame, Config], Tensor] = by_patches,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predict the masks of all patches in a folder.
-
-    Every patch gets a mask, since the challenge wants one for each. What cleaning would drop is judged
-    by what is left of it, and is reported; one without any usable pixel gets an empty mask.
+    """Predict the masks of all patches in a folder or zip. Every patch gets one, as the challenge wants it:
+    what cleaning would drop is judged by what is left of it, without any usable pixel the mask is empty.
 
     model, config : as `load_model` gives them; the config is for its scale and thresholds.
-    images_dir : holds `well_<w>_patch_<p>.npy`.
     example : a CSV, with or without a header, whose first column names the patches to predict, in this order;
         by default all of the folder, in the order of wells and patch numbers.
     predict : gives the masks (n, 1, 36, 36) of patches. For a network of whole wells it is
         `helpers.whole_wells.prediction.mask_patches`.
-
-    Returns
-    -------
-    masks : (n, 1296) uint8 of 0 and 1, indexed by patch name; columns "0" ... "1295".
-    report : one row a patch with unusable pixels: missing, below, above, see
-        `helpers.data.preprocess.unusable_by_kind`, and what was done.
-
+    Returns masks, (n, 1296) uint8 of 0 and 1, indexed by patch name, with columns "0" ... "1295"; and a row a
+    patch with unusable pixels: how many of each kind (`unusable_by_kind`), and what was done.
     DataError : a file is missing or damaged, or the example is no table of patch names. It warns if the
     images seem to be in other units.
     """
@@ -75,7 +67,6 @@ def _names_of(example: Path) -> list[str]:
     if not names:
         raise DataError(f"{example}: expected the name of at least one patch, found none.")
     sorted_names(names, example)
-    doubled = pd.Index(names)[pd.Index(names).duplicated()]
-    if len(doubled):
-        raise DataError(f"{example}: expected one row a patch, found {doubled[0]} twice.")
+    if (index := pd.Index(names)).has_duplicates:
+        raise DataError(f"{example}: expected one row a patch, found {index[index.duplicated()][0]} twice.")
     return names

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from small_wells import frame_of
 
-from helpers.labels.errors import KINDS, confusion, count_kinds, groove_cases
+from helpers.data.wells import frame_from_well
+from helpers.labels.errors import confusion, groove_cases
 
 
 def block(*grooves: tuple[slice, slice], shape=(36, 36)) -> np.ndarray:
@@ -69,19 +69,11 @@ def test_cases_of_a_wide_well_are_counted_once_for_both_twins_in_columns_of_36()
     truth[:, 20:26] = 1
     found[36:, 20:26] = 1
     thickness = np.zeros((72, 72), np.float32)
-    cases = groove_cases(frame_of(2, truth), frame_of(2, found), frame_of(2, thickness))
+    cases = groove_cases(frame_from_well(truth, 2), frame_from_well(found, 2), frame_from_well(thickness, 2))
     assert cases["kind"].tolist() == ["missed", "found"]
     assert cases["block"].tolist() == [0, 1] and cases["first_row"].tolist() == [0, 36]
     assert cases["width"].tolist() == [3, 3]
-    left = [frame_of(2, mask).iloc[2:] for mask in (truth, found, thickness)]  # dropped patches have no case
+    left = [
+        frame_from_well(mask, 2).iloc[2:] for mask in (truth, found, thickness)
+    ]  # dropped patches have no case
     assert groove_cases(*left)["block"].tolist() == [1]
-
-
-def test_kinds_are_counted_as_shares_of_the_true_grooves():
-    kinds = ["found"] * 3 + ["missed"] + ["false"] * 2
-    cases = pd.DataFrame({"well": [1] * 6 + [9], "kind": [*kinds, "false"]})
-    table = count_kinds(cases)
-    shown = ["grooves", "found", "missed", "broken", "false per 100"]
-    assert table.loc[1, shown].tolist() == [4, 75, 25, 0, 50]
-    assert table.loc[9, "grooves"] == 0 and np.isnan(table.loc[9, "found"])
-    assert list(table)[1:-1] == list(KINDS[:-1])

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from small_wells import frame_of
 
+from helpers.data.wells import frame_from_well
 from helpers.labels.defects import defects_per_patch, width_changes
 from helpers.labels.quality import known_defects, label_issues, most_suspicious, rank_labels
 from helpers.labels.ribbons import find_holes, find_slips, ribbon_rows
@@ -95,8 +95,8 @@ def drawn() -> tuple[pd.DataFrame, pd.DataFrame]:
     labels[108:] = 0  # overlooked
     wide_labels[100:103, 42] = 0
     return (
-        pd.concat([frame_of(3, labels), frame_of(2, wide_labels)]),
-        pd.concat([frame_of(3, narrow), frame_of(2, wide)]),
+        pd.concat([frame_from_well(labels, 3), frame_from_well(wide_labels, 2)]),
+        pd.concat([frame_from_well(narrow, 3), frame_from_well(wide, 2)]),
     )
 
 
@@ -124,7 +124,7 @@ def test_defects_are_marked_per_patch(drawn):
 def labels_and_probability() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ten patches with a groove, which a good model knows; in the last two the label is wrong."""
     rng = np.random.default_rng(0)
-    truth = pd.concat([frame_of(3, ribbon(288, 36, 8, 4)), frame_of(4, ribbon(72, 36, 20, 4))])
+    truth = pd.concat([frame_from_well(ribbon(288, 36, 8, 4), 3), frame_from_well(ribbon(72, 36, 20, 4), 4)])
     probability = (0.9 * truth + 0.05 + rng.normal(0, 0.02, truth.shape)).clip(0.001, 0.999)
     probability = probability.astype(np.float32)
     labels = truth.copy()

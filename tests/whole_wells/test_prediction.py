@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from helpers.config import Config
-from helpers.data.wells import assemble_well
+from helpers.data.wells import assemble_well, frame_from_well
 from helpers.files import DataError
 from helpers.models import build_model
 from helpers.whole_wells.geometry import patches_of_wells
 from helpers.whole_wells.prediction import (
     groove_mask,
+    mask_patches,
+    predict_patches,
     predict_rows,
     predict_well,
     predict_well_by_patches,
@@ -99,16 +101,29 @@ def test_the_network_goes_around_the_pipe():
 
 def test_a_groove_is_kept_whole_around_the_pipe_and_a_faint_speck_goes():
     probability = np.zeros((40, 36), np.float32)
-    probability[5:15, 35] = probability[15:30, 0] = 0.4  # one groove, over the corner of the wrap,
-    probability[7, 35] = 0.95  # sure in one pixel
-    probability[5:30, 20] = 0.8
-    config = Config(likely=0.3, sure=0.9)
+    probability[5:15, 35] = probability[15:30, 0] = 0.25  # one groove, over the corner of the wrap,
+    probability[7, 35] = 0.875  # sure in one pixel
+    probability[5:30, 20] = 0.75
+    config = Config(likely=0.25, sure=0.875)  # whoever reaches them is
     found = groove_mask(probability, config)
     assert found.dtype == bool and found[5:15, 35].all() and found[15:30, 0].all() and found.sum() == 25
-    assert groove_mask(probability, replace(config, sure=0.8)).sum() == 50
+    assert groove_mask(probability, replace(config, sure=0.75)).sum() == 50
     assert not groove_mask(0 * probability, config).any()
     noise = np.random.default_rng(0).random((50, 72))  # two equal thresholds decide by pixels
     np.testing.assert_array_equal(groove_mask(noise, Config(likely=0.5, sure=0.5)), noise >= 0.5)
+
+
+def test_patches_are_searched_by_the_scale_thresholds_and_width_that_are_given():
+    """Which the defaults are not. The same in every row, the well is the same at every depth scale."""
+    well = np.tile(np.random.default_rng(0).normal(0, 0.02, (1, 72)), (36, 1)).astype(np.float32)
+    images = frame_from_well(well, 16)
+    config = Config(value_mean=0.01, value_std=0.05, likely=0.6, sure=0.6)
+    expected = sigmoid((well - 0.01) / 0.05 + 0.5)
+    found = predict_patches(Pointwise(), images, config, columns=72)[:, 0].numpy()
+    np.testing.assert_allclose(assemble_well(found, 72), expected, rtol=1e-5)
+    masks = mask_patches(Pointwise(), images, config, columns=72)[:, 0].numpy()
+    np.testing.assert_array_equal(assemble_well(masks, 72), expected >= 0.6)
+    assert 0 < masks.mean() < 1
 
 
 def test_nan_probabilities_are_an_error_and_not_a_sound_well(well):

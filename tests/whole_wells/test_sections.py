@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from small_wells import frame_of
 
 from helpers.config import Config
+from helpers.data.wells import frame_from_well
 from helpers.whole_wells.sections import (
     HEIGHT,
     SectionDataset,
@@ -20,7 +20,7 @@ UNSCALED = Config(value_mean=0, value_std=1)
 
 
 def frames_of(wells: dict[int, np.ndarray]) -> pd.DataFrame:
-    return pd.concat([frame_of(well, image) for well, image in wells.items()])
+    return pd.concat([frame_from_well(image, well) for well, image in wells.items()])
 
 
 @pytest.fixture
