@@ -49,8 +49,7 @@ from IPython.display import HTML
 
 from groove_report import grooves as report, plots as views, pod
 from helpers import plots
-from helpers.data import COLUMNS, find_images, load_data, read_labels, write_csv
-from helpers.data.wells import well_from_frame
+from helpers.data import COLUMNS, find_images, load_data, read_labels, wells, write_csv
 from helpers.notebook import print_versions, show_code
 from helpers.training import checkpoint, runs
 from helpers.whole_wells import prediction, submission
@@ -66,12 +65,12 @@ print_versions()
 # %% tags=["nbval-ignore-output"]
 _, images = load_data(data.folder)
 shipped, config = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
-thickness = well_from_frame(images, 3)
+thickness = wells.well_from_frame(images, 3)
 probability = prediction.predict_well(shipped, thickness, config=config)
 found = report.find_calls(probability, thickness, config)
 grooves = report.groove_report(found > 0, thickness, probability)
 judge = read_labels(data.folder / "y_clean.csv") if data.simulated else None
-true = None if judge is None else well_from_frame(judge, 3)
+true = None if judge is None else wells.well_from_frame(judge, 3)
 strips = {f"from row {start}": slice(start, start + 400) for start in (0, 400, 800)}
 plots.show_well_strips(
     {name: thickness[rows] for name, rows in strips.items()},
@@ -111,10 +110,10 @@ grooves[columns].head(8).round(3).astype({"azimuth_deg": int, "width_deg": int})
 if data.simulated:
     rows = {}
     for well in sorted(config.train_wells + config.val_wells):
-        image = well_from_frame(images, well)
+        image = wells.well_from_frame(images, well)
         answer = prediction.predict_well(shipped, image, config=config)
         called = report.find_calls(answer, image, config)
-        true = report.calls(well_from_frame(judge, well) > 0.5)
+        true = report.calls(wells.well_from_frame(judge, well) > 0.5)
         rows[well] = {
             "true grooves": true.max(),
             "hit": len(np.unique(true[(true > 0) & (called > 0)])),

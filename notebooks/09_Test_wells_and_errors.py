@@ -50,8 +50,7 @@ from helpers.data import dataset, load_data, preprocess, read_labels, wells
 from helpers.labels import errors
 from helpers.notebook import print_versions
 from helpers.training.checkpoint import load_model
-from helpers.whole_wells.geometry import patches_of_wells
-from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
+from helpers.whole_wells import geometry, prediction
 
 print_versions()
 
@@ -114,17 +113,21 @@ truth = read_labels(data.folder / "y_clean.csv").loc[y.index] if data.simulated 
 unseen = np.isin(wells.wells_of(y), config.val_wells + config.test_wells)
 train = draws.leave_out(config.seed, config.val_wells + config.test_wells, y_loaded, images_loaded)
 baseline = draws.train_on(*train.cleaned, 10 if data.simulated else 2, config.seed)
-shipped, _ = load_model(WEIGHTS)
+shipped, _ = load_model(prediction.WEIGHTS)
 names = y.index[unseen]
 whole = train.wells_of(images_loaded.loc[names])
 by_pixels = {
-    well: predict_well(shipped, image, scales=(1.0,)) >= 0.5 for well, image in whole.items()
+    well: prediction.predict_well(shipped, image, scales=(1.0,)) >= 0.5
+    for well, image in whole.items()
 }
-by_grooves = {well: groove_mask(predict_well(shipped, image)) for well, image in whole.items()}
+by_grooves = {
+    well: prediction.groove_mask(prediction.predict_well(shipped, image))
+    for well, image in whole.items()
+}
 masks = {
     "baseline": (draws.probabilities_on(baseline, images[unseen]) >= config.threshold).to_numpy(),
-    "shipped, by pixels": patches_of_wells(by_pixels, names).reshape(len(names), -1),
-    "shipped, by grooves": patches_of_wells(by_grooves, names).reshape(len(names), -1),
+    "shipped, by pixels": geometry.patches_of_wells(by_pixels, names).reshape(len(names), -1),
+    "shipped, by grooves": geometry.patches_of_wells(by_grooves, names).reshape(len(names), -1),
 }
 found = {
     name: pd.DataFrame(mask.astype(np.uint8), y.index[unseen], y.columns)
