@@ -49,7 +49,6 @@ import torch
 from helpers import metrics, models, plots, training
 from helpers.config import Config
 from helpers.data import load_data, preprocess, read_labels
-from helpers.data.dataset import as_images
 from helpers.data.wells import well_from_frame, wells_of
 from helpers.notebook import print_versions, show_code
 from helpers.training import checkpoint, runs
@@ -248,7 +247,7 @@ for scales in ((1.0,), prediction.SCALES):
     }.items():
         masks = {well: cut(probability) for well, probability in found.items()}
         mask = torch.from_numpy(geometry.patches_of_wells(masks, names))[:, None]
-        counts = metrics.count_pixels(mask, as_images(judge.loc[names]).bool())
+        counts = metrics.count_pixels(mask, preprocess.as_images(judge.loc[names]).bool())
         rows[f"{name}, {len(scales)} depth scale(s)"] = metrics.summarise(counts)
 judged_by = "clean truth" if data.simulated else data.labels
 print(f"validation wells, scored by {judged_by}; seed {config.seed}. Data: {data.description}")
