@@ -13,7 +13,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURES = sorted(ROOT.glob("notebooks/*.png"))
+PICTURES = sorted([*ROOT.glob("notebooks/*.png"), *ROOT.glob("notebooks/pictures/*.*")])
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
 PAGES = {"Running it": "running", "Results": "results", "The code": "house"}  # in docs/
 DOCUMENTS = [path for place in ("*.md", "docs/*.md", "notebooks/*.md", "data/weights/*.md")
