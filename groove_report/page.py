@@ -192,7 +192,7 @@ def _detection(curve: DetectionCurve, trials: pd.DataFrame) -> str:
         "grooves had to be about twice as deep, at the same rate of false calls. "
         f"That rate: {count} false calls in {rows:,} rows of these walls, {count / rows * 10_000:.0f} in "
         f"10,000 (95 % interval {low:.0f} to {high:.0f}). It holds for walls simulated like those that the "
-        "network learned from; on walls that others simulated it was up to three times as high.</p>"
+        "network learned from; on walls that others simulated it was higher.</p>"
     ) + _image(figure, "Probability of detection against depth")
 
 
