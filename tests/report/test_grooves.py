@@ -18,15 +18,6 @@ from helpers.whole_wells.prediction import groove_mask
 from helpers.whole_wells.simulation import simulate_sound_wall
 
 
-def test_grooves_are_numbered_downwards_and_go_on_around_the_pipe():
-    mask = np.zeros((40, 36), bool)
-    mask[30:35, 3] = mask[2:8, 20] = True
-    mask[10:16, 35] = mask[16:22, 0] = True
-    labels = number_grooves(mask)
-    assert (labels[4, 20], labels[12, 35], labels[20, 0], labels[32, 3]) == (1, 2, 2, 3)
-    assert labels.max() == 3 and not labels[~mask].any()
-
-
 @pytest.mark.parametrize("gap", [0, 1, 2, 3, 4])
 def test_pieces_are_joined_over_a_gap_and_not_over_a_longer_one(gap):
     for missing, pieces in ((gap, 1), (gap + 1, 2)):
@@ -106,16 +97,6 @@ def test_loss_is_right_from_5_to_75_percent_with_collars_and_false_echoes(column
     assert report["mean_loss"].item() == pytest.approx(lost[numbers > 0].mean(), rel=slack or 0.08)
     assert report["max_loss"].item() == pytest.approx(lost.max(), rel=slack or 0.1)
     assert report["least"].item() == pytest.approx(0.4 - lost.max(), abs=0.02)
-
-
-@pytest.mark.parametrize("columns", [36, 72])
-def test_the_middle_of_a_wide_groove_is_measured(columns):
-    mask, thickness = np.zeros((60, columns), np.uint8), np.zeros((60, columns))
-    mask[10:50, : columns // 4] = 1  # 90°
-    thickness[10:50, : columns // 4] = -0.05
-    thickness[20:40, columns // 8 - 1 : columns // 8 + 1] = -0.1
-    found = groove_report(mask, thickness).loc[1]
-    assert found["max_loss"] == pytest.approx(0.1) and 20 <= found["worst_row"] < 40
 
 
 def test_what_cannot_be_one_well_is_refused():
