@@ -11,13 +11,11 @@ from types import ModuleType
 from unittest import mock
 
 import jupytext
-import nbformat
 import numpy as np
 import pytest
 import tensorboard.manager
 import tensorboard.notebook
 import torch
-from nbclient import NotebookClient
 
 from helpers import files, notebook
 from helpers.config import PROJECT_ROOT, Config
@@ -85,32 +83,20 @@ def test_the_environment_goes_before_the_raw_folder_and_that_before_the_simulate
             find_data(config)
 
 
-@pytest.mark.parametrize("first", range(4))
-def test_relative_folder_counts_from_what_make_says_then_pwd_then_the_working_directory_then_the_project(
-    config, tmp_path, monkeypatch, first
-):
-    places = ("make", "typed", "kernel", "root")
-    for place in places:
-        (tmp_path / place).mkdir()
-    for place in places[first:]:
-        fill(tmp_path / place / "my data")
-    monkeypatch.setenv("CORROSEG_FROM", str(tmp_path / "make"))
-    monkeypatch.chdir(tmp_path / "kernel")
-    monkeypatch.setenv("PWD", str(tmp_path / "typed"))
-    monkeypatch.setattr("helpers.data.load.PROJECT_ROOT", tmp_path / "root")
-    monkeypatch.setenv("CORROSEG_DATA", "my data")
-    assert find_data(config).folder == tmp_path / places[first] / "my data"
-
-
 def test_folder_that_is_nowhere_is_refused_with_all_that_was_tried(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("CORROSEG_FROM", str(tmp_path / "make"))
     monkeypatch.setenv("PWD", str(tmp_path / "typed"))
     monkeypatch.setattr("helpers.data.load.PROJECT_ROOT", tmp_path / "root")
-    tried = [tmp_path / place / "mine" for place in ("typed", "", "root")]
+    tried = [tmp_path / place / "mine" for place in ("make", "typed", "", "root")]
     for wanted, places in (("mine", tried), (str(tmp_path / "nowhere"), [tmp_path / "nowhere"])):  # each once
         monkeypatch.setenv("CORROSEG_DATA", wanted)
         places = ", ".join(map(str, places))
         with pytest.raises(DataError, match=rf"is '{wanted}'.* Tried: {places}\. .*images/ .*X_train.*y_tr"):
             find_data(config)
+    monkeypatch.setenv("CORROSEG_DATA", "mine")
+    for folder in reversed(tried):  # what comes earlier goes before
+        fill(folder)
+        assert find_data(config).folder == folder
 
 
 SIMULATED = "15 simulated wells (helpers.data.synthetic{}) with simulated labels; the clean truth is known"
@@ -310,24 +296,15 @@ def test_a_project_that_is_nowhere_is_one_clear_error(content, colab):
     assert not (content / "corrosion-segmentation").exists()
 
 
-def test_the_two_literal_lines_start_tensorboard_only_where_somebody_looks(
-    config, ensure_simulated, monkeypatch
-):
+def test_tensorboard_starts_only_where_somebody_looks(config, ensure_simulated, monkeypatch, capsys):
     """As make and pytest --nbval run a notebook, nobody does."""
-    monkeypatch.setenv("CORROSEG_DATA", "simulated")
-    before = len(tensorboard.manager.get_all())
-    board = [cell.source for cell in jupytext.read(NOTEBOOK).cells if "%tensorboard" in cell.source]
-    assert board == ["%load_ext tensorboard\n%tensorboard --logdir runs"]
-    cells = [nbformat.v4.new_code_cell(cell) for cell in (SETUP, *board)]
-    shown = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(shown, resources={"metadata": {"path": str(PROJECT_ROOT / "notebooks")}}).execute()
-    (output,) = shown.cells[1].outputs
-    assert output.text == "To see TensorBoard, run: tensorboard --logdir runs\n"
-    assert len(tensorboard.manager.get_all()) == before
-    monkeypatch.delenv("TQDM_DISABLE")
     monkeypatch.setattr(tensorboard.notebook, "start", start := mock.Mock())
-    open_notebook(config=config)
-    assert tensorboard.notebook.start is start
+    for looks in (True, False):
+        monkeypatch.delenv("TQDM_DISABLE") if looks else monkeypatch.setenv("TQDM_DISABLE", "1")
+        open_notebook(config=config)
+        tensorboard.notebook.start("--logdir runs")
+    start.assert_called_once_with("--logdir runs")
+    assert capsys.readouterr().out.endswith("To see TensorBoard, run: tensorboard --logdir runs\n")
 
 
 def test_a_notebook_shows_a_data_error_without_traceback():
