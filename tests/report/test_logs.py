@@ -190,6 +190,8 @@ def test_a_channel_without_azimuths_or_values_is_refused(write, wall):
         read(write(frame(wall[:, 0].copy())))
     with pytest.raises(DataError, match="no measured value in its 300 rows"):
         read(write(frame(np.full((300, 36), -999.25))))
+    with pytest.raises(DataError, match="THBK, found none. No channel has azimuths.* name another file"):
+        read(write(frame(wall[:, 0].copy(), name="GR")))
 
 
 def test_an_error_leaves_no_half_a_well(write, wall, monkeypatch):
@@ -389,8 +391,3 @@ def test_a_bearing_that_jumps_as_in_a_vertical_well_is_doubted(write, wall):
     assert "It jumps by 9" in log.notes[0] and "--bearing none" in log.notes[0]
     well, log = read(write(frame(wall, more=[("RB", np.full(300, -999.25), "deg")])))
     assert well == close(wall) and "No relative bearing was used" in log.notes[0]
-
-
-def test_the_log_of_another_tool_is_told(write, wall):
-    with pytest.raises(DataError, match="THBK, found none. No channel has azimuths.* name another file"):
-        read(write(frame(wall[:, 0].copy(), name="GR")))
