@@ -40,7 +40,7 @@ dd { margin: 0 } .top { display: flex; flex-wrap: wrap; gap: 1rem 3rem } .top p 
 <div class="sign"><span>Inspected by</span><span>Date</span><span>Signature</span></div></div>
 <div class="box"><h2>Not assessed</h2><ul>$gaps</ul></div>
 <dl>$facts</dl>
-<h2>The well</h2>$well
+<h2>The well</h2><p>Grooves are outlined in green. In grey: the share of each row that was measured.</p>$well
 <h2>Grooves ($count)</h2>
 <p>From the top downwards. Loss is measured against the mean of the sound wall within two rows and 90° of each
 pixel, without collars; the maximum is the 98th percentile of the median of five rows. Kind: a groove is long
@@ -127,13 +127,17 @@ def _items(texts: list[str]) -> str:
 
 def _summary(table: pd.DataFrame, tally: tuple[pd.DataFrame, str] | None) -> str:
     """How many grooves, the deepest, and the least wall, in a few sentences."""
-    said = f"<strong>{f'{len(table)} grooves were' if len(table) else 'No groove was'} found.</strong>"
+    count = (
+        f"{len(table)} grooves were" if len(table) > 1 else "1 groove was" if len(table) else "No groove was"
+    )
+    said = f"<strong>{count} found.</strong>"
     if len(table):
         worst = table.loc[number := table["max_loss_mm"].idxmax()]
         place = f"{worst['top_m']:.2f} m" if "top_m" in table else f"row {worst['top_row']:.0f}"
         left = f", and {worst['remaining_mm']:.1f} mm remain there" if "remaining_mm" in table else ""
         said += f" The deepest, no. {number} from {place} on, has lost {worst['max_loss_mm']:.1f} mm at most"
-        said += f"{left}. {(table['kind'] == 'area-like').sum()} are area-like."
+        areas = (table["kind"] == "area-like").sum()
+        said += f"{left}." + (f" Area-like: {areas}." if areas else "")
     if tally and len(tally[0]):
         worst = tally[0].loc[number := tally[0]["least_wall_mm"].idxmin()]
         said += f" The least wall of all is {worst['least_wall_mm']:.1f} mm, in joint {number}: "
