@@ -136,14 +136,6 @@ def test_a_folder_that_does_not_hold_together_is_refused(folder, spoil, said):
         load_data(folder)
 
 
-@pytest.mark.parametrize("call", ["is_dir", "is_file", "iterdir", "exists"])
-def test_a_folder_that_may_not_be_entered_is_named(folder, monkeypatch, call):
-    """As Python 3.11's pathlib, which asks the system and hands its answer on."""
-    monkeypatch.setenv("CORROSEG_DATA", str(folder))
-    with mock.patch.object(Path, call, side_effect=DENIED), refused("could not be read: Permission denied"):
-        load_data(find_data().folder)
-
-
 def test_what_cannot_be_looked_into_is_not_taken_for_none(config, tmp_path, monkeypatch):
     for read in (find_data, lambda: load_data(tmp_path / ("x" * 300))):
         monkeypatch.setenv("CORROSEG_DATA", "x" * 300)
@@ -229,13 +221,10 @@ def test_nan_and_sentinels_are_legal_and_column_major_files_are_read_by_rows(tmp
 CAST = r"\. Save thickness before it is rounded .*`\.astype\(np\.float32\)`"
 OTHER_ARRAYS = [
     ((36, 72), np.float32, r"\(36, 72\) of float32"),
-    ((1296,), np.float32, r"\(1296,\) of float32"),
-    ((1, 36, 36), np.float32, r"\(1, 36, 36\) of float32"),
     ((), np.float32, r"\(\) of float32"),
     ((36, 36), np.float64, rf"\(36, 36\) of float64{CAST}"),
     ((36, 36), ">f4", rf"\(36, 36\) of >f4{CAST}"),
     ((36, 36), np.uint8, rf"\(36, 36\) of uint8{CAST}"),
-    ((36, 36), bool, rf"\(36, 36\) of bool{CAST}"),
 ]
 UNREADABLE = [b"", b"\x93NUMPY", b"<html>please log in</html>", A_PATCH[:-1]]
 UNREADABLE += [A_PATCH.replace(b"(36, 36)", shape) for shape in (b"(36, 3x)", b"(36, -1)")]
@@ -338,21 +327,14 @@ def swap(old: str, new: str):
         (swap(",7,8,9,", ",7,eight,9,"), r"0 \.\.\. 1295 after the names.*1296, first eight in place of 8\."),
         (swap(",7,8,9,", ",7,7,9,"), r"found 1296, first 7 in place of 8\."),
         (swap(",1295", ",1295,1296"), r"found 1297, first 1296 in place of nothing\."),
-        (swap(",7,8,9,", ",8,7,9,"), r"found 1296, first 8 in place of 7\."),
         (swap(",", ""), r"found 1295, first 1 in place of 0\."),
         (lambda text: text.replace(",", ";"), "with commas between them; found 0, "),
-        (lambda text: text.replace(",", "\t"), "with commas between them; found 0, "),
         (lambda text: "", "found 0, first nothing in place of 0"),
         (lambda text: text.splitlines()[0], "expected a row for each patch, found none"),
         (swap(f"{UNORDERED[0]},", f"{UNORDERED[0]},0,"), f"row of {UNORDERED[0]}: expected 1296.*found 1297"),
-        (swap(f"{UNORDERED[2]},", f"{UNORDERED[2]},0,"), f"row of {UNORDERED[2]}: expected 1296.*found 1297"),
         (lambda text: text[:-2], r"expected 0 or 1, found '' in column 1295 and 0 more"),
         (lambda text: text[:-3], f"row of {UNORDERED[3]}: expected 1296 values, one a pixel, found 1295"),
         (lambda text: text + text.splitlines()[2], f"one row a patch, found several for {UNORDERED[1]}"),
-        (
-            lambda text: text.splitlines()[0] + "\nwell_1_patch_0,0" * 10**5,
-            "row of well_1_patch_0: .*found 1",
-        ),
     ],
 )
 def test_a_table_that_is_not_the_challenges_is_refused(folder, change, said):
@@ -430,19 +412,10 @@ def test_the_same_patches_pass_whatever_their_order_and_number_but_each_once(cou
 
 
 def test_different_patches_are_told_by_well_and_by_name():
-    with pytest.raises(DataError) as caught:
+    told = r"6 images, 5 rows(?s:.)*\n +1 +5 +3 +2 +0\n +2 +1 +0 +1 +0\n +4 +0 +2 +0 +2\nImages without"
+    told += r" label: well_1_patch_3, well_1_patch_4, well_2_patch_0\nLabels without image: well_4_patch_0, w"
+    with refused(told):
         check_same_patches(frame_of({1: 3, 4: 2}), frame_of({1: 5, 2: 1}))
-    lines = [" ".join(line.split()) for line in str(caught.value).splitlines()]
-    assert lines == [
-        "Images and labels do not fit together: 6 images, 5 rows of labels.",
-        "well images labels images without label labels without image",
-        "1 5 3 2 0",
-        "2 1 0 1 0",
-        "4 0 2 0 2",
-        "Images without label: well_1_patch_3, well_1_patch_4, well_2_patch_0",
-        "Labels without image: well_4_patch_0, well_4_patch_1",
-        "Take images and labels of one download; never keep only the names they have in common.",
-    ]
 
 
 @pytest.mark.parametrize(
