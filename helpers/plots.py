@@ -121,12 +121,12 @@ def show_draws(rows: pd.DataFrame, than: str, title: str, score: str = "dice", l
     """A study's finding: how much each variant's score differs from that of the variant `than`, draw by draw.
 
     rows : one a draw and variant, with columns "draw", "variant" and `score`. A grey dot is a draw, whose
-    variants share wells and seed; orange is the mean over the draws with Student's 95 % interval.
+    variants share wells and seed; orange is their mean, with Student's 95 % interval where there are three.
     """
     table = rows.pivot(index="variant", columns="draw", values=score)
     table = table.sub(table.loc[than]).loc[[name for name in rows["variant"].unique() if name != than]]
     count, places = table.count(axis=1), np.arange(len(table))
-    half = table.sem(axis=1) * student.ppf(0.975, (count - 1).clip(lower=1))
+    half = table.sem(axis=1).where(count > 2) * student.ppf(0.975, (count - 1).clip(lower=1))
     figure, axis = plt.subplots(figsize=(8, 1.4 + 0.32 * len(table)), layout="constrained")
     axis.plot(table.to_numpy(), places, "o", color="0.6", markersize=4, alpha=0.8)
     axis.errorbar(table.mean(axis=1), places, xerr=half, fmt="|", color=ORANGE, markersize=16, lw=1.5, mew=3)

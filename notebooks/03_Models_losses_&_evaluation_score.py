@@ -593,8 +593,9 @@ def compare(rows, than, title):
     for label, score in {"Dice": "dice", "mean IoU": "mean_iou"}.items():
         table = rows.pivot(index="draw", columns="variant", values=score)
         gains = table.sub(table[than], axis=0).drop(columns=than)
-        half = gains.sem() * stats.t.ppf(0.975, gains.count() - 1)  # Student's 95 % interval
-        up = (gains > 0).sum().astype(str) + " of " + gains.count().astype(str)
+        count = gains.count()
+        half = gains.sem().where(count > 2) * stats.t.ppf(0.975, count - 1)  # Student's, 95 %
+        up = (gains > 0).sum().astype(str) + " of " + count.astype(str)
         so = [verdict(gains[name].dropna(), half[name]) for name in gains]
         parts = {"mean": gains.mean().round(3), "±": half.round(3), "more in": up, "so it": so}
         tables[label] = pd.DataFrame(parts)
@@ -614,7 +615,7 @@ study = pd.read_csv("experiments/networks_simulated.csv")
 compare(study, "unet", "{gain} of {of} networks gain Dice over the U-Net")
 
 # %% [markdown]
-# Few draws show large differences only, and a single one none: an *open* row may be better or worse, by as much as its ± allows. ViT and DeiT, without the photographs that their papers begin with, are far behind. So begin with the
+# Fewer than three draws show no interval, and leave a network *open*: it may be better or worse. Only ViT and DeiT are far behind each time, without the photographs that their papers begin with. So begin with the
 # plain U-Net, and change it for a network whose row says *gains*.
 #
 # ### Losses
