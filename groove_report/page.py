@@ -27,8 +27,9 @@ img { max-width: 100%; min-width: 34rem; height: auto } .wide { overflow-x: auto
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .85rem }
 th, td { padding: .2rem .4rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th { border-bottom: 2px solid #888; vertical-align: bottom; white-space: normal }
-dl { display: grid; grid-template-columns: minmax(7rem, auto) minmax(0, 1fr); gap: .1rem 1rem } dt { font-weight: 600 }
-dd { margin: 0; overflow-wrap: anywhere } .top { display: flex; flex-wrap: wrap; gap: 1rem 3rem } .top p { flex: 2 20rem; margin: 0 }
+dl { display: grid; grid-template-columns: minmax(7rem, auto) minmax(0, 1fr); gap: .1rem 1rem }
+dt { font-weight: 600 } dd { margin: 0; overflow-wrap: anywhere }
+.top { display: flex; flex-wrap: wrap; gap: 1rem 3rem } .top p { flex: 2 20rem; margin: 0 }
 .sign { flex: 1 14rem } .sign span { display: block; border-top: 1px solid #222; margin-top: 2.2rem }
 .box { border: 2px solid #b45309; padding: .2rem 1rem; margin: 1rem 0 } .box h2 { margin-top: .5rem }
 @media print { body { margin: 0; font-size: 11px } img { min-width: 0 } .wide { overflow: visible }
