@@ -147,13 +147,11 @@ NAN = {"state_dict": {"head.bias": torch.full((1,), torch.nan)}}
         ({"model_name": "resunet"}, "do not fit the architecture that it names, 'resunet'"),
         ({"model_name": "alexnet"}, "'alexnet'"),
         ({"options": {"dropot": 0.1}}, "no option dropot"),
-        ({"options": None}, "cannot be used"),
         ({"config": {"seed": "0"}}, "seed is '0', expected one like 0"),
         ({"config": {"value_std": "0.02"}}, r"value_std is '0\.02', expected one like 0\.02"),
         ({"config": {"threshold": 2.0}}, "threshold between 0 and 1, found 2.0"),
         ({"config": {"value_std": 0.0}}, "value_std above 0, found 0.0"),
         ({"optimizer": {}}, "cannot be used"),
-        ({"best_model": "../../precious.pt"}, "no model of this run"),
         ({"best_model": "model_1_1.pt/../../precious.pt"}, "no model of this run"),
     ],
 )
