@@ -13,7 +13,7 @@ from stripes import loader, new_run, read_scalars
 
 from helpers.config import PROJECT_ROOT
 from helpers.files import DataError
-from helpers.training import fit, runs
+from helpers.training import fit
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import resume_run, start_run
 
@@ -101,23 +101,6 @@ def test_a_run_killed_at_any_moment_ends_as_if_it_had_not_been(config, tmp_path)
     assert_same(resumed, whole)
     logged = [read_scalars(run.folder)["val_loss"].tolist() for run in (resumed, whole)]
     assert logged[0] == logged[1]
-
-
-@pytest.mark.parametrize("where", ["save_best", "save_last"])
-def test_a_run_stopped_while_saving_goes_on(config, where):
-    def fail_at_the_third(run):
-        if len(run.history) == 3:
-            raise KeyboardInterrupt
-        getattr(runs, where)(run)
-
-    run, whole = new_run(config), new_run(config)
-    stopped = patch(f"helpers.training.loop.{where}", side_effect=fail_at_the_third)
-    with stopped, pytest.raises(KeyboardInterrupt):
-        fit(run, loader(16, shuffle=True), loader(8), epochs=5)
-    resumed = resume_run(run.folder)
-    fit(resumed, loader(16, shuffle=True), loader(8))
-    fit(whole, loader(16, shuffle=True), loader(8), epochs=5)
-    assert_same(resumed, whole)
 
 
 def test_a_finished_run_gets_more_epochs_of_the_same_data_alone(config):
