@@ -71,25 +71,6 @@ def test_every_scale_finds_a_pixel_at_its_own_depth_and_sees_as_many_rows(height
     np.testing.assert_allclose(together, np.mean(answers, axis=0), rtol=1e-6)
 
 
-def test_windows_fade_into_each_other():
-    """Where two windows overlap the answer goes over from one to the other, row by row."""
-
-    class CountsWindows(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.bias = nn.Parameter(torch.zeros(()))
-            self.calls = 0
-
-        def forward(self, images):
-            self.calls += 1
-            return torch.full_like(images, 20.0 if self.calls % 2 else -20.0)
-
-    found = predict_well(CountsWindows(), np.zeros((60, 36), np.float32), 36, scales=(1,))[:, 0]
-    np.testing.assert_allclose(found[:27], 1, atol=1e-6)
-    np.testing.assert_allclose(found[27:36], np.linspace(0.9, 0.1, 9), atol=1e-6)
-    np.testing.assert_allclose(found[36:], 0, atol=1e-6)
-
-
 def test_the_network_goes_around_the_pipe():
     """Rolled by what its strides keep, the well gives the same answer, rolled."""
     torch.manual_seed(0)

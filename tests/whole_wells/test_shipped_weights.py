@@ -59,13 +59,6 @@ def folder(tmp_path, simulated):
     return tmp_path / "images"
 
 
-def test_a_folder_of_patches_gets_masks_without_a_model_of_ones_own(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["predict.py", str(folder), str(tmp_path / "y.csv")])
-    predict.main()
-    masks = read_labels(tmp_path / "y.csv")
-    assert len(masks) == 4 and masks.to_numpy().any()
-
-
 @pytest.fixture
 def call(monkeypatch, tmp_path, simulated, capsys):
     """Run the command on these labels and images, by default eight patches of each training and validation
