@@ -71,6 +71,18 @@ def test_every_scale_finds_a_pixel_at_its_own_depth_and_sees_as_many_rows(height
     np.testing.assert_allclose(together, np.mean(answers, axis=0), rtol=1e-6)
 
 
+def test_windows_fade_into_each_other():
+    class Alternates(Pointwise):
+        sign = -1
+
+        def forward(self, images):
+            self.sign *= -1
+            return torch.full_like(images, 20.0 * self.sign)
+
+    found = predict_well(Alternates(), np.zeros((60, 36), np.float32), 36, scales=(1,))[:, 0]
+    np.testing.assert_allclose(found, np.r_[[1] * 27, np.linspace(0.9, 0.1, 9), [0] * 24], atol=1e-6)
+
+
 def test_the_network_goes_around_the_pipe():
     """Rolled by what its strides keep, the well gives the same answer, rolled."""
     torch.manual_seed(0)

@@ -10,6 +10,7 @@ import torch
 
 from helpers.config import Config
 from helpers.data.synthetic import RECIPES, simulate_well
+from helpers.whole_wells import simulation
 from helpers.whole_wells.simulation import (
     BEYOND,
     draw_recipe,
@@ -67,8 +68,16 @@ def test_loss_that_is_no_groove_is_wall(beyond, deepest):
         loss = (before - after)[truth == 0]
         assert loss.quantile(0.5) < 0.005 and after.min() >= -0.25
         assert (after[truth.isnan()] == 0).all()
+        whole = ~truth.isnan().any(1) & (after.min(1).values > -0.249)  # rows that are not cut off
+        assert (before - after)[whole].mean(1).abs().max() < 1e-6  # the tool reports deviations from a mean
         deep.append(loss.max() > deepest)
     assert sum(deep) > 6
+
+
+def test_no_loss_goes_beyond_what_counts_as_measured():
+    with patch.object(simulation, "other_loss", return_value=1.0):
+        ((thickness, truth),) = simulate_wells(1, LIKE, rows=100).values()
+    assert set(thickness[~truth.isnan()].tolist()) == {Config().outlier_threshold}
 
 
 def test_faint_grooves_are_grooves():
@@ -86,13 +95,14 @@ def test_grooves_are_as_wide_as_10_to_100_degrees():
 
 
 def test_columns_without_measurement_are_unknown_for_a_long_way():
-    lost = []
+    lost, side_by_side = [], 0
     for before, groove, after, truth in both("gaps"):
         gone = truth.isnan() & ~groove.isnan()
         assert (after[gone] == 0).all() and torch.equal(after[~gone], before[~gone])
         assert not gone.all(1).any()
         lost += gone.sum(0)[gone.any(0)].tolist()
-    assert len(lost) > 6 and np.median(lost) > 100
+        side_by_side += bool((gone[:, 1:] & gone[:, :-1]).any())
+    assert len(lost) > 6 and np.median(lost) > 100 and side_by_side > 3
 
 
 def test_a_well_at_half_its_rows_is_the_mean_of_each_two():
@@ -101,6 +111,16 @@ def test_a_well_at_half_its_rows_is_the_mean_of_each_two():
         mean = long[well][0].unflatten(0, (400, 2)).mean(1)
         halves.append(thickness.shape == mean.shape and torch.allclose(thickness, mean, atol=1e-6))
     assert 0 < sum(halves) < 12
+
+
+@pytest.mark.parametrize(("beyond", "rows"), [("stretched", {600, 400, 300}), ("shrunk", {600, 800, 1200})])
+def test_wells_are_shown_at_other_depth_scales_with_noise_from_pixel_to_pixel(beyond, rows):
+    with patch.object(simulation, "simulate", wraps=simulation.simulate) as made:
+        pairs = both(beyond)
+    assert {call.args[1] for call in made.call_args_list} == rows
+    if beyond == "stretched":
+        steps = [[one.diff(dim=0).abs().median() for one in pair[::2]] for pair in pairs]
+        assert all(0.9 < after / before < 1.06 for before, after in steps)
 
 
 def test_all_of_it_goes_together():
