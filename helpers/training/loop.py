@@ -167,15 +167,20 @@ def train_next_epoch(run: Run, loader: DataLoader) -> dict[str, float]:
             run.model, batches, run.loss_fn, run.optimizer, run.config.clip_norm, run.precision, run.scaler
         )
     except FloatingPointError as error:
-        saved = (
-            f" Epoch {len(run.history)} is saved: run = resume_run({str(run.folder)!r}), then "
-            "run.config = replace(run.config, learning_rate=...), and fit(run, ...) without epochs goes on."
-        )
-        raise FloatingPointError(f"Epoch {epoch}: {error}{saved if run.folder else ''}") from error
+        raise FloatingPointError(f"Epoch {epoch}: {error}{_how_to_go_on(run)}") from error
     run.keep_random_state()
     seconds = time.perf_counter() - start
     row = {"epoch": epoch, "learning_rate": rate, "train_loss": loss, "seconds": seconds}
     return row | {"patches_per_second": len(loader.dataset) / seconds}
+
+
+def _how_to_go_on(run: Run) -> str:
+    if run.folder is None:
+        return ""
+    return (
+        f" Epoch {len(run.history)} is saved: run = resume_run({str(run.folder)!r}), then "
+        "run.config = replace(run.config, learning_rate=...), and fit(run, ...) without epochs goes on."
+    )
 
 
 def learning_rate_at(run: Run, epoch: int) -> float:

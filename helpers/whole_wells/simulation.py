@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from helpers.config import Config
+from helpers.config import PATCH_SIZE, Config
 from helpers.data.preprocess import usable_pixels
 from helpers.data.synthetic import RECIPES, Recipe, simulate
 from helpers.whole_wells.sections import Wells
@@ -39,7 +39,7 @@ def draw_recipe(like: Sequence[int], rng: np.random.Generator) -> Recipe:
         values = [getattr(recipe, name) for recipe in among]
         return float(np.exp(rng.uniform(np.log(min(values) / WIDER), np.log(max(values) * WIDER))))
 
-    columns = int(rng.choice([36, 72]))
+    columns = int(rng.choice([PATCH_SIZE, 2 * PATCH_SIZE]))
     pipe = {name: between(name) for name in ("noise", "pattern")}
     groove = {}
     if rng.random() < 0.85:  # the others have none
