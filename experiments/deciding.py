@@ -1,11 +1,11 @@
-"""How do the probabilities of a whole well become a mask: which scales, which thresholds? Notebook 08.
+"""How do the probabilities of a whole well become a mask: which scales, which thresholds? Notebook 07.
 
     CORROSEG_DATA=path/to/folder python experiments/deciding.py  # five folds of the real wells: they decide
 
 The shipped network is asked, and the mean of its weights and of those that they become in three epochs on
 the draw's wells (`train_wells.py`). A groove is what hangs together at the probability `likely` and reaches
-`sure`; two equal ones decide by pixels. In the end settings are chosen by the mean IoU of both networks in
-all draws but one, and judged in that one, beside one scale and a threshold of 0.5.
+`sure`; two equal ones decide by pixels. Settings are chosen by the mean IoU of both networks in all draws but
+one, and judged in that one, beside one scale and 0.5. The kept CSV is of the first stage's weights.
 """
 
 from collections.abc import Iterator

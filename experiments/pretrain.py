@@ -1,10 +1,8 @@
 """Train a network on simulated wells only, to ship with the project. Notebook 07.
 
-The simulated wells' recipes are drawn from ranges of the nine training wells; no pixel and no label of a real
-well is used. Then three copies go on, each with other wells that go beyond these ranges by `HELPFUL`, and the
-mean of all weights, before and after, is kept. `--start` goes on from weights that are there: so the shipped
-ones were made (data/weights/README.md). The same versions on the same kind of CPU give the same weights. In
-the end they are scored on the validation wells of the data at hand, unseen by them.
+Wells' recipes are drawn from ranges of the nine training wells; no pixel and no label of a real well is used.
+Then three copies go on, each with other wells that go beyond these ranges by `HELPFUL`, and the mean of all
+weights is kept, scored on training and validation wells. How the shipped ones began: data/weights/README.md.
 """
 
 import argparse
@@ -14,7 +12,7 @@ from pathlib import Path
 import torch
 from common import at_least, load_with_truth, run_from_command_line
 from torch import nn
-from whole_wells import by_grooves
+from whole_wells import by_grooves, plainly
 
 from experiments.draws import leave_out
 from helpers.config import Config
@@ -38,19 +36,22 @@ def main() -> None:
     parser.add_argument("--epochs", type=at_least(1), default=6, help="(default 6)")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of wells and training (default 0)")
     parser.add_argument("--start", type=Path, help="go on from these weights, not from random ones")
+    parser.add_argument("--score", action="store_true", help="only score the weights that are there")
     parser.add_argument("--output", type=Path, default=WEIGHTS, help=f"(default {WEIGHTS.name} in data/)")
     arguments = parser.parse_args()
-    check_output(arguments.output)
-    given = load_model(arguments.start)[0] if arguments.start else None
-    start = given or pretrain(arguments.wells, arguments.epochs, arguments.seed).model
-    copies = [go_on(start, arguments.seed + copy, HELPFUL) for copy in range(COPIES)]
-    run = copies[-1]
-    run.model = mean_of_weights(start, *(copy.model for copy in copies))
-    write_weights(arguments.output, describe(run))
-    source = find_data()
-    judge = "clean truth" if source.simulated else source.labels
-    scores = by_grooves(leave_out(0, run.config.val_wells, *load_with_truth(source)), run.model)
-    print(f"{arguments.output}. Validation wells, {source.name}, {judge}: {scores}")
+    if not arguments.score:
+        check_output(arguments.output)
+        start = load_model(arguments.start)[0] if arguments.start else None
+        start = start or pretrain(arguments.wells, arguments.epochs, arguments.seed).model
+        *others, run = [go_on(start, arguments.seed + copy, HELPFUL) for copy in range(COPIES)]
+        run.model = mean_of_weights(start, *(other.model for other in others), run.model)
+        write_weights(arguments.output, describe(run))
+    (model, config), source = load_model(arguments.output), find_data()
+    data = load_with_truth(source)
+    of = f"wells, {source.name}, {'clean truth' if source.simulated else source.labels}"
+    for part, wells in {"Training": config.train_wells, "Validation": config.val_wells}.items():
+        draw = leave_out(0, wells, *data)
+        print(f"{part} {of}: {by_grooves(draw, model)}; by pixels {plainly(draw, model)}")
 
 
 def pretrain(

@@ -3,8 +3,7 @@
     CORROSEG_DATA=<folder> OMP_NUM_THREADS=1 python experiments/simulator.py --epochs 6
 
 A network learns from 40 wells as drawn, as `pretrain.py` trains; then each variant goes on from there with 40
-other wells. Variants of a draw share all but what is added to these. They are judged by a plain threshold,
-and by grooves, as prediction decides.
+other wells. Variants of a draw share all but what is added to these. All are judged by pixels and by grooves.
 """
 
 from functools import cache

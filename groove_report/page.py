@@ -191,11 +191,11 @@ def _detection(curve: DetectionCurve, trials: pd.DataFrame) -> str:
     return (
         f"<p>Nine in ten grooves of {a90:.2f} mm are found (a90), with 95 % confidence of {bound:.2f} mm "
         f"(a90/95): {len(trials)} grooves of several widths and lengths, straight, drifting and broken, "
-        f"planted in {curve.stretches} stretches of simulated wall without grooves. In real wall "
-        "grooves had to be about twice as deep, at the same rate of false calls. "
-        f"That rate: {count} false calls in {rows:,} rows of these walls, {count / rows * 10_000:.0f} in "
-        f"10,000 (95 % interval {low:.0f} to {high:.0f}). It holds for walls simulated like those that the "
-        "network learned from; on walls that others simulated it was higher.</p>"
+        f"planted in {curve.stretches} stretches of simulated wall without grooves. "
+        f"There were {count} false calls in {rows:,} rows of these walls, {count / rows * 10_000:.0f} in "
+        f"10,000 (95 % interval {low:.0f} to {high:.0f}). All this holds for walls simulated like those that "
+        "the network learned from, and for what it calls by itself. On other walls expect more false calls, "
+        "and grooves that must be deeper: the model card says what real walls without grooves showed.</p>"
     ) + _image(figure, "Probability of detection against depth")
 
 

@@ -14,12 +14,6 @@ ROWS = 1500  # of a strip: a longer well is shown in every second, third ... row
 NUMBERED = 60  # grooves with their number in the picture, the longest
 
 
-def show_report(thickness: np.ndarray, numbers: np.ndarray, report: pd.DataFrame, title: str) -> None:
-    """Show `draw_report` under a title."""
-    draw_report(thickness, numbers, report).suptitle(title, fontsize=11)
-    plt.show()
-
-
 def draw_report(
     thickness: np.ndarray,
     numbers: np.ndarray,

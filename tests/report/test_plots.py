@@ -38,7 +38,7 @@ def test_a_groove_is_drawn_where_it_was_planted(figure, columns, azimuth):
     report = groove_report(mask, -shape)
     strips = figure(plots.show_well_strips, {"well": -shape}, {"well": mask})
     assert outline_and_extent(strips.axes[0]) == (pytest.approx(azimuth), (0, 360))
-    axis = figure(well_plots.show_report, -shape, mask, report, "title").axes[0]
+    axis = figure(well_plots.draw_report, -shape, mask, report).axes[0]
     assert outline_and_extent(axis) == (pytest.approx(azimuth), (0, 360))
     assert axis.texts[0].xy[0] == pytest.approx(azimuth)
 
