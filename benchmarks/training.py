@@ -1,9 +1,8 @@
 """Is the loader, or what `fit` does besides, ever the bottleneck? All against the U-Net's training steps.
 
 In each of five rounds, in turn and in one process, on the training wells: training on ready batches; the
-loader alone with flips, with all of R2.5, and as the reviewer's data set does it, one file, two medians and
-one DataFrame row a sample; and `fit`, with validation, TensorBoard and saving. Printed are patches a second,
-the median of the rounds, and their ratio to the training on ready batches, with its range.
+loader alone with flips, and with all of R2.5; and `fit`, with validation, TensorBoard and saving. Printed are
+patches a second, the median of the rounds, and their ratio to the training on ready batches, with its range.
 """
 
 import sys
@@ -12,38 +11,19 @@ from collections import deque
 from pathlib import Path
 from timeit import timeit
 
-import numpy as np
 import pandas as pd
 import torch
-from torch.utils.data import Dataset
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # nothing is installed but the requirements
 
 from helpers.config import Config
-from helpers.data import find_data, load_data
-from helpers.data.dataset import data_preparation_pipeline, make_loader
+from helpers.data import find_data
+from helpers.data.dataset import data_preparation_pipeline
 from helpers.data.transforms import augment_transform
 from helpers.training import fit, train_one_epoch
 from helpers.training.runs import start_run
 
 ROUNDS = 5
-
-
-class FilePerSample(Dataset):
-    """The reviewer's way, but for flips: a file, two medians and a row of a DataFrame for each sample."""
-
-    def __init__(self, labels: pd.DataFrame, images_dir: Path):
-        self.labels, self.images_dir = labels, images_dir
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        image = np.load(self.images_dir / f"{self.labels.iloc[index, 0]}.npy")
-        image = np.nan_to_num(image, nan=np.quantile(np.nan_to_num(image), 0.5))
-        image = np.where(image < -0.25, np.quantile(image, 0.5), image)
-        mask = np.array(self.labels.iloc[index, 1:], float).reshape(36, 36)
-        return torch.from_numpy(image)[None], torch.from_numpy(mask).float()[None]
 
 
 def main() -> None:
@@ -52,18 +32,12 @@ def main() -> None:
         run = start_run("unet", config := Config(interim_dir=scratch, runs_dir=scratch))
         datasets, loaders = data_preparation_pipeline(source.folder, config)
         _, augmented = data_preparation_pipeline(source.folder, config, augment_transform())
-        y, images = (frame.loc[datasets["train"].names] for frame in load_data(source.folder))
-        for name, pixels in images.iterrows():  # the reviewer's files
-            np.save(f"{scratch}/{name}.npy", pixels.to_numpy().reshape(36, 36))
-        reviewed = FilePerSample(y.reset_index(), Path(scratch))
         ready = [(images.to(run.device), masks.to(run.device)) for images, masks in loaders["train"]]
         recipe = run.model, ready, run.loss_fn, run.optimizer
-        reviewers = make_loader(reviewed, config.batch_size, shuffle=True)
         ways = {
             "training steps": lambda: train_one_epoch(*recipe, precision=run.precision),
             "loader, flips": lambda: deque(loaders["train"], maxlen=0),  # through all batches
             "loader, all of R2.5": lambda: deque(augmented["train"], maxlen=0),
-            "loader, the reviewer's way": lambda: deque(reviewers, maxlen=0),
             "fit": lambda: fit(run, loaders["train"], loaders["val"], epochs=1),
         }
         ways["training steps"]()  # what is slow but once

@@ -11,7 +11,6 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,23 +38,6 @@ def write_log(path: Path, rows: int, columns: int) -> None:
     values = logical.add_channel("THBK", data=np.tile(thickness, (rows // 10_000, 1)), units="mm")
     logical.add_frame("FRAME", channels=[depth, values], index_type=enums.FrameIndexType.BOREHOLE_DEPTH)
     file.write(str(path), output_chunk_size=2**24)
-    path.write_bytes(b"".join(in_full_records(path.read_bytes())))
-
-
-def in_full_records(content: bytes, size: int = 8192) -> Iterator[bytes]:
-    """As many rows in each visible record as tools put there; dliswriter writes one, and dlisio looks for a
-    row by going through the visible records before it. A file is a label of 80 bytes and visible records;
-    each is its length, two bytes FF 01, and segments of rows (API RP 66 V1, 2.3.6)."""
-    yield content[:80]
-    place, record = 80, b""
-    while place < len(content):
-        stop = place + int.from_bytes(content[place : place + 2], "big")
-        if len(record) + stop - place > size:
-            yield (4 + len(record)).to_bytes(2, "big") + b"\xff\x01" + record
-            record = b""
-        record += content[place + 4 : stop]
-        place = stop
-    yield (4 + len(record)).to_bytes(2, "big") + b"\xff\x01" + record
 
 
 def measure(path: Path) -> list[float]:

@@ -79,13 +79,8 @@ class Draw:
         columns = {well: columns_of(images, well, self.columns.get(well)) for well in names}
         return {well: well_from_frame(images, well, columns[well]) for well in names}
 
-    def score_wells(self, find: Callable[[np.ndarray], np.ndarray]) -> dict[str, float]:
-        """The same of what finds the mask of an assembled well, (H, W) bool."""
-        wells = self.wells_of(self.judged_images)
-        return self.score_masks({well: find(image) for well, image in wells.items()})
-
     def score_masks(self, found: dict[int, np.ndarray]) -> dict[str, float]:
-        """The same of masks of the assembled wells."""
+        """The same of masks of the assembled wells, (H, W) bool each."""
         return self.score(torch.from_numpy(patches_of_wells(found, self.judge.index))[:, None])
 
 

@@ -28,7 +28,6 @@ from helpers.whole_wells.prediction import WEIGHTS
 RECORD_COLUMNS = ["evaluation", "date", "times_opened", "question", "reason", "scores"]
 TEST_WELLS = STUDY_CONFIG.test_wells
 
-
 CANDIDATES: dict[str, Variant] = {
     "baseline": learns_with(),
     "tuned": lambda *of: learns_by(read_study(HERE / "tune_simulated.journal").best_params)(*of),

@@ -1,7 +1,5 @@
 """The rival: the network and the recipe of the challenge's first place, written anew. Notebook 07.
 
-    CORROSEG_DATA=path/to/folder python experiments/rival.py --wells 3 9 --epochs 3
-
 What its published code does, not that code: CorroSeg, https://github.com/tamontealegrep/CorroSeg, with the
 settings of `src/config/config.yaml`. A small recurrent residual U-Net (Alom et al. 2018,
 https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, Woo et al. 2018,
@@ -11,26 +9,22 @@ skip from level to level (U-Net++, Zhou et al. 2018, https://arxiv.org/abs/1807.
 quartiles, one that is mostly empty becomes hundreds of times as large, and ruins what batch norm remembers.
 """
 
-import argparse
-import time
 from dataclasses import replace
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from common import EPOCHS, at_least, run_from_command_line
+from common import run_from_command_line, run_study
 from torch import Tensor, nn
+from whole_wells import plainly, wells_to_learn_from
 
-from experiments.draws import STUDY_CONFIG, leave_out, well_folds
+from experiments.draws import STUDY_CONFIG, Draw, learns_with
 from helpers.config import PATCH_SIZE
-from helpers.data import find_data, load_data
-from helpers.data.wells import wells_of
 from helpers.losses import focal, split_known
 from helpers.models.blocks import pad_to_multiple, stack
 from helpers.training import train
 from helpers.training.runs import unsaved_run
-from helpers.whole_wells.prediction import predict_well
-from helpers.whole_wells.sections import SectionDataset, Wells, assemble_wells, section_loader, well_transform
+from helpers.whole_wells.sections import SectionDataset, Wells, section_loader, well_transform
 
 ROWS = 360  # of a section
 AROUND = 8  # columns that are repeated on each side of the pipe
@@ -132,26 +126,11 @@ def train_rival(wells: Wells, epochs: int, seed: int, height: int = ROWS) -> nn.
     return run.model
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    wells = "to be judged by; learned from are the review's training wells (default: folds of wells)"
-    parser.add_argument("--wells", type=int, nargs="+", help=wells)
-    parser.add_argument("--epochs", type=at_least(1), default=EPOCHS, help=f"(default {EPOCHS})")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    source = find_data()
-    y, images = load_data(source.folder)
-    print(f"Agreement with {source.description}:")
-    for number, judged in enumerate([arguments.wells] if arguments.wells else well_folds(y)):
-        others = STUDY_CONFIG.train_wells + (() if arguments.wells else STUDY_CONFIG.val_wells)
-        draw = leave_out(number, judged, y, images, others=others)
-        wells = assemble_wells(draw.y, draw.images, sorted({*wells_of(draw.y).tolist()}))
-        start = time.process_time()
-        model = train_rival(wells, arguments.epochs, number)
-        seconds = time.process_time() - start
-        scores = draw.score_wells(lambda well, model=model: predict_well(model, well, ROWS, (1.0,)) >= 0.5)
-        print(f"wells {list(judged)}: {scores}, learned from {list(wells)} in {seconds:.0f} s", flush=True)
+def rival(draw: Draw, epochs: int) -> dict[str, float]:
+    return plainly(draw, train_rival(wells_to_learn_from(draw), epochs, draw.number), ROWS)
 
+
+VARIANTS = {"patches": learns_with(), "rival": rival}
 
 if __name__ == "__main__":
-    run_from_command_line(main)
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="patches"))

@@ -6,7 +6,7 @@ In the end the mean of its weights before and after is taken, which finds more i
 By default training and validation wells are the review's. Nothing is chosen by the validation wells, they
 show how training goes. With `--every-well` the network learns from all labelled wells, as one would for the
 challenge; then no score is of unseen wells. A run that was stopped goes on with `--resume FOLDER`. The run's
-folder gets the weights, `whole_wells.safetensors`, for `predict.py --model`, and a model card.
+folder gets the weights, `whole_wells.safetensors`, for `predict.py --model`.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from common import EPOCHS, at_least, refuse, run_from_command_line
 
 from experiments.draws import Draw, leave_out
 from helpers.config import Config
-from helpers.data import find_data, find_labels, load_data
+from helpers.data import find_data, load_data
 from helpers.data.wells import wells_of
-from helpers.files import DataError, listed, replace_atomically
+from helpers.files import DataError, listed
 from helpers.models import mean_of_weights
 from helpers.training import fit
 from helpers.training.checkpoint import load_model, write_weights
@@ -46,8 +46,6 @@ def main() -> None:
     columns = {well: wells[well][0].shape[1] for well in judged}
     score = score_of(run, leave_out(0, judged, y, images, columns=columns), learned)
     write_weights(run.folder / "whole_wells.safetensors", describe(run))
-    labels = source.description if source.simulated else find_labels(source.folder).name
-    write_card(run, f"{len(y):,} labelled patches, {labels}", learned, score)
     print(f"{score} Saved in {run.folder}")
 
 
@@ -57,8 +55,8 @@ def read_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--epochs", type=at_least(1), help=f"(default {EPOCHS})")
     add("--seed", type=at_least(0), help="(default 0)")
-    add("--train-wells", type=int, nargs="+", help="(default: the review's)")
-    add("--val-wells", type=int, nargs="+", help="(default: the review's)")
+    for wells in ("--train-wells", "--val-wells"):
+        add(wells, type=int, nargs="+", help="(default: the review's)")
     add("--every-well", action="store_const", const=True, help="learn from all labelled wells")
     add("--columns", type=int, choices=(36, 72), help="of wells whose patches do not tell it")
     add("--runs", type=Path, default=Config().runs_dir, help="folder of new runs")
@@ -124,31 +122,12 @@ def score_of(run: Run, draw: Draw, learned: list[int]) -> str:
     wells, config = draw.wells_of(draw.judged_images), run.config
     found = {well: predict_well(run.model, thickness, config=config) for well, thickness in wells.items()}
     scores = draw.score_masks({well: groove_mask(found[well], config) for well in wells})
-    dice = f"Dice {scores['dice']:.3f}"
-    if not draw.judge.to_numpy().any():
-        dice = "no groove is labelled there, so there is no Dice"
+    some = draw.judge.to_numpy().any()
+    dice = f"Dice {scores['dice']:.3f}" if some else "no groove is labelled there, so there is no Dice"
     seen = sorted(set(wells) & set(learned))
     from_them = f"from wells {listed(seen)}: no measure of new wells" if seen else "from none of them"
-    score = f"{dice}, mean IoU over patches {scores['mean_iou']:.3f}"
-    return f"Validation wells {listed(wells)}: {score}. The network has learned {from_them}."
-
-
-def write_card(run: Run, data: str, learned: list[int], score: str) -> None:
-    """Say in the run's folder what the model is, what it learned from and how it did."""
-    epochs = f"{len(run.history)} epoch{'s' if len(run.history) > 1 else ''}"
-    card = f"""# A network for whole wells
-
-Data: {data}. It learned from wells {listed(learned, 99)}, for {epochs}, seed {run.config.seed}, from the
-weights that ship with the project. Its weights are the mean of those before and after.
-
-{score}
-
-Thickness variation in the challenge's units goes in, any number of rows, once around the pipe. A groove is
-what hangs together at a probability of {run.config.likely:g} or more and reaches {run.config.sure:g}.
-Load it with `helpers.training.checkpoint.load_model`.
-"""
-    with replace_atomically(run.folder / "README.md") as temporary:
-        temporary.write_text(card)
+    score = f"Validation wells {listed(wells)}: {dice}, mean IoU over patches {scores['mean_iou']:.3f}."
+    return f"{score} The network has learned {from_them}."
 
 
 if __name__ == "__main__":

@@ -9,40 +9,45 @@ judged at one depth scale and a threshold of 0.5; "by grooves" is what predictio
 """
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 
+import numpy as np
 from common import Variant, run_from_command_line, run_study
 from torch import nn
 
 from experiments.draws import Draw, learns_with
 from helpers.data.wells import wells_of
+from helpers.losses import Loss
 from helpers.models import mean_of_weights
 from helpers.training import train
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import unsaved_run
-from helpers.whole_wells.prediction import WEIGHTS, groove_mask, predict_well
-from helpers.whole_wells.sections import (
-    HEIGHT,
-    SectionDataset,
-    assemble_wells,
-    section_loader,
-    well_transform,
-)
+from helpers.whole_wells import sections
+from helpers.whole_wells.geometry import HEIGHT
+from helpers.whole_wells.prediction import SCALES, WEIGHTS, groove_mask, predict_well
+
+
+def wells_to_learn_from(draw: Draw) -> sections.Wells:
+    wells = {}
+    for well in sorted(set(wells_of(draw.y).tolist())):
+        wells |= sections.assemble_wells(draw.y, draw.images, [well], columns=draw.columns.get(well))
+    return wells
 
 
 @cache
 def train_on_wells(
-    draw: Draw, epochs: int, height: int = HEIGHT, norm: str = "group", shipped: bool = False
-) -> nn.Module:
+    draw: Draw, epochs: int, height: int = HEIGHT, norm: str = "group", shipped: bool = False, seed: int = 0,
+    loss: str | Loss = "bce",
+) -> nn.Module:  # fmt: skip
     """The network for whole wells, trained on a draw's; `shipped` : from the weights of the project."""
-    wells = {}
-    for well in sorted(set(wells_of(draw.y).tolist())):
-        wells |= assemble_wells(draw.y, draw.images, [well], columns=draw.columns.get(well))
-    run = unsaved_run("well_resunet", draw.config, norm=norm)
+    config = replace(draw.config, seed=draw.number + 1000 * seed)
+    run = unsaved_run("well_resunet", config, loss, norm=norm)
     if shipped:
         run.model.load_state_dict(load_model(WEIGHTS)[0].state_dict())
-    dataset = SectionDataset(wells, height, well_transform(), moving=True, config=draw.config)
-    for _ in train(run, section_loader(dataset, draw.config.batch_size, shuffle=True), epochs):
+    wells, changes = wells_to_learn_from(draw), sections.well_transform()
+    dataset = sections.SectionDataset(wells, height, changes, moving=True, config=config)
+    for _ in train(run, sections.section_loader(dataset, config.batch_size, shuffle=True), epochs):
         pass
     return run.model
 
@@ -56,14 +61,21 @@ def with_own_statistics(model: nn.Module) -> nn.Module:
     return model
 
 
-def plainly(draw: Draw, model: nn.Module) -> dict[str, float]:
+def probabilities(draw: Draw, model: nn.Module, height: int = HEIGHT, scales=(1.0,)) -> dict[int, np.ndarray]:
+    """Of the wells that judge."""
+    wells = draw.wells_of(draw.judged_images)
+    return {well: predict_well(model, image, height, scales) for well, image in wells.items()}
+
+
+def plainly(draw: Draw, model: nn.Module, height: int = HEIGHT) -> dict[str, float]:
     """Scores at one depth scale and a threshold of 0.5."""
-    return draw.score_wells(lambda well: predict_well(model, well, scales=(1.0,)) >= 0.5)
+    return draw.score_masks({w: found >= 0.5 for w, found in probabilities(draw, model, height).items()})
 
 
 def by_grooves(draw: Draw, model: nn.Module) -> dict[str, float]:
     """Scores of what prediction does."""
-    return draw.score_wells(lambda well: groove_mask(predict_well(model, well)))
+    found = probabilities(draw, model, scales=SCALES)
+    return draw.score_masks({well: groove_mask(found) for well, found in found.items()})
 
 
 def learns_wells(**options) -> Variant:

@@ -1,14 +1,8 @@
 """The rival: the network and the recipe of the challenge's first place."""
 
-import sys
-
-import numpy as np
 import pytest
 import rival
 import torch
-
-from helpers.data import DataSource
-from helpers.data.wells import wells_of
 
 
 @pytest.fixture
@@ -57,15 +51,3 @@ def test_its_loss_is_of_the_whole_batch_and_leaves_unknown_pixels_out():
     wrong = perfect.clone()
     wrong[1, 0, 0] = 50
     assert rival.iou_focal(wrong, masks) < 1e-6
-
-
-def test_its_script_tells_the_agreement_on_the_wells_asked_for(simulated, monkeypatch, capsys, tmp_path):
-    images, labels, _ = simulated
-    few = np.isin(wells_of(images), [8, 10, 12])
-    source = DataSource(tmp_path, simulated=False, labels="silver labels")
-    monkeypatch.setattr(rival, "find_data", lambda: source)
-    monkeypatch.setattr(rival, "load_data", lambda folder: (labels[few], images[few]))
-    monkeypatch.setattr(sys, "argv", ["rival.py", "--wells", "12", "--epochs", "1"])
-    rival.main()
-    told = capsys.readouterr().out
-    assert "silver labels" in told and "wells [12]: " in told and "learned from [8, 10]" in told
