@@ -57,8 +57,12 @@ def draw_patches(
     masks: np.ndarray | None = None,
     predictions: np.ndarray | None = None,
     columns: int = 6,
+    outlined: str = "label",
 ) -> Figure:
-    """A grid of patches, (n, H, W), with the outlines of masks and predictions of the same shape."""
+    """A grid of patches, (n, H, W), with the outlines of masks and predictions of the same shape.
+
+    outlined : what the legend calls the masks: "true groove" where they are no labels.
+    """
     rows = math.ceil(len(images) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.15 * rows), squeeze=False)
     for axis in axes.flat:
@@ -70,7 +74,7 @@ def draw_patches(
                 draw_outline(axis, style, outlines[index])
         axis.set_title(title, fontsize=9)
     add_colour_bar(figure, picture, axes)
-    _name_outlines(figure, masks, predictions)
+    _name_outlines(figure, masks, predictions, outlined)
     return figure
 
 
@@ -80,10 +84,12 @@ def show_well_strips(
     predictions: dict[str, np.ndarray] | None = None,
     rows: int = 360,
     heading: str = "",
+    outlined: str = "label",
 ) -> None:
     """Assembled wells side by side, each (rows, 36 or 72), titled by its key.
 
     Of each well `rows` rows are shown, from the first that has any value. What is missing is white.
+    outlined : what the legend calls the masks: "true groove" where they are no labels.
     """
     figure, axes = plt.subplots(1, len(strips), figsize=(1.35 * len(strips) + 1.2, 7), squeeze=False)
     for axis, (title, strip) in zip(axes[0], strips.items(), strict=True):
@@ -100,7 +106,7 @@ def show_well_strips(
         axis.tick_params(labelsize=9)
     axes[0, 0].set_ylabel("depth, rows of the image")
     add_colour_bar(figure, picture, axes)
-    _name_outlines(figure, masks, predictions)
+    _name_outlines(figure, masks, predictions, outlined)
     figure.suptitle(heading, fontsize=11)
     plt.show()
 
@@ -122,21 +128,28 @@ def show_draws(rows: pd.DataFrame, than: str, title: str, score: str = "dice", l
 
     rows : one a draw and variant, with columns "draw", "variant" and `score`. A grey dot is a draw, whose
     variants share wells and seed; orange is their mean, with Student's 95 % interval where there are three.
+    Where differences are large, the axis is logarithmic beyond ±0.1, so that small ones are seen beside them.
     """
     table = rows.pivot(index="variant", columns="draw", values=score)
     table = table.sub(table.loc[than]).loc[[name for name in rows["variant"].unique() if name != than]]
     count, places = table.count(axis=1), np.arange(len(table))
     half = table.sem(axis=1).where(count > 2) * student.ppf(0.975, (count - 1).clip(lower=1))
-    figure, axis = plt.subplots(figsize=(8, 1.4 + 0.32 * len(table)), layout="constrained")
-    axis.plot(table.to_numpy(), places, "o", color="0.6", markersize=4, alpha=0.8)
-    axis.errorbar(table.mean(axis=1), places, xerr=half, fmt="|", color=ORANGE, markersize=16, lw=1.5, mew=3)
+    figure, axis = plt.subplots(figsize=(8, 1.5 + 0.34 * len(table)), layout="constrained")
+    axis.plot(table.to_numpy(), places - 0.3, "o", color="0.35", markersize=4)
+    axis.errorbar(table.mean(axis=1), places, xerr=half, fmt="|", color=ORANGE, markersize=11, lw=1.5, mew=3)
     axis.axvline(0, color="black", linewidth=1)
     axis.set_yticks(places, [f"{name} ({n})" for name, n in count.items()])
     axis.set_ylim(len(table) - 0.4, -0.6)
     axis.set_ylabel("variant (draws)")
-    axis.locator_params(axis="x", nbins=5)
-    about = "grey: a draw; orange: mean, 95 % interval"
-    figure.supxlabel(f"{label}, less that of “{than}” ({about})", fontsize=10)
+    about = f"{label} minus that of “{than}”"
+    if table.abs().max(axis=None) > 0.25:
+        axis.set_xscale("symlog", linthresh=0.1, linscale=1.2)
+        axis.set_xticks(ticks := [-0.6, -0.2, -0.1, -0.05, 0, 0.05, 0.1], [f"{x:g}" for x in ticks])
+        about += ", logarithmic beyond ±0.1"
+    else:
+        axis.locator_params(axis="x", nbins=5)
+    dots = "grey: a draw; orange: mean, from three draws on with its 95 % interval"
+    figure.supxlabel(f"{about}\n({dots})", fontsize=10)
     figure.suptitle(title, fontsize=11)
     plt.show()
 
@@ -160,9 +173,9 @@ def add_colour_bar(figure: Figure, picture: AxesImage, axes: np.ndarray) -> None
     bar.ax.tick_params(labelsize=9)
 
 
-def _name_outlines(figure: Figure, masks: object, predictions: object) -> None:
+def _name_outlines(figure: Figure, masks: object, predictions: object, outlined: str) -> None:
     """Add a legend that names the outlines that were drawn: those that are not None."""
-    shown = [("label", LABEL_LINE, masks), ("prediction", PREDICTION_LINE, predictions)]
+    shown = [(outlined, LABEL_LINE, masks), ("prediction", PREDICTION_LINE, predictions)]
     lines = [
         Line2D([], [], color=style["colors"], linestyle=style["linestyles"], label=name)
         for name, style, outlines in shown
