@@ -18,8 +18,7 @@
 #
 # ![The casing of a well with the tool in it; its wall unrolled; cut into patches; the columns of a 72-column well dealt out to two patches](pictures/domain.svg)
 #
-# Four patches in ten have a near-copy among the others: whoever splits them at random tests a network on what it has learned by heart. All [words](#Words) are
-# explained at the end.
+# A tool measures the thickness of a well's steel wall, row by row and all around (first two drawings). The challenge cuts the image into *patches* of 36 x 36 pixels, and asks for a *mask* of each: which pixels are *groove*, worn by drill pipe. In eight wells the columns are dealt out to two patches (last drawing). So four patches in ten have a near-copy, and after a random split a network is partly tested on what it has learned by heart. [Words](#Words) are explained at the end.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/01_EDA.ipynb)
 #
@@ -68,7 +67,7 @@ import seaborn as sns
 from pca import pca
 from scipy import ndimage
 from skimage import exposure, restoration
-from sklearn import decomposition, ensemble, model_selection, neighbors
+from sklearn import decomposition, model_selection, neighbors
 
 from helpers import plots
 from helpers.config import Config
@@ -163,7 +162,7 @@ def ratios_row_by_row():
 # %timeit -n 3 -r 1 y_train.to_numpy().mean(), y_train.any(axis=1).mean()
 
 # %% [markdown]
-# The second line does the same, many times faster, and a format rounds where the number is shown:
+# The second line does the same with whole tables, many times faster; and a format rounds where the number is shown:
 
 # %%
 # Now
@@ -205,7 +204,7 @@ print(f"Mean : {cleaned_img.mean():.1f}  Std : {cleaned_img.std():.1f}")
 print("Max :", cleaned_img.max(), " Min :", cleaned_img.min())
 
 # %% [markdown]
-# The mean lies far below all that was measured: one pixel in two hundred is a code of the telemetry, and rules both figures. Quantiles say so at once:
+# The mean lies far below any thickness that was measured. One pixel in two hundred is no measurement but a code for a failed transmission (*telemetry*), and rules both figures. Quantiles, the values below which a given share of all values lies, say so at once:
 
 # %%
 # Now
@@ -213,28 +212,30 @@ with np.printoptions(precision=3, suppress=True):
     print(np.quantile(cleaned_img, config.quantiles))
 
 # %% [markdown]
-# The lowest *is* the code. Half of all pixels lie within 0.01 of zero: the value is the deviation from the mean thickness, negative where metal is lost.
+# The lowest *is* the code. Half of all pixels lie within 0.01 of zero: a value says how far the wall is from its mean thickness, and is negative where metal is lost.
 #
 # > **Take along:** look at quantiles before you trust a mean.
 #
-# For the histogram, as for the cell before it, the junior read all files again:
+# For the histogram the junior read all files again:
 
 # %% tags=["nbval-ignore-output"]
 # Before
 # %timeit -n 1 -r 1 load.read_images(load.find_images(data.folder))
 
 # %%
-# Now: from what is loaded. On the left the junior's axis of counts, on the right ours
+# Now: from what is loaded
 usable_pixels = cleaned_img[preprocess.usable_pixels(cleaned_img, config)]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.2))
-for axis, log in zip(axes, (False, True), strict=True):
+for axis, log, title in zip(
+    axes, (False, True), ("linear, as the junior's", "logarithmic"), strict=True
+):
     axis.hist(usable_pixels, bins=120, log=log, histtype="stepfilled")
-    axis.set(xlabel="thickness deviation (units of the files)", ylabel="pixels")
-figure.suptitle("On an axis of powers of ten the grooves are seen: the tail to the left")
+    axis.set(xlabel="thickness deviation (units of the files)", ylabel="pixels", title=title)
+figure.suptitle("A logarithmic axis shows the grooves: the tail to the left")
 plt.show()
 
 # %% [markdown]
-# > **Take along:** read once, at the top; all other cells start from there.
+# > **Take along:** read once, at the top.
 #
 # By well:
 
@@ -249,15 +250,15 @@ plt.vlines(list(by_well), lower, upper, color=plots.ORANGE, linewidth=9, label="
 plt.plot(list(by_well), middle, "_", color="black", markersize=11, label="median")
 plt.xticks(list(by_well))
 plt.xlabel("well")
-plt.ylabel("thickness deviation")
-plt.title("Medians are alike; tails, so grooves and false echoes, are not")
+plt.ylabel("thickness deviation\n(units of the files)")
+plt.title("All wells have the same middle; their extremes differ, grooves at the lower end")
 plt.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.2))
 plt.show()
 
 # %% [markdown]
 # ## 4 Missing values
 #
-# *R1.13, R1.14.* The junior looked at one flat list of all pixels, and made zeros of the missing ones:
+# *R1.13, R1.14.* The junior made one flat list of all pixels, with zeros for the missing ones. How many are missing?
 
 # %%
 # Before
@@ -275,10 +276,10 @@ statistics = pd.DataFrame({"missing": missing, **statistics}).round(3)
 statistics[missing > 0]
 
 # %% [markdown]
-# The half empty one goes; the other's few missing pixels take its own median. The reviewer's code means to do so, too:
+# One has lost half of itself, and is dropped. The other lacks eleven pixels, which get the median of its own values. The reviewer's code means to do the same:
 
 # %%
-# Before: the reviewer's, a condition with one truth a row
+# Before: the reviewer's; the condition has one value per patch
 to_fill = (missing > 0) & (missing < 100)
 overwritten = images_train.mask(to_fill, images_train.median(axis=1), axis=0)
 
@@ -291,8 +292,8 @@ as_it_came = images_train.loc[patch]
 repaired, _ = preprocess.repair_pixels(as_it_came.to_numpy()[None], config)
 panels = {
     "as it came (black: missing)": as_it_came,
-    "the reviewer: one truth a row": overwritten.loc[patch],
-    "ours: one truth a pixel": pd.Series(repaired[0], as_it_came.index),
+    "the reviewer: condition per patch": overwritten.loc[patch],
+    "ours: condition per pixel": pd.Series(repaired[0], as_it_came.index),
 }
 figure, axes = plt.subplots(1, 3, figsize=(9, 3))
 for axis, (title, image) in zip(axes, panels.items(), strict=True):
@@ -301,7 +302,7 @@ for axis, (title, image) in zip(axes, panels.items(), strict=True):
     axis.set_title(title)
     axis.axis("off")
 plots.add_colour_bar(figure, picture, axes)
-figure.suptitle("The condition must have the shape of what is repaired")
+figure.suptitle("A condition per patch wipes out the patch; one per pixel fills the gap")
 plt.show()
 
 # %%
@@ -317,7 +318,7 @@ pd.DataFrame.from_dict(table, orient="index")
 #
 # ## 5 Outliers of single pixels
 #
-# *R1.15, R1.10.* Before, this was all, and the network was trained on images with the codes in them:
+# *R1.15, R1.10.* Before, this was all, and the network was trained on the codes, too:
 
 # %%
 # Before
@@ -325,7 +326,7 @@ count_outliers = (images_train.min(axis=1) < -100).sum()
 print("Number of outliers:", count_outliers * 100 / len(images_train))
 
 # %% [markdown]
-# It is no number but a percentage, and does not say how much each image has lost. One with a single code, coloured from its lowest to its highest value:
+# This is no number but a percentage of images, and does not say how much each has lost. Here is one with a single code, coloured from its lowest to its highest value:
 
 # %%
 below = (images_train < config.outlier_threshold).sum(axis=1)
@@ -346,7 +347,7 @@ figure.suptitle("Beside one code of the telemetry a groove cannot be seen")
 plt.show()
 
 # %% [markdown]
-# Now values outside the range of measured ones are counted patch by patch:
+# Now values out of range are counted patch by patch (published: of ten times as many):
 
 # %%
 # Now
@@ -374,7 +375,7 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# The curve is flat around the limit, so its exact place does not matter. Beyond it patches are dropped, below it repaired:
+# The curve is flat around the limit, so its exact place hardly matters. Beyond it patches are dropped, below it repaired:
 
 # %%
 cleaner = preprocess.PreprocessData(config)
@@ -386,11 +387,10 @@ cleaner.summary_
 #
 # ## 6 Outliers in many dimensions
 #
-# *R1.16.* A patch can be odd although each of its pixels is in range. The junior did not look for such. The reviewer flags them in two steps: SPE/DmodX, a test of the `pca` package, then DBSCAN, a clustering. All principal components are kept that hold 95 % of the variance,
-# but the test looks at the first two only:
+# *R1.16.* A patch can be odd although each of its pixels is in range. The reviewer flags such in two steps. *PCA* finds the patterns (*components*) in which patches differ most; *SPE/DmodX*, a test of the `pca` package, flags patches with unusually much of them. Then *DBSCAN*, a clustering, flags patches that have no other near them. The reviewer keeps hundreds of components, but the test looks at the first two only:
 
 # %%
-show_code(preprocess.spe_outliers, preprocess.dbscan_outliers)
+show_code(preprocess.spe_outliers)
 
 # %% tags=["nbval-ignore-output"]
 pixels = images_repaired.to_numpy()
@@ -419,7 +419,7 @@ found = {
 pd.DataFrame(found, index=["published", "here"]).T.astype("Int64")
 
 # %% [markdown]
-# So two are enough, and several times faster. What is flagged? The two as pictures, and how much of each every patch holds:
+# So two are enough, and several times faster. On the left they are pictures; on the right each mark is a patch, placed by how much it has of each:
 
 # %%
 plane = model.transform(pixels)[:, :2]
@@ -427,104 +427,69 @@ depth = -images_repaired.where(y_repaired == 1).median(axis=1)  # NaN without a 
 in_13 = wells.wells_of(y_repaired) == 13
 angle = np.linspace(0, 2 * np.pi, 200)
 half_axes = config.spe_std * plane.std(axis=0)
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), width_ratios=[1, 1, 2.6])
-for axis, component, name in zip(axes, model.components_, ("first", "second"), strict=False):
-    axis.imshow(component.reshape(36, 36), cmap="PuOr", vmin=-0.1, vmax=0.1)
-    axis.set(title=f"{name} component", xticks=[], yticks=[])
-axes[2].plot(
-    *(half_axes[:, None] * (np.cos(angle), np.sin(angle))), color="black", label="SPE/DmodX"
-)
+places = [["first", "patches"], ["second", "patches"]]
+figure, axes = plt.subplot_mosaic(places, figsize=(9, 4.6), width_ratios=[1, 3.2])
+for component, name in zip(model.components_, ("first", "second"), strict=False):
+    axes[name].imshow(component.reshape(36, 36), cmap="PuOr", vmin=-0.1, vmax=0.1)
+    axes[name].set(title=f"{name} component", xticks=[], yticks=[])
+axis = axes["patches"]
+axis.plot(*(half_axes[:, None] * (np.cos(angle), np.sin(angle))), color="black", label="SPE/DmodX")
 for group, marker, name in ((~in_13, "o", "other wells"), (in_13, "^", "well 13")):
-    options = {"c": depth[group].fillna(0), "cmap": "viridis", "vmin": 0, "vmax": 0.1, "s": 16}
-    dots = axes[2].scatter(*plane[group].T, marker=marker, alpha=0.8, label=name, **options)
+    options = {"c": depth[group].fillna(0), "cmap": "viridis", "vmin": 0, "vmax": 0.1, "s": 18}
+    dots = axis.scatter(*plane[group].T, marker=marker, alpha=0.8, **options)
+    axis.plot([], [], marker, color="0.5", label=name)  # colour is depth, so the legend has none
 figure.colorbar(dots, label="median depth of the groove\n(0: none labelled)", extend="max")
-axes[2].set(xlabel="share of the first component", ylabel="share of the second")
+axis.set(xlabel="amount of the first component", ylabel="amount of the second")
 figure.legend(loc="outside lower right", ncols=3, fontsize=9)
 flagged_in_13 = (outside_ellipse & in_13).sum()
-found = f"{flagged_in_13} of the {outside_ellipse.sum()} patches outside the ellipse"
-figure.suptitle(f"Of well 13: {found}")
+figure.suptitle(
+    f"{flagged_in_13} of the {outside_ellipse.sum()} patches outside the ellipse are of well 13"
+)
 plt.show()
 
 # %%
 deepest = depth.rank(ascending=False, method="first") <= outside_ellipse.sum()
-groups = {
-    "outside the ellipse": outside_ellipse,
-    "as many, the deepest": deepest,
-    "all": np.full(len(pixels), True),
-}
-table = {
-    name: {
-        "patches": group.sum(),
-        "of well 13": (group & in_13).sum(),
-        "median depth": depth[group].median().round(3),
-        "outside the ellipse": (group & outside_ellipse).sum(),
-    }
-    for name, group in groups.items()
-}
-pd.DataFrame.from_dict(table, orient="index")
-
-# %%
-flagged = images_repaired[outside_ellipse].sample(6, random_state=config.seed)
-plots.show_patches(
-    flagged.to_numpy().reshape(-1, 36, 36),
-    flagged.index,
-    heading="SPE/DmodX flags deep grooves, not errors of the tool",
-)
+for name, group in (("of the flagged patches", outside_ellipse), ("of all", depth.notna())):
+    print(f"median depth of the groove {name}: {depth[group].median():.3f}")
+print(f"of the {deepest.sum()} deepest {(deepest & outside_ellipse).sum()} are flagged")
 
 # %% [markdown]
-# The first component *is* the groove of well 13, at its place in the pipe. So the ellipse leaves out that well's deep grooves, the very thing that is sought, and keeps others as deep. On the real wells nearly half of what it flags is of well 13, with grooves three times as deep as the median. Its width, in standard deviations, decides how many:
-
-# %%
-table = {n: preprocess.spe_outliers(pixels, Config(spe_std=n)).sum() for n in (2, 2.5, 3, 3.5, 4)}
-pd.DataFrame(table, index=["flagged by SPE/DmodX"])
-
-# %% [markdown]
-# DBSCAN flags what has no neighbour within a distance of eps. The reviewer's 1.5 suits the real wells, and flags nothing here:
-
-# %%
-lone = {
-    n: preprocess.dbscan_outliers(pixels, Config(dbscan_eps=n)) for n in (0.8, 0.9, 1.0, 1.2, 1.5)
-}
-pd.DataFrame({n: flags.sum() for n, flags in lone.items()}, index=["flagged by DBSCAN"])
-
-# %%
-farthest = images_repaired[lone[1.0]].head(6)
-plots.show_patches(
-    farthest.to_numpy().reshape(-1, 36, 36),
-    farthest.index,
-    heading="At an eps of 1.0 DBSCAN flags noise, false echoes and collars",
-)
-
-# %% [markdown]
-# ### Other detectors
+# The first component *is* the groove of well 13. So what falls outside the ellipse is most of that well's deepest grooves, the very thing that is sought; others as deep stay inside. On the real wells nearly half of what it flags is of well 13, with grooves three times as deep as the median.
 #
-# Each flags as many patches as SPE/DmodX. From which wells, and how many does SPE/DmodX flag as well?
+# Settings decide how many are flagged: the ellipse's width in standard deviations, and *eps*, the distance within which DBSCAN looks for others. The reviewer took 3 and 1.5:
 
 # %%
-forest = ensemble.IsolationForest(random_state=config.seed).fit(pixels)
-scores = {
-    "Hotelling's T²": (model.transform(pixels) ** 2 / model.explained_variance_).sum(axis=1),
-    "nearest neighbour, as DBSCAN": neighbors.NearestNeighbors().fit(pixels).kneighbors()[0][:, 0],
-    "isolation forest": -forest.score_samples(pixels),
-    "local outlier factor": -neighbors.LocalOutlierFactor().fit(pixels).negative_outlier_factor_,
+by_setting = {
+    f"SPE/DmodX, width {n}": preprocess.spe_outliers(pixels, Config(spe_std=n))
+    for n in (2.5, 3, 3.5)
 }
-flags = {"SPE/DmodX": outside_ellipse}
-for name, score in scores.items():
-    flags[name] = score > np.sort(score)[-1 - outside_ellipse.sum()]
+for n in (0.9, 1.0, 1.5):
+    by_setting[f"DBSCAN, eps {n}"] = preprocess.dbscan_outliers(pixels, Config(dbscan_eps=n))
 table = {}
-for name, flagged in flags.items():
-    of_wells = pd.Series(wells.wells_of(y_repaired)[flagged]).value_counts()
-    most = ", ".join(f"{count} of well {well}" for well, count in of_wells.head(2).items())
-    table[name] = {"mostly": most, "by SPE/DmodX too": (flagged & outside_ellipse).sum()}
+for name, flagged in by_setting.items():
+    of_wells = pd.Series(wells.wells_of(y_repaired)[flagged]).value_counts().head(2)
+    table[name] = {
+        "flagged": flagged.sum(),
+        "mostly": ", ".join(f"{count} of well {well}" for well, count in of_wells.items()),
+        "outside the ellipse of 3": (flagged & outside_ellipse).sum(),
+    }
 pd.DataFrame.from_dict(table, orient="index")
 
+# %%
+odd = [
+    images_repaired[outside_ellipse].sample(6, random_state=config.seed),
+    images_repaired[by_setting["DBSCAN, eps 1.0"]].head(6),
+]
+plots.show_patches(
+    np.concatenate(odd).reshape(-1, 36, 36),
+    [name for flagged in odd for name in flagged.index],
+    heading="Above: SPE/DmodX flags deep grooves. Below: DBSCAN flags noise, false echoes and collars",
+)
+
 # %% [markdown]
-# One test flags deep grooves, others the false echoes of well 11: "odd" is what a test makes of it.
-#
 # ### Which helps the model?
 #
-# `experiments/outliers.py` drops from the training wells what SPE/DmodX flags, or as many patches at random, trains the baseline, and scores it on new wells by Dice, its overlap with the true grooves. A dot is one training; all dots of a *draw* share wells and
-# seed ([more](../docs/results.md#how-variants-are-compared)):
+# `experiments/outliers.py` trains the baseline without what SPE/DmodX flags, or without as many patches at random, and scores it on new wells by Dice, its overlap with the true grooves ([how, and what a *draw* is](../docs/results.md#how-variants-are-compared)):
 
 # %%
 plots.show_draws(
@@ -534,13 +499,13 @@ plots.show_draws(
 )
 
 # %% [markdown]
-# In no draw is it more than 0.02 either way. We drop them all the same, in training only: the reviewer asked for it, it costs nothing that can be measured, and so the baseline stays the reviewer's. Without that reason we would not.
+# In no draw does the score change by more than 0.02. We drop these patches all the same, in training only, so that the baseline stays the reviewer's.
 #
 # > **Take along:** look at what a detector flags before you drop it, and never drop it from what you are judged by.
 #
 # ## 7 From patches back to wells
 #
-# How the patches lie in the pipe is not published. How alike are patches 2k and 2k+1?
+# Where a patch lies in its well is not published. How alike are patches 0 and 1, 2 and 3, and so on?
 
 # %%
 alike = {}
@@ -561,9 +526,9 @@ print(
 )
 
 # %% [markdown]
-# They are *twins*: the even and the odd columns of the same rows of wells logged at 72 azimuths. The simulated wells are built like the real ones, where this cell gives more than 0.88 in the same eight wells, less than 0.78 in the others.
+# They are *twins*: the even and the odd columns of the same rows of wells logged at 72 azimuths. On the real wells this cell gives more than 0.88 in the same eight wells, less than 0.78 in the others.
 #
-# Roll such a block by 36 columns, and its first and last column meet in the middle. No edge is seen there: the pipe is closed.
+# Put a pair together, column by column, and move all columns by half the block. The first and the last meet, and no edge is seen: the image goes all around the pipe.
 
 # %%
 pair = [wells.patch_name(7, 8), wells.patch_name(7, 9)]
@@ -596,12 +561,11 @@ for well in (3, 7, 11, 13):
     for title in (f"well {well}", f"{well}, label"):
         strips[title] = wells.well_from_frame(usable, well)
         masks[title] = wells.well_from_frame(y_train, well) * title.endswith("label")
-joined = "The first 360 rows of four wells: put together, patches show joints, collars and grooves"
+joined = "Four wells put together (360 rows of each): grooves run on through many patches"
 plots.show_well_strips(strips, masks, heading=joined)
 
 # %% [markdown]
-# Collars cross as noisy lines, a groove runs through many patches, and rows repeat where the tool stood still (well 3, top). The annotator is simulated as well, and in haste: pieces are forgotten (well 13, from row 265). The
-# groove of well 11 is hardly to be seen.
+# Collars cross as noisy lines, and rows repeat where the tool stood still (well 3, top). The annotator is simulated as well, and in haste: pieces are forgotten (well 13, from row 265).
 #
 # > **Take along:** find out how samples belong together before you treat them as independent.
 #
@@ -618,6 +582,7 @@ def agreement(mask, truth):  # both (n, 36, 36) bool
     return {"Dice": dice, "mean IoU": iou.mean()}
 
 
+# one neighbour: the answer is the mask of the most similar training patch, unchanged
 copier = neighbors.KNeighborsRegressor(n_neighbors=1)
 drawn = y_repaired.to_numpy().reshape(-1, 36, 36)
 
@@ -657,7 +622,7 @@ figure.suptitle("Copied from its twin, a mask passes for a prediction")
 plt.show()
 
 # %% [markdown]
-# At random, mere copying looks like learning; in another well it fails. On the real wells the same cell gives 0.77 and 0.53, by labels that a network made. So a well belongs to one part only. Which wells are alike, by image and by mask?
+# Split at random, mere copying looks like learning; from other wells it scores half as much. On the real wells, by labels that a network made, Dice is 0.77 and 0.53. So each well belongs to one part only. Which wells are alike, by their images and by their masks?
 
 # %%
 left = np.unique(wells.wells_of(y_repaired)).tolist()
@@ -713,7 +678,7 @@ for features, title in (
     plt.show()
 
 # %% [markdown]
-# Wells 11 and 12 have false echoes and more noise. The reviewer's split has them in training; corroded pixels are most frequent in validation:
+# Wells 11 and 12 have false echoes and more noise. The reviewer clustered mean images and masks, and found 12 and 13 odd. All three are in training:
 
 # %%
 rows = {}
@@ -736,7 +701,7 @@ pd.DataFrame.from_dict(rows, orient="index").rename_axis("part").round(2)
 #
 # ### 9.1 Masks
 #
-# *R1.18.* The junior filled the holes of all masks; the cell on dilation ends in an error. The reviewer repaired it, and dilates every training mask. But a kernel of 2 x 2 has no middle pixel, and OpenCV takes the lower right one:
+# *R1.18.* The junior filled the holes of all masks; the cell on dilation, which grows a mask, ends in an error. The reviewer repaired it, and dilates every training mask. But a kernel of 2 x 2 has no middle pixel, and OpenCV takes the lower right one:
 
 
 # %%
@@ -799,17 +764,17 @@ plots.show_patches(
     [f"{y_repaired.index[patch]}\n{name}" for patch in most_changed for name in refined],
     np.concatenate([[masks[patch] for masks in refined.values()] for patch in most_changed]),
     columns=len(refined),
-    heading="The two masks that filling and closing change most",
+    heading="Even where they change most, filling and closing only fill a hole",
 )
 
 # %% [markdown]
 # Filling and closing gain next to nothing; the dilation moves masks by half a pixel, and loses much. We train on masks as drawn.
 #
-# > **Take along:** a refinement must come nearer to the truth; try a kernel on eight by eight pixels first.
+# > **Take along:** a refinement must come nearer to the truth.
 #
 # ### 9.2 Thickness in 8 bits
 #
-# For CLAHE and a bilateral filter the junior made 8-bit images by `np.uint8(image * 255)`. Where metal is lost thickness is negative, and the cast wraps around:
+# *CLAHE* raises local contrast, and a *bilateral filter* smooths but keeps edges. For both the junior made 8-bit images, with values from 0 to 255, by `np.uint8(image * 255)`. Where metal is lost the value is negative, and the cast makes a large one of it:
 
 
 # %%
@@ -828,7 +793,7 @@ greys = {"naive cast of 255 x": naive_cast(values), "scaled": grey(values)}
 pd.DataFrame(greys, index=pd.Index(values, name="thickness")).T
 
 # %% [markdown]
-# A groove becomes almost white. And with a scale of its own for each patch, a faint groove comes out as dark as a deep one:
+# A groove becomes almost white. And scaled patch by patch, a faint groove comes out as dark as a deep one:
 
 # %%
 thickness = pixels.reshape(-1, 36, 36)
@@ -878,13 +843,13 @@ figure.suptitle("A naive cast turns the groove (label: orange) white")
 plt.show()
 
 # %% [markdown]
-# CLAHE sharpens the wall's pattern, too, and a strong filter blurs all. Whether a network gains was not tried: ours gets thickness as measured, on one fixed scale.
+# CLAHE sharpens the wall's pattern, too, and a strong filter blurs all. Whether a network gains was not tried; ours gets thickness as measured.
 #
 # > **Take along:** do arithmetic in the units of the measurement; 8 bits are for looking.
 #
 # ## 10 Are the simulated wells like real ones?
 #
-# `helpers.data.synthetic` draws each well by what was measured on the real one of its number. The table has the median well, the lowest and the highest; "real wells" is this cell on the challenge's images, with labels that a network made:
+# `helpers.data.synthetic` draws each well by what was measured on the real one of its number. The table has the median well, the lowest and the highest, here and on the challenge's images, with labels that a network made:
 
 # %%
 of_wells = {}
@@ -918,8 +883,7 @@ real = pd.DataFrame(REAL_WELLS, index=here.index)
 pd.concat({"here": here.T, "real wells": real.T}, axis=1).map("{:.3g}".format)
 
 # %% [markdown]
-# Spread, tails, correlations of neighbours, and the grooves' width and share are alike. Unlike are: the grooves, here a fifth deeper, so easier; the wrap, which half of the wells never touch and one has half its groove at; the wall's patterns, which are shorter along the pipe and narrower
-# around it.
+# The first eight rows are alike; the last four differ. Grooves here are a fifth deeper, so easier to find. Half of the wells have no groove near the wrap, and one has half of its groove there. The wall's patterns are shorter along the pipe and narrower around it.
 #
 # ## 11 Small habits
 #
@@ -937,31 +901,22 @@ for i, well in enumerate(dict(sorted(dict_wells_masks.items())).keys()):
 assert sorted(dict_wells_masks) == before
 
 # %% [markdown]
-# | point | before | now | why |
-# |---|---|---|---|
-# | R1.3 | `import random` and `tqdm` in two cells each | one cell, sorted; `ruff check` keeps it so | a copy hides what a cell needs |
-# | R1.4 | `display(y_train.head())` | `y_train.head()` | a cell shows its last expression anyway |
-# | R1.7 | `dict(sorted(d.items())).keys()` | `sorted(d)` | a dictionary iterates over its keys |
-# | R1.8 | `for i, key in enumerate(keys): ... if i == 15: break` | `for key in keys: ...` | the loop ends by itself; here `break` is never reached |
-# | R1.10 | `print("Number of outliers:", 100 * n / total)` | `print(f"Ratio of outliers: {100 * n / total:.3f} %")` | a name says which quantity it is |
-# | R1.19 | nearly all headings of one level | `#`, `##`, `###` by sections | a contents to click on, and links into the page |
+# R1.4: the first table above needs no `display`. [All six, and why](README.md#small-habits).
 #
 # ## What we now know
 #
 # - Images and labels must be of one download, name by name.
 # - What a detector of outliers flags may be what is sought.
 # - Four patches in ten have a near-copy. Split wells, never patches.
-# - Train on masks as drawn and on thickness as measured.
+# - Train on masks as drawn; whether enhancement helps is open.
 #
-# ## Exercises
+# ## Exercise
 #
-# 1. Flag with the codes left in: `preprocess.spe_outliers(images_train.fillna(0).to_numpy())`. Which patches are flagged now?
-# 2. Answer with the mask of the patch before, `well_7_patch_8` for `well_7_patch_9`, and score each well by `agreement(mask, truth)`. Why is it good?
+# Answer with the mask of the patch before, `well_7_patch_8` for `well_7_patch_9`, and score each well by `agreement(mask, truth)`. Why is it good?
 #
-# <details><summary>Answers</summary>
+# <details><summary>Answer</summary>
 #
-# 1. Six patches with hundreds of codes, and none of the deep grooves: first the codes, then the odd patches.
-# 2. Dice is 0.4 to 0.8 in all wells with grooves: the patch before is a twin, or holds the same groove farther up. A random split gives both away.
+# Dice is 0.4 to 0.8 in all wells with grooves: the patch before is a twin, or holds the same groove farther up.
 #
 # </details>
 #
@@ -981,7 +936,8 @@ assert sorted(dict_wells_masks) == before
 # | telemetry code | −999.25 or −999.0, which stands where the transmission to the surface failed (a *sentinel*) |
 # | false echo | a measured value that is much too high |
 # | twins | two patches of the same rows, one of the even and one of the odd columns |
-# | quantile | the value below which a given share of all values lies; the 0.5 quantile is the median |
+# | quantile | the value below which a given share of all values lies; the 0.5 quantile is the median; between those of 0.25 and 0.75 lies the *interquartile range* |
+# | dilation, closing | a mask grown by the shape of a *kernel*; grown and shrunk again, which closes gaps |
 # | logit | what a network puts out; a sigmoid makes a probability of it, and 0 is one half |
 # | Dice, mean IoU | Dice: twice the pixels that prediction and mask share, over the pixels of both. Mean IoU, the challenge's score: those they share, over those in either, averaged over patches. 1 is perfect, 0 is nothing right |
 # | clean truth, labels, silver labels | on simulated wells the truth is known, and labels are the truth as a hasty annotator draws it. Silver labels are a network's, of the real wells: a score against them measures agreement, not truth |
@@ -992,4 +948,4 @@ assert sorted(dict_wells_masks) == before
 # | call, false call | in a report: a groove that is reported; one where there is none. Elsewhere a call is a use of a function |
 # | a90 | the depth at which a groove is found nine times in ten |
 #
-# **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) · [the list of all review points](README.md)
+# **Next:** [02 Datasets, dataloaders, transforms](02_Datasets_dataloaders_transforms.ipynb) · [all review points](README.md)
