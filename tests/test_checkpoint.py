@@ -140,7 +140,6 @@ NAN = {"state_dict": {"head.bias": torch.full((1,), torch.nan)}}
     ("change", "told"),
     [
         ("config", "lacks 'config'"),
-        ("state_dict", "lacks 'state_dict'"),
         ("random_state", "lacks 'random_state'"),
         (NAN, r"1 of its weights are NaN or infinite, first head\.bias"),
         ({"loss": "mse"}, "the loss 'mse'; give that function"),
@@ -150,7 +149,6 @@ NAN = {"state_dict": {"head.bias": torch.full((1,), torch.nan)}}
         ({"config": {"seed": "0"}}, "seed is '0', expected one like 0"),
         ({"config": {"value_std": "0.02"}}, r"value_std is '0\.02', expected one like 0\.02"),
         ({"config": {"threshold": 2.0}}, "threshold between 0 and 1, found 2.0"),
-        ({"config": {"value_std": 0.0}}, "value_std above 0, found 0.0"),
         ({"optimizer": {}}, "cannot be used"),
         ({"best_model": "model_1_1.pt/../../precious.pt"}, "no model of this run"),
     ],
@@ -175,16 +173,10 @@ def test_a_checkpoint_survives_a_change_of_config_and_of_losses(folder):
     assert (config.threshold, config.value_std) == (Config().threshold, 0.05)
 
 
-@pytest.mark.parametrize(
-    ("setting", "options"),
-    [
-        ({"learning_rate": np.geomspace(1e-3, 4e-3, 3)[1]}, {}),
-        ({"seed": np.int64(1), "val_wells": tuple(np.setdiff1d([1, 3, 9], [1]))}, {}),
-        ({}, {"width": np.int64(8), "dropout": np.float32(0.25)}),
-    ],
-)
-def test_numpy_numbers_are_saved_as_plain_ones(tmp_path, setting, options):
-    run = start_run("unet", Config(runs_dir=tmp_path, **setting), **options)
+def test_numpy_numbers_are_saved_as_plain_ones(tmp_path):
+    config = Config(runs_dir=tmp_path, learning_rate=np.geomspace(1e-3, 4e-3, 3)[1], seed=np.int64(1))
+    options = {"width": np.int64(8), "dropout": np.float32(0.25)}
+    run = start_run("unet", replace(config, val_wells=np.setdiff1d([1, 3, 9], [1])), **options)
     fit(run, loader(8), loader(8), epochs=1)
     assert load_model(run.best_path)[1] == replace(run.config, runs_dir=Config().runs_dir)
     resumed = resume_run(run.folder).options

@@ -31,13 +31,16 @@ def test_folders_may_be_given_as_text(monkeypatch):
     assert Config(raw_dir="~/wells").raw_dir == Path("/home/me/wells")
 
 
-@pytest.mark.parametrize("seed", [-1, np.int64(-3)])
-def test_a_negative_seed_is_refused(seed):
-    with pytest.raises(ValueError, match=f"seed of 0 or more, found {seed}"):
-        Config(seed=seed)
+PAIRS = [(0.9, 0.3), (0, 0.9), (0.3, 1), (0.3, np.nan)]
 
 
-@pytest.mark.parametrize(("likely", "sure"), [(0.9, 0.3), (0, 0.9), (0.3, 1), (0.3, np.nan)])
-def test_impossible_thresholds_of_a_well_are_refused(likely, sure):
-    with pytest.raises(ValueError, match=f"0 < likely <= sure < 1, found {likely} and {sure}"):
-        Config(likely=likely, sure=sure)
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({"seed": seed}, f"seed of 0 or more, found {seed}") for seed in (-1, np.int64(-3))]
+    + [({"likely": a, "sure": b}, f"0 < likely <= sure < 1, found {a} and {b}") for a, b in PAIRS]
+    + [({"threshold": one}, f"threshold between 0 and 1, found {one}") for one in (0, 1, np.nan)]
+    + [({"value_std": one}, f"value_std above 0, found {one}") for one in (0, -1, np.inf)],
+)
+def test_impossible_settings_are_refused(settings, told):
+    with pytest.raises(ValueError, match=told):
+        Config(**settings)

@@ -14,7 +14,6 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
 
 from helpers.data import (
     COLUMNS,
@@ -34,7 +33,6 @@ from helpers.whole_wells.well_files import open_well
 NAMES = ["well_2_patch_0", "well_2_patch_3", "well_2_patch_10", "well_10_patch_1"]  # in the right order
 UNORDERED = [NAMES[3], NAMES[2], NAMES[0], NAMES[1]]
 DENIED = PermissionError(errno.EACCES, "Permission denied")
-quick = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def refused(pattern: str):
@@ -108,6 +106,13 @@ def test_load_data_gives_sorted_frames_with_every_pixel_in_its_place(kind, reque
     assert files_under(source) == before  # images/ goes before a zip, which may hold anything
     make_zip(source / "X_train_2.zip" if kind == "folder" else source / "notes.zip", {"not": b"images"})
     pd.testing.assert_frame_equal(load_data(source)[1], images_train)
+
+
+def test_load_data_warns_of_other_units(folder):
+    for path in folder.glob("images/*.npy"):
+        np.save(path, 10 * np.load(path))
+    with pytest.warns(UserWarning, match="other units.*found well 2 .*, well 10 "):
+        load_data(folder)
 
 
 def write_labels(*names: str):
@@ -263,21 +268,6 @@ def test_what_numpy_would_load_unsafely_is_refused_without_its_advice(tmp_path, 
     assert not (tmp_path / "owned").exists()
 
 
-@quick
-@given(share=st.floats(0, 0.999), byte=st.integers(0, 255), zipped=st.booleans())
-def test_a_file_with_any_byte_changed_is_read_or_refused(tmp_path, share, byte, zipped):
-    path = tmp_path / ("X_train.zip" if zipped else "well_1_patch_0.npy")
-    make_zip(path, patch_entries(["well_1_patch_0"])) if zipped else path.write_bytes(A_PATCH)
-    content = bytearray(path.read_bytes())
-    content[int(share * (len(content) if zipped else 128))] = byte  # a patch's header
-    path.write_bytes(content)
-    try:
-        found = read_images(path if zipped else tmp_path).to_numpy()[0]
-        assert not zipped or np.array_equal(found, some_patch().ravel())
-    except DataError as error:
-        assert path.name in str(error)
-
-
 @pytest.mark.parametrize("kind", ["folder", "zip_folder"])
 def test_asked_patches_are_read_in_the_asked_order_and_one_that_is_not_there_is_named(kind, request):
     place = find_images(request.getfixturevalue(kind))
@@ -325,7 +315,6 @@ def swap(old: str, new: str):
     ("change", "said"),
     [
         (swap(",7,8,9,", ",7,eight,9,"), r"0 \.\.\. 1295 after the names.*1296, first eight in place of 8\."),
-        (swap(",7,8,9,", ",7,7,9,"), r"found 1296, first 7 in place of 8\."),
         (swap(",1295", ",1295,1296"), r"found 1297, first 1296 in place of nothing\."),
         (swap(",", ""), r"found 1295, first 1 in place of 0\."),
         (lambda text: text.replace(",", ";"), "with commas between them; found 0, "),

@@ -8,7 +8,7 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from helpers.files import DataError, check_output, make_once, replace_atomically
+from helpers.files import DataError, check_output, make_once, progress, replace_atomically
 
 
 def write(path: Path, text: str) -> None:
@@ -56,15 +56,6 @@ def test_a_link_stays_and_the_file_that_it_names_is_written(tmp_path, there, tar
     assert written.read_text() == "new" and not written.is_symlink()
 
 
-def test_what_cannot_be_put_in_its_place_is_told_and_leaves_nothing(tmp_path):
-    (path := tmp_path / "scores.csv").write_text("old")
-    denied = PermissionError(errno.EACCES, "Permission denied")
-    with patch("os.replace", side_effect=denied):
-        with pytest.raises(DataError, match="scores.csv: could not be written: Permission denied"):
-            write(path, "new")
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-
-
 def test_a_full_disk_is_told_with_the_space_that_is_left(tmp_path):
     unfinished = []
     look = lambda folder: unfinished.extend(folder.glob(".part-*")) or Mock(free=200_000)  # noqa: E731
@@ -89,12 +80,14 @@ def test_written_files_appear_whole_under_hidden_names_that_keep_their_ending(tm
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, OSError(errno.EIO, "Input/output error")])
 def test_interrupted_writing_keeps_the_old_file(tmp_path, error):
-    path = tmp_path / "file.txt"
-    path.write_text("old")
+    (path := tmp_path / "scores.csv").write_text("old")
     with pytest.raises((KeyboardInterrupt, RuntimeError, DataError)), replace_atomically(path) as temporary:
         temporary.write_text("half")
         raise error
-    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
+    denied = patch("os.replace", side_effect=PermissionError(errno.EACCES, "Permission denied"))
+    with denied, pytest.raises(DataError, match="scores.csv: could not be written: Permission denied"):
+        write(path, "new")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_is_made_once_and_whole(tmp_path):
@@ -110,3 +103,11 @@ def test_a_folder_is_made_once_and_whole(tmp_path):
     with pytest.raises(ZeroDivisionError):
         make_once(tmp_path / "not", lambda part: 1 / 0)
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_a_bar_counts_what_is_done_where_somebody_looks(monkeypatch, capsys):
+    for looks in (True, False):
+        monkeypatch.delenv("TQDM_DISABLE", False) if looks else monkeypatch.setenv("TQDM_DISABLE", "1")
+        assert list(progress("abc", "Reading", mininterval=0)) == ["a", "b", "c"]
+        said = capsys.readouterr().err
+        assert all((f"Reading: {text}" in said) == looks for text in ("  0%", " 67%", "100%"))

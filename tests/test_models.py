@@ -11,7 +11,14 @@ from helpers.data.dataset import SegmentationDataset, make_loader
 from helpers.data.transforms import normalize
 from helpers.losses import bce, over_outputs
 from helpers.metrics import count_pixels, dice_from_counts
-from helpers.models import ARCHITECTURES, JUNIOR_ARCHITECTURES, WHOLE_WELL_ARCHITECTURES, build_model
+from helpers.models import (
+    ARCHITECTURES,
+    JUNIOR_ARCHITECTURES,
+    WHOLE_WELL_ARCHITECTURES,
+    build_model,
+    mean_of_weights,
+)
+from helpers.models.blocks import PipeConv2d, pad_to_multiple
 from helpers.models.pretrained import DownloadError
 from helpers.training import train_one_epoch
 
@@ -52,6 +59,12 @@ def test_logits_have_the_size_of_the_images_and_are_finite_under_autocast(name):
     for size in [(3, 36, 36), (1, 40, 40), (1, 36, 72), (1, 37, 41), (1, 360, 36)]:
         with torch.no_grad():
             assert model(torch.zeros(size)[:, None]).shape == (size[0], 1, *size[1:])
+    if name != "mask_rcnn":  # which needs no padding; else what is added below and on the right is cut off
+        multiple = {"well_resunet": (36, 4), "ag_curesnest": 8}.get(name, 4)
+        images = torch.randn(1, 1, 37, 41)
+        whole = pad_to_multiple(images, multiple, "circular" if name == "well_resunet" else "zeros")
+        with torch.no_grad():
+            torch.testing.assert_close(model(images), model(whole)[..., :37, :41])
     for dtype in (torch.bfloat16, torch.float16):
         with torch.no_grad(), torch.autocast("cpu", dtype):
             assert torch.isfinite(model(torch.randn(2, 1, 36, 36))).all()
@@ -106,12 +119,21 @@ def test_dropout_is_the_one_asked_for_and_circular_padding_turns_logits_with_the
         torch.testing.assert_close(circular(turned), circular(image).roll(8, -1), atol=1e-5, rtol=1e-4)
         zeros = new(name).eval()
         assert not torch.allclose(zeros(turned), zeros(image).roll(8, -1), atol=1e-3)
+        odd = torch.randn(1, 1, 36, 38)  # it goes on around the pipe, too
+        whole = circular(pad_to_multiple(odd, 4, "circular"))[..., :38]
+        torch.testing.assert_close(circular(odd), whole)
     for dropout, alike in ((0.0, True), (0.3, False)):
         model = new(name, dropout=dropout).train()
         first, second = (outputs_of(model, image)[0] for _ in range(2))
         assert torch.equal(first, second) == alike
     # padding has no weights, so a model of one padding can be read as one of another
     new(name, azimuth="circular", depth="reflect").load_state_dict(zeros.state_dict())
+
+
+@pytest.mark.parametrize(("depth", "alike"), [("reflect", True), ("zeros", False)])
+def test_reflected_rows_hide_the_ends_of_a_well(depth, alike):
+    (answer,) = PipeConv2d(1, 1, azimuth="circular", depth=depth)(torch.ones(1, 1, 8, 8))[0].detach()
+    assert torch.allclose(answer, answer[4, 4]) == alike
 
 
 @pytest.mark.parametrize(
@@ -132,7 +154,7 @@ def test_what_there_is_not_is_refused_with_what_there_is(name, options, told):
 def test_a_distilled_network_learns_labels_with_one_head_and_the_teacher_s_mask_with_the_other():
     images, masks = torch.randn(4, 1, 36, 36), torch.zeros(4, 1, 36, 36)
     model = build_model("deit").train()
-    teacher = torch.nn.Conv2d(1, 1, 1)
+    teacher = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.Dropout(0.9))  # which does not drop
     outputs = model(images)
     assert outputs[2] is None
     expected = (bce(outputs[0], masks) + bce(outputs[1], masks)) / 2
@@ -144,6 +166,22 @@ def test_a_distilled_network_learns_labels_with_one_head_and_the_teacher_s_mask_
     torch.testing.assert_close(model.training_loss((of_label, of_teacher, taught), masks), expected)
     torch.testing.assert_close(model.eval().training_loss(of_label, masks), bce(of_label, masks))
     assert not any(key.startswith("teachers") for key in model.state_dict())
+
+
+@pytest.mark.parametrize("name", ["unet++", "deit"])
+def test_several_heads_answer_by_their_mean(name):
+    model, images = new(name, **({"dropout": 0.0} if name == "unet++" else {})), torch.randn(2, 1, 36, 36)
+    for part in model.children():
+        part.eval()  # nothing is random, but the network as a whole is in training
+    first, second = outputs_of(model, images)
+    torch.testing.assert_close(model.eval()(images), (first + second) / 2)
+
+
+def test_the_mean_of_weights_is_a_network_of_its_own():
+    networks = [new("unet", seed, width=1) for seed in range(3)]
+    weights = [network.head.weight.clone() for network in networks]
+    torch.testing.assert_close(mean_of_weights(*networks).head.weight, sum(weights) / 3)
+    assert all(torch.equal(one.head.weight, weight) for one, weight in zip(networks, weights, strict=True))
 
 
 def test_mask_rcnn_takes_connected_grooves_for_instances_around_the_wrap_and_none_for_none():

@@ -15,7 +15,7 @@ from helpers.config import PROJECT_ROOT
 from helpers.files import DataError
 from helpers.training import fit
 from helpers.training.checkpoint import load_model
-from helpers.training.runs import resume_run, start_run
+from helpers.training.runs import fingerprint, resume_run, start_run
 
 
 def test_two_runs_of_one_second_get_folders_of_their_own_named_after_the_time(config):
@@ -112,3 +112,4 @@ def test_a_finished_run_gets_more_epochs_of_the_same_data_alone(config):
     for given in (run, resume_run(run.folder)):
         with pytest.raises(DataError, match="other train images"):
             fit(given, loader(16), loader(8), epochs=1)
+    assert fingerprint([1, 2]) != fingerprint([1])  # of data of another kind, their number is compared

@@ -36,16 +36,11 @@ def test_each_part_has_its_wells_and_their_masks_as_copies():
     pd.testing.assert_frame_equal(y, Y[::-1])
 
 
-@pytest.mark.parametrize(
-    ("patches", "config", "sizes"),
-    [
-        ({well: 1 for well in range(1, 16)}, Config(), [9, 2, 4]),  # the reviewer's split takes all wells
-        ({6: 1, 3: 1, 2: 1}, CONFIG, [1, 1, 1]),  # wells of the config may be absent
-        ({1: 2, 11: 3, 15: 1}, Config(train_wells=(1,), val_wells=(11,), test_wells=(15,)), [2, 3, 1]),
-    ],
-)
-def test_wells_are_told_apart_by_number_not_by_how_a_name_begins(patches, config, sizes):
-    assert [len(part) for part in split_by_wells(make_y(patches), config)] == sizes
+def test_wells_are_told_apart_by_number_not_by_how_a_name_begins():
+    config = Config(
+        train_wells=(1, 6), val_wells=(11,), test_wells=(15,)
+    )  # well 6 is absent, which it may be
+    assert [len(part) for part in split_by_wells(make_y({1: 2, 11: 3, 15: 1}), config)] == [2, 3, 1]
 
 
 NO_WELL_3 = Y[[not name.startswith("well_3_") for name in Y.index]]

@@ -65,6 +65,11 @@ def test_every_patch_gets_a_mask_and_what_was_repaired_is_reported(folder):
     assert report["missing"].tolist() == [1, 0, 1296]
     assert report["below"].tolist() == [0, 20 * 36, 0]
     assert report["above"].tolist() == [0, 6 * 36, 0]
+    everywhere = BelowMinusOne()
+    everywhere.scale.data[()] = 0  # a probability of 0.5
+    masks, report = predict_folder(everywhere, Config(ruined_pixels=26 * 36), folder)
+    assert masks.sum(axis=1).tolist() == [1296] * 3 + [0]
+    assert report.loc["well_4_patch_2", "done"] == "judged by what is left"
 
 
 HEADERS = ["", ",0,1\n", "ID,a,b\n", '"","0","1"\n', "\ufeff,0,1\n", "\n"]
@@ -116,7 +121,9 @@ def refusal_of(capsys, *arguments) -> str:
 def saved(config):
     """A model file of a network that was trained with another scale and threshold than the defaults."""
     torch.manual_seed(0)
-    run = start_run("unet", replace(config, value_std=0.005, threshold=0.498, outlier_threshold=-0.04))
+    run = start_run(
+        "unet", replace(config, value_mean=0.002, value_std=0.005, threshold=0.498, outlier_threshold=-0.04)
+    )
     run.history = [{"epoch": 1, "val_loss": 1.0}]
     save_best(run)
     return run.best_path
@@ -129,7 +136,7 @@ def by_hand(model, folder, threshold):
         pixels = np.load(folder / f"well_4_patch_{number}.npy")
         usable = (pixels >= -0.04) & (pixels <= 0.5)
         pixels = np.where(usable, pixels, np.median(pixels[usable]) if usable.any() else 0)
-        image = torch.from_numpy(pixels / 0.005).float()[None, None]
+        image = torch.from_numpy((pixels - 0.002) / 0.005).float()[None, None]
         with torch.inference_mode():
             masks.append((model(image).sigmoid() >= threshold).flatten().numpy() & usable.any())
     return np.array(masks, np.uint8)

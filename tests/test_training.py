@@ -12,7 +12,7 @@ from helpers.files import DataError
 from helpers.losses import bce
 from helpers.metrics import summarise
 from helpers.models import build_model
-from helpers.training import evaluate, fit, train_one_epoch
+from helpers.training import evaluate, fit, train, train_one_epoch
 from helpers.training.checkpoint import load_model
 from helpers.training.runs import resume_run, start_run, unsaved_run
 
@@ -80,10 +80,30 @@ def test_evaluate_counts_every_patch_in_order_and_cuts_at_the_threshold():
     assert counts.tolist() == [[count, 1296 - count, 0] for count in grooves.tolist()]
     _, counts = evaluate(AlwaysSure(0.0), loader(), bce, threshold=0.51)  # probability 0.5
     assert counts[:, :2].sum() == 0
+    assert evaluate(AlwaysSure(0.0), loader(), bce, threshold=0.5)[1][:, :2].sum() == 24 * 1296
+    with pytest.raises(FloatingPointError, match="validation loss is nan"):
+        evaluate(AlwaysSure(math.nan), loader(), bce)
     identity, (_, masks) = AlwaysSure(), stripes(6)
     identity.forward = lambda images: images
     _, counts = evaluate(identity, DataLoader(TensorDataset(200 * masks - 100, masks), 4), bce)
     assert summarise(counts) == {"dice": 1.0, "mean_iou": 1.0}
+
+
+def test_an_epoch_has_a_bar_where_somebody_looks_its_speed_and_the_configs_weight_decay(
+    config, monkeypatch, capsys
+):
+    """A loss without a gradient, so that weight decay alone changes the weights."""
+    torch.backends.cudnn.benchmark = True
+    for looks, decay in ((True, 0.0), (False, 0.5)):
+        monkeypatch.delenv("TQDM_DISABLE", False) if looks else monkeypatch.setenv("TQDM_DISABLE", "1")
+        settings = replace(config, weight_decay=decay, learning_rate=0.1, schedule="constant")
+        run = unsaved_run(one_layer(), settings, lambda logits, masks: 0 * logits.sum())
+        before = run.model.weight.detach().clone()
+        rows = list(train(run, loader(8, 4), 2))  # of two steps each
+        torch.testing.assert_close(run.model.weight.detach(), before * (1 - 0.1 * decay) ** 4)
+        assert [row["patches_per_second"] * row["seconds"] for row in rows] == pytest.approx([8, 8])
+        assert ("epoch 1 of 2:   0%" in capsys.readouterr().err) == looks
+    assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
 
 
 def test_evaluate_switches_dropout_off_and_does_not_train():
@@ -102,11 +122,11 @@ def test_fit_learns_to_find_grooves(config):
 def test_the_same_seed_gives_the_same_history_in_one_call_or_two_by_a_new_loader_or_a_used_one(config):
     """R3.7: more epochs can be added to a run, whatever is drawn between."""
     used, histories = loader(shuffle=True), []
-    for train, calls in ((used, [3]), (used, [3]), (loader(shuffle=True), [1, 2])):
+    for data, calls in ((used, [3]), (used, [3]), (loader(shuffle=True), [1, 2])):
         run = new_run(config, schedule="constant")
         for epochs in calls:
             torch.rand(5)
-            fit(run, train, loader(8), epochs=epochs)
+            fit(run, data, loader(8), epochs=epochs)
         histories.append(run.history_frame().drop(columns=["seconds", "patches_per_second"]))
     assert histories[0].equals(histories[1]) and histories[0].equals(histories[2])
     assert list(histories[2].index) == [1, 2, 3]

@@ -72,23 +72,27 @@ def test_image_and_mask_move_together(transform, patch):
         assert (deep & moved.bool()).sum() > 0.75 * deep.sum()
 
 
-def offset(transform: nn.Module) -> float:
-    """Columns from the groove in the image to the groove in the mask, the mean of many draws."""
-    groove, columns = torch.zeros(1, 36, 36), torch.arange(36.0)
-    groove[..., 16:20] = 1
-    places = [
-        [(part.sum(dim=(0, 1)) * columns).sum() / part.sum() for part in drawn]
-        for drawn in draws(transform, pair(groove, groove), 300)
-    ]
-    return torch.tensor([mask - image for image, mask in places]).mean().item()
+def test_a_crop_turns_by_up_to_15_degrees_zooms_by_up_to_1_2_and_takes_the_mask_along():
+    """As torchvision's RandomResizedCrop does not: it moves the mask by 0.4 pixel."""
+    bar, columns, found = torch.zeros(1, 36, 36), torch.arange(36.0), []
+    bar[..., 16:20] = 1
+    for drawn in draws(augment_transform().transforms[2].transforms[0], pair(bar, bar), 300):
+        image, mask = (part[0, 12:24] for part in drawn)
+        middle, of_mask = ((part * columns).sum(1) / part.sum(1) for part in (image, mask))
+        turn = np.arctan(np.polyfit(range(12), middle, 1)[0])
+        found.append([turn, mask.sum() / 48 * np.cos(turn), (of_mask - middle).mean()])
+    turns, zooms, offsets = np.transpose(found)
+    assert 13 < np.degrees(np.abs(turns).max()) < 16 and abs(offsets.mean()) < 0.05
+    assert 0.93 < zooms.min() < 1.05 and 1.15 < zooms.max() < 1.27
 
 
-def test_the_mask_is_not_shifted_against_the_image_as_torchvisions_crop_shifts_it(patch):
-    """When this fails, torchvision's crop and brightness, which erases every groove, will do."""
-    affine = augment_transform().transforms[2].transforms[0]
-    assert isinstance(affine, v2.RandomAffine) and abs(offset(affine)) < 0.05
-    assert offset(v2.RandomResizedCrop(36, scale=(0.7, 1.0), ratio=(0.8, 1.25))) > 0.3
-    assert v2.functional.adjust_brightness(patch[0], 1.0).min() == 0
+def test_sections_of_wells_are_rolled_twisted_and_brightened():
+    line = torch.zeros(1, 144, 36)
+    line[..., 0] = 1
+    drawn = [image[0] for image, _ in draws(well_transform(), pair(line, line))]
+    places = [image.argmax(1).tolist() for image in drawn]
+    assert len({place[0] for place in places}) > 15 and len({image.max().item() for image in drawn}) > 30
+    assert 10 < sum(len(set(place)) > 1 for place in places) < 30  # every other one
 
 
 def test_a_roll_is_by_whole_columns_to_any_place(patch):
@@ -136,14 +140,24 @@ def test_brightness_scales_without_clipping(patch):
 
 def test_a_share_of_0_leaves_the_flips_alone_and_the_scale_is_the_configs(patch):
     flips = [patch[0].flip(axes) for axes in ((), (1,), (2,), (1, 2))]
-    for image, _ in draws(augment_transform(0.0), patch):
-        assert any(torch.equal(image, flipped) for flipped in flips)
+    found = [[torch.equal(image, one) for one in flips] for image, _ in draws(augment_transform(0.0), patch)]
+    assert np.all(np.sum(found, axis=1) == 1) and np.all(np.sum(found, axis=0) > 3)  # each of the four
+    _, *changes = augment_transform(0.5).transforms
+    likely = {type(change.transforms[0]).__name__: change.p for change in changes}
+    expected = {"RandomRoll": 0.5, "RandomAffine": 0.25, "GaussianBlur": 0.1, "PixelNoise": 0.15}
+    assert likely == pytest.approx(expected | {"Brightness": 0.25})
     image, mask = normalize(Config(value_mean=0.01, value_std=0.5))(*patch)
     torch.testing.assert_close(image.as_subclass(Tensor), (patch[0].as_subclass(Tensor) - 0.01) / 0.5)
     assert torch.equal(mask, patch[1])
 
 
-def test_what_a_numpy_function_draws_follows_from_torchs_seed(patch):
+def test_a_numpy_function_gets_image_and_mask_and_what_it_draws_follows_from_torchs_seed(patch):
+    darker, mask = NumpyTransform(lambda image, mask: (image - mask, mask.astype(bool)))(*patch)
+    image, groove = (part.as_subclass(Tensor) for part in patch)
+    assert torch.equal(darker, image - groove) and torch.equal(mask, groove)
+    for wrong in (lambda image, mask: (image[1:], mask), lambda image, mask: (image, mask[None])):
+        with pytest.raises(ValueError, match=r"image and mask of \(36, 36\) .*, found \((35|1, 36), 36\)"):
+            NumpyTransform(wrong)(*patch)
     images = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)

@@ -74,6 +74,7 @@ def test_a_slipped_stretch_is_found_with_its_direction(slip, middle):
     row = found.iloc[0]
     assert abs(row["start_row"] - 80) < 15 and abs(row["end_row"] - 129) < 15
     assert row["columns"] == pytest.approx(-slip, abs=0.5)
+    assert find_slips(mask, thickness, least=80).empty
 
 
 def test_a_staircase_that_follows_the_groove_has_not_slipped():
@@ -138,6 +139,7 @@ def test_wrong_labels_come_first_in_both_rankings(labels_and_probability):
     suspicion = rank_labels(labels, probability, label_issues(labels, probability))
     for ranking in suspicion:
         assert set(most_suspicious(suspicion[ranking], 0.2)) == {"well_4_patch_0", "well_4_patch_1"}
+        assert most_suspicious(suspicion[ranking], 0.01)[0] == suspicion[ranking].idxmax()
     row = suspicion.loc["well_4_patch_0"]  # 144 groove pixels labelled as wall
     assert row["1 - Dice"] == 1
     assert 130 / 1296 < row["pixels flagged"] <= 144 / 1296

@@ -15,7 +15,7 @@ import train_wells
 from helpers.config import Config
 from helpers.data import DataSource, read_labels
 from helpers.data.dataset import as_images
-from helpers.data.wells import parse_name, well_from_frame, wells_of
+from helpers.data.wells import parse_name, wells_of
 from helpers.files import DataError
 from helpers.metrics import count_pixels, summarise
 from helpers.training.checkpoint import load_model
@@ -36,16 +36,6 @@ def test_they_are_small_know_their_config_and_find_grooves_without_any_training(
     names = images.index[wells_of(images) == 13]
     found = predict_patches(model, images.loc[names]) >= 0.5
     assert summarise(count_pixels(found, as_images(truth.loc[names])))["dice"] > 0.8
-
-
-def test_patches_are_cut_from_the_assembled_well_in_the_order_asked_for(shipped, simulated):
-    images = simulated[0]
-    names = images.index[wells_of(images) == 8][::-1]
-    found = predict_patches(shipped[0], images.loc[names])
-    assert found.shape == (len(names), 1, 36, 36)
-    whole = predict_well(shipped[0], well_from_frame(images, 8))
-    np.testing.assert_array_equal(found[-1, 0], whole[:36, ::2])  # patch 0: the even columns
-    np.testing.assert_array_equal(found[-2, 0], whole[:36, 1::2])
 
 
 @pytest.fixture
