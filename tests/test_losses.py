@@ -79,7 +79,7 @@ def test_the_truth_costs_nothing_a_shrug_less_than_its_opposite_and_a_step_lower
     (gradient,) = torch.autograd.grad(before, logits)
     assert gradient.abs().sum() > 0
     assert loss(logits - 0.1 * gradient, masks) < before
-    assert loss(logits.half(), masks).dtype == torch.float32
+    assert loss(logits.half(), masks).item() == loss(logits.half().float(), masks).item()
     for kind in (torch.uint8, torch.bool, torch.int64):
         assert loss(logits, masks.to(kind)).item() == before.item()
 
