@@ -17,6 +17,8 @@
 # %% [markdown]
 # # 10 · Label quality
 #
+# Labels are drawn by hand, in haste, and a network learns their errors too. Which are wrong, can a network learn who drew them, and what would better ones gain? The labels that a network suspects most:
+#
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/10_Label_quality.ipynb) · before: [09 The test wells, and what fails in them](09_Test_wells_and_errors.ipynb) · back to: [01 EDA](01_EDA.ipynb) · [all notebooks](../README.md#start) · [review point](README.md#r43-the-quality-of-the-labels) R4.3
 #
 # [Suspicious labels](#1-Suspicious-labels) · [Errors of the hand](#2-Errors-of-the-hand) · [Who drew it?](#3-Who-drew-it?) · [Does it pay?](#4-Does-it-pay?)
@@ -82,14 +84,14 @@ pictures, labels, predicted = (
 plots.show_patches(pictures, titles, labels, predicted, columns=4, heading=heading)
 
 # %% [markdown]
-# Labels are drawn by hand, in haste, and a network learns their errors too. Where there is no black line, the annotator has drawn nothing; where there is no green one, the network has found nothing. Either can be wrong. This page finds errors, tells a network who drew, and asks what better labels gain.
+# Without a black line the annotator has drawn nothing, without a green one the network has found nothing. Either can be wrong.
 #
 # ## 1 Suspicious labels
 #
 # **Before** (R4.3). The junior takes labels as they are. The loss of one's own network does not show their errors, since it has learned them. **Now** the network that ships with the project is asked, which learned from the truth of *other* simulated wells
 # ([notebook 07](07_Whole_wells.ipynb)).
 #
-# But how far must it disagree? *Confident learning* takes the network's own usual confidence as the measure: a label is flagged where the network gives the other class at least the probability that it gives, on average, to pixels labelled as that class. Four pixels:
+# But how far must it disagree? *Confident learning* takes the network's usual confidence as the measure. For pixels labelled groove, how sure is it of groove, on average? A pixel labelled wall is flagged if the network is at least that sure that it is groove; and the other way round. Four pixels:
 
 # %%
 label = np.array([0, 0, 1, 1])  # 1: groove
@@ -99,7 +101,7 @@ usual_wall = (1 - groove)[label == 0].mean()  # 0.55
 np.where(label == 1, 1 - groove >= usual_wall, groove >= usual_groove)
 
 # %% [markdown]
-# The second is flagged. The third is not, though the network is unsure. [cleanlab](https://github.com/cleanlab/cleanlab) does so for all pixels ([`label_issues`](../helpers/labels/quality.py)), and patches are ranked by the share that is flagged. A second ranking, *1 − Dice*, is simply how much label and prediction differ. Which
+# The second is flagged: labelled wall, but the network is surer of groove than usual. The third is not, though the network is unsure. [cleanlab](https://github.com/cleanlab/cleanlab) does this for all pixels ([`label_issues`](../helpers/labels/quality.py)), and patches are ranked by the share that is flagged. A second ranking, *1 − Dice*, is how much label and prediction differ. Which
 # finds the wrong labels first? Wrong is here what has an IoU below 0.7 with the truth:
 
 # %% tags=["nbval-ignore-output"]
@@ -123,7 +125,7 @@ else:
     print("Real wells: which labels are wrong is not known, so a ranking cannot be checked.")
 
 # %% [markdown]
-# The first curve flattens where labels have no flagged pixel at all, and so no order; from there the second goes on. Suspects are for a person to look at, since the network is wrong too. And it knows these wells' kind: on real wells it would do worse, and nobody could count.
+# The first curve is steeper at the start. It flattens where the remaining labels have no flagged pixel; from there the second finds more. Suspects are for a person to look at, since the network is wrong too. And it knows this kind of wells: on real ones it would do worse.
 #
 # ## 2 Errors of the hand
 #
@@ -141,16 +143,16 @@ if data.simulated:
     }
     real = pd.DataFrame(flaws)  # slipped, or of a wrong width, in six rows or more
     table["patches with the flaw"] = real.sum()
-    table["precision"] = (real & flagged).sum() / flagged.sum()
-    table["recall"] = (real & flagged).sum() / real.sum()
+    table["flags that are right"] = (real & flagged).sum() / flagged.sum()
+    table["flaws that are flagged"] = (real & flagged).sum() / real.sum()
 table.round(2)
 
 # %% [markdown]
-# Holes can be filled without a look. Two of three slips are false alarms, as the pipe's own pattern passes for metal loss: look at them, but correct none unseen. A width change marks only where a stretch of wrong width ends, so most of the stretch is not flagged.
+# On these wells every hole that the rule flags is an error, so holes can be filled without a look. Two of three flagged slips are false alarms, as the pipe's own pattern passes for metal loss: look at each first. A width change marks only where a stretch of wrong width ends, so most of the stretch is not flagged.
 #
 # ## 3 Who drew it?
 #
-# Annotators have styles. To have one to find, a second annotator takes over every other well, who draws a column more on both sides. What is drawn there, beside what the network finds:
+# Annotators have styles. Here a second one takes over every other well, and draws a column more on both sides. What is drawn, beside what the network finds:
 
 
 # %% tags=["nbval-ignore-output"]
@@ -183,7 +185,7 @@ axis.set_title(title)
 plt.show()
 
 # %% [markdown]
-# So a style can be measured. What then? Correct it, by making wide labels narrower; or mark it as a feature. A network that is not told who drew learns a width in between. We tell it by a second input channel, 0 for the first annotator, 1 for the second; each draws half of the wells of a simulated
+# So a style can be measured. Then it can be corrected, by making wide labels narrower, or told to the network: by a second input channel, 0 for the first annotator, 1 for the second. Each draws half of the wells of a simulated
 # [draw](../docs/results.md#how-variants-are-compared):
 
 # %%
@@ -237,42 +239,46 @@ clear = truth_of["first"].flatten(1).any(dim=1).bool() & away
 counts = metrics.count_pixels(answers["told “first”"], truth_of["first"])
 ranked = metrics.dice_from_counts(counts).where(clear, torch.nan).argsort()  # NaN comes last
 shown = ranked[3 * int(clear.sum()) // 4]  # the upper quartile
-empty = torch.zeros(3, 36, 36)
-drawn = torch.cat([*(truth[shown].float() for truth in truth_of.values()), empty])
-found = torch.cat([empty[:2], *(answer[shown].float() for answer in answers.values())])
-pictures = draw.judged.images[shown].expand(5, -1, -1)
+middle = int(truth_of["first"][shown, 0].any(dim=0).nonzero().float().mean())
+left = min(max(middle - 9, 0), 18)  # 18 columns and 18 rows, so that one sees a column more
+crop = (shown, slice(None), slice(0, 18), slice(left, left + 18))
+empty = torch.zeros(3, 18, 18)
+drawn = torch.cat([*(truth[crop].float() for truth in truth_of.values()), empty])
+found = torch.cat([empty[:2], *(answer[crop].float() for answer in answers.values())])
+pictures = draw.judged.images[crop].expand(5, -1, -1)
 panels = ["the first", "the second", *answers]
 titles = [f"{name}:\narea {area[name]:.2f}" for name in panels]
-heading = "Told who draws, one network draws narrow or wide"
-plots.show_patches(
-    *(pictures.numpy(), titles, drawn.numpy(), found.numpy()), columns=5, heading=heading
-)
+heading = "If told who draws, one network draws narrow or wide"
+outlines = (drawn.numpy(), found.numpy())
+plots.show_patches(pictures.numpy(), titles, *outlines, 5, "an annotator's", heading=heading)
 
 # %% [markdown]
-# Each title tells the area drawn in all 16 new wells, with the first annotator's as 1. Not told, the network draws a width in between; told, it draws as told. So in use one tells it the same annotator for every well, and all masks come out in one style. That takes a column in the label file: who drew.
+# Each title tells the area drawn in all 16 new wells, with the first annotator's as 1. Without being told, the network draws a width in between; told who drew, it draws as that annotator does. So name the same annotator for every well, and all masks come out in one style. For that the label file needs a column: who drew.
 #
-# Is it nearer to either annotator? This is one training each, whose Dice differs as much from seed to seed, so it cannot say (exercise 2).
+# Does it score better? One training each cannot say (exercise 2).
 #
 # ## 4 Does it pay?
 #
-# `experiments/labels.py` drops or redraws the tenth that the network suspects most, then trains the baseline, on draws with hasty labels. "All redrawn" trains on the truth, the most that cleaning can do:
+# `experiments/labels.py` trains the baseline on draws with labels as hasty as those above. Before that it drops the tenth that the network suspects most, or redraws it, by the network or by the truth. "All redrawn" is the truth alone, the most that cleaning can do:
 
 # %%
 study = pd.read_csv("experiments/labels_simulated.csv")
 gains = draws.differences(study, "as drawn")
-clear = gains.index[gains["difference"].abs() > gains["half-width"]]
-verdict = ", ".join(f"{name} {gains.loc[name, 'difference']:+.2f}" for name in clear)
-verdict = f"clear of chance: {verdict}" if verdict else "no difference is clear of chance"
-plots.show_draws(study, "as drawn", f"Better labels, {gains['draws'].min()} draws: {verdict}")
+few, shown = gains["draws"].min(), gains["difference"].abs() > gains["half-width"]
+verdict = ", ".join(f"{name} {gains.loc[name, 'difference']:+.3f}" for name in gains.index[shown])
+verdict = (
+    f"shown is {verdict.replace('-', '−')}" if verdict and few > 2 else "no gain or loss is shown"
+)
+plots.show_draws(study, "as drawn", f"Better labels, {few} draws: {verdict}")
 
 # %% [markdown]
-# The orange line is the 95 % interval of the mean. Where it holds zero no gain is shown; one within the line is still possible, and only more draws can tell.
+# A gain or a loss is shown where the orange line leaves zero out; all else is *open*. Each variant was better than the labels as drawn in some draws and worse in others, even with the truth of all labels. So if better labels gain on such wells, it is little beside what chance does in one draw. Worse labels may be another matter.
 #
-# With the challenge's files the first cells run on real images. With silver labels, which a U-Net drew, they check that network, not people.
+# On real images with silver labels, which a U-Net drew, the first cells check that network, not people.
 #
 # ## What we now know
 #
-# - Ask a network that has not learned from the labels, and let a person look at its suspects.
+# - Ask a network that has not learned from the labels, and look at its suspects.
 # - Note who drew each label: a style can then be corrected, or told.
 # - Measure what perfect labels would gain before you pay for better ones.
 #
