@@ -16,7 +16,7 @@
 # %% [markdown]
 # # 08 · From a log to a report
 #
-# An inspection engineer has a log, and wants a list: which grooves, where, how deep, and what the list may have missed.
+# An inspection engineer has a log, and wants a list: which grooves, where, how deep, and what the list may have missed. The picture shows the beginning of such a list beside its well.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/YOUR_ACCOUNT/corrosion-segmentation/blob/main/notebooks/08_Groove_report.ipynb)
 # **Beyond the review:** [from pixels to grooves](#1-From-pixels-to-grooves) · [how right is it](#2-How-right-is-it?) · [how deep must a groove be](#3-How-deep-must-a-groove-be?) ·
@@ -43,6 +43,7 @@ data = open_notebook(DATA)
 import html
 import subprocess
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
@@ -56,12 +57,6 @@ from helpers.whole_wells import prediction, submission
 
 print_versions()
 
-# %% [markdown]
-# ## 1 From pixels to grooves
-#
-# The network that ships with the project has seen none of these wells ([model card](../data/weights/README.md)). It gives each pixel of well 3, a well of faint grooves, a probability, and
-# [`groove_mask`](07_Whole_wells.ipynb#5-Decide-by-grooves,-not-by-pixels) decides which of them are groove. On simulated wells the true grooves are known, and are shown beside:
-
 # %% tags=["nbval-ignore-output"]
 _, images = load_data(data.folder)
 shipped, config = checkpoint.load_model(prediction.WEIGHTS, runs.best_device())
@@ -69,42 +64,59 @@ thickness = wells.well_from_frame(images, 3)
 probability = prediction.predict_well(shipped, thickness, config=config)
 found = report.find_calls(probability, thickness, config)
 grooves = report.groove_report(found > 0, thickness, probability)
+
+# %% cellView="form" jupyter={"source_hidden": true} tags=["nbval-ignore-output"]
 judge = read_labels(data.folder / "y_clean.csv") if data.simulated else None
 true = None if judge is None else wells.well_from_frame(judge, 3)
-strips = {f"from row {start}": slice(start, start + 400) for start in (0, 400, 800)}
-plots.show_well_strips(
-    {name: thickness[rows] for name, rows in strips.items()},
-    None if judge is None else {name: true[rows] for name, rows in strips.items()},
-    {name: (found[rows] > 0).astype(float) for name, rows in strips.items()},
-    rows=400,
-    heading="Well 3: what the report calls a groove (black: the truth)",
-)
+shown = grooves.head(4)
+last = min(len(found), shown["end_row"].max() + 40)
+degrees, depth = wells.column_azimuths(found.shape[1]), np.arange(last) + 0.5
+figure, (strip, listed) = plt.subplots(1, 2, figsize=(8.5, 8), sharey=True, width_ratios=[3, 5])
+plots.draw_thickness(strip, thickness[:last], extent=(0, 360, last, 0), aspect="auto")
+for mask, style in ((true, plots.LABEL_LINE), (found > 0, plots.PREDICTION_LINE)):
+    if mask is not None:
+        plots.draw_outline(strip, style, degrees, depth, mask[:last])
+strip.set(xlabel="azimuth, °", ylabel="row of the well", xticks=[0, 180, 360])
+listed.axis("off")
+listed.set_xlim(0, 1)
+for call in shown.itertuples():
+    listed.vlines(
+        0.02, call.start_row, call.end_row, plots.GREEN, linewidth=3
+    )  # as long as the call
+    listed.text(
+        *(0.07, (call.start_row + call.end_row) / 2),
+        f"$\\bf{{call\\ {call.Index}}}$   rows {call.start_row:,} to {call.end_row:,}\n"
+        f"around {call.azimuth_deg:.0f}°, {call.width_deg:.0f}° wide\n"
+        f"loss {call.mean_loss:.3f} on average, {call.max_loss:.3f} at most\n"
+        f"confidence {call.confidence:.2f}",
+        va="center",
+    )
+title = "Well 3: its first calls, and what the report says of each"
+if data.simulated:
+    title = "Well 3: most of the true grooves (black) is called (dashed green), but a faint part is missed"
+figure.suptitle(title, fontsize=11)
+plt.show()
 
 # %% [markdown]
-# In the third strip a faint groove is missed. An engineer does not list pixels: pieces that nearly touch are one *call*, across the wrap too, and what is shorter than ten rows is none. (`find_calls` adds what is likely and has lost much metal, be the network sure or not.)
+# In colour is how the wall's thickness differs from the mean of its row; red is thinner. The first call begins where the tool stood still, some fifty rows above the true groove. Below the second call two hundred rows of groove are so faint that the report misses them.
+# This page tells how such a list is made, and how far one can rely on it.
+#
+# ## 1 From pixels to grooves
+#
+# The network that ships with the project has seen none of these wells ([model card](../data/weights/README.md)). It gives each pixel a probability, and
+# [`groove_mask`](07_Whole_wells.ipynb#5-Decide-by-grooves,-not-by-pixels) decides which pixels are groove. An engineer does not list pixels: pieces that nearly touch are one *call*, across the wrap too, and what is shorter than ten rows is none.
+# (`find_calls` also lists pieces of which the network is not sure, if they have lost much metal.)
 
 # %%
 show_code(report.calls)
 
-# %% tags=["nbval-ignore-output"]
-columns = [
-    "start_row",
-    "end_row",
-    "azimuth_deg",
-    "width_deg",
-    "mean_loss",
-    "max_loss",
-    "confidence",
-]
-grooves[columns].head(8).round(3).astype({"azimuth_deg": int, "width_deg": int})
-
 # %% [markdown]
-# `mean_loss` is how far a groove's pixels lie below the sound wall around them, and `max_loss` is robust: one false echo is no loss. Both are in the files' unit, and depth is in rows, since the challenge states neither; a report in millimetres takes
-# the unit for inches. `confidence` is the mean probability of a groove's pixels.
+# [`groove_report`](../groove_report/grooves.py) then measures each call. The loss is how far its pixels lie below the sound wall around them; the largest is taken so that a single false echo does not count. Losses are in the files' unit, and depth is in rows, since the challenge states neither; a report in millimetres takes
+# the unit for inches. The confidence is the mean probability of a call's pixels. It can be below one half, since a call needs only one sure pixel.
 #
 # ## 2 How right is it?
 #
-# The grooves of simulated wells are known. A true groove is hit if a call overlaps it; a call is right if it overlaps a true groove. All wells but the test wells:
+# The grooves of simulated wells are known, so calls can be counted. A true groove is hit if a call overlaps it; a call is right if it overlaps a true groove. All wells but the test wells:
 
 # %% tags=["nbval-ignore-output"]
 if data.simulated:
@@ -126,13 +138,13 @@ else:
     print("The grooves of real wells are not known, so the report cannot be checked.")
 
 # %% [markdown]
-# Nearly all true grooves are hit, and the calls are right; one call often covers several true grooves that only a collar parts. To be hit, a groove needs one called pixel; how far a call's ends are off does not count here.
+# Nearly all true grooves are hit, and every call touches a true groove; one call often covers several of them. To be hit, a groove needs one called pixel; how far a call's ends are off does not count here.
 #
 # ## 3 How deep must a groove be?
 #
 # A report must also say what it may have missed. Non-destructive testing uses the *probability of detection* (MIL-HDBK-1823A; Berens 1989): grooves of known depth are planted in a wall that
 # has none, each is a hit or a miss, and a logistic curve is fitted to the logarithm of depth. *a90* is the depth at which nine in ten are found, *a90/95* its bound with 95 % confidence.
-# `experiments/detection.py` plants seven kinds; two of them:
+# `experiments/detection.py` plants seven kinds; two of them, 15° and 60° wide:
 
 # %%
 trials = pd.read_csv(prediction.WEIGHTS.with_name("detection.csv"))
@@ -142,11 +154,12 @@ views.show_detection(
     {name: (pod.fit_detection_curve(table), table) for name, table in tables.items()}
 )
 false = trials.drop_duplicates("columns")[["columns", "wall_rows", "false_calls"]]
-print(false.to_string(index=False))
+print(
+    f"{false['false_calls'].sum()} false calls in {false['wall_rows'].sum():,} rows without grooves"
+)
 
 # %% [markdown]
-# Ticks along the top are hits, along the bottom misses. Wide grooves must be several times as deep as narrow ones to be found. The table has the false calls in the same sound walls, `wall_rows` long and of so many columns: the deeper a groove must be to be called,
-# the fewer of them there are.
+# Ticks along the top are hits, along the bottom misses. Wide grooves must be several times as deep as narrow ones to be found. In the same walls, without grooves, the report calls none. A report that called fainter grooves would make some false calls.
 #
 # These curves hold for simulated wall. In real wall without grooves, wells 9 and 10, grooves must be deeper, and wide ones are often missed: `CORROSEG_DATA=<folder> python experiments/detection.py` prints by how much.
 #
