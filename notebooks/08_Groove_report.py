@@ -43,7 +43,6 @@ data = open_notebook(DATA)
 import html
 import subprocess
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
@@ -71,7 +70,9 @@ true = None if judge is None else wells.well_from_frame(judge, 3)
 shown = grooves.head(4)
 last = min(len(found), shown["end_row"].max() + 40)
 degrees, depth = wells.column_azimuths(found.shape[1]), np.arange(last) + 0.5
-figure, (strip, listed) = plt.subplots(1, 2, figsize=(8.5, 8), sharey=True, width_ratios=[3, 5])
+figure, (strip, listed) = plots.plt.subplots(
+    1, 2, figsize=(8.5, 8), sharey=True, width_ratios=[3, 5]
+)
 plots.draw_thickness(strip, thickness[:last], extent=(0, 360, last, 0), aspect="auto")
 for mask, style in ((true, plots.LABEL_LINE), (found > 0, plots.PREDICTION_LINE)):
     if mask is not None:
@@ -95,7 +96,7 @@ title = "Well 3: its first calls, and what the report says of each"
 if data.simulated:
     title = "Well 3: most of the true grooves (black) is called (dashed green), but a faint part is missed"
 figure.suptitle(title, fontsize=11)
-plt.show()
+plots.plt.show()
 
 # %% [markdown]
 # In colour is how the wall's thickness differs from the mean of its row; red is thinner. The first call begins where the tool stood still, some fifty rows above the true groove. Below the second call two hundred rows of groove are so faint that the report misses them.
