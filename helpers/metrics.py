@@ -78,16 +78,17 @@ def _as_mask(probabilities: Tensor) -> Tensor:
 def dice_from_counts(counts: Tensor) -> Tensor:
     """Dice of (..., 3) counts as `count_pixels` gives them; summed counts give Dice over all pixels."""
     tp, fp, fn = counts.unbind(-1)
-    return _ratio_or_one(2 * tp, 2 * tp + fp + fn)
+    return ratio_or_one(2 * tp, 2 * tp + fp + fn)
 
 
 def iou_from_counts(counts: Tensor) -> Tensor:
     """Intersection over union of (..., 3) counts as `count_pixels` gives them."""
     tp, fp, fn = counts.unbind(-1)
-    return _ratio_or_one(tp, tp + fp + fn)
+    return ratio_or_one(tp, tp + fp + fn)
 
 
-def _ratio_or_one(numerator: Tensor, denominator: Tensor) -> Tensor:
+def ratio_or_one(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """The ratio of two counts; 1 where the lower one is 0, since then there was nothing to get wrong."""
     return torch.where(denominator == 0, 1.0, numerator / denominator.clamp(min=1))
 
 

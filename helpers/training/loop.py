@@ -78,17 +78,18 @@ def evaluate(
     """
     device = next(model.parameters()).device
     model.eval()
-    total, counts, patches = torch.zeros((), device=device), [], 0
+    total, counts, judged, patches = torch.zeros((), device=device), [], [], 0
     for images, masks in loader:
         images, masks = images.to(device, non_blocking=True), masks.to(device, non_blocking=True)
         logits = model(images)
         total += loss_fn(logits, masks) * len(images)
         known = ~masks.isnan()
         found = (logits.sigmoid() >= threshold) & known
-        counts.append(count_pixels(found, masks.nan_to_num().bool())[known.flatten(1).any(1)])
+        counts.append(count_pixels(found, masks.nan_to_num().bool()))
+        judged.append(known.flatten(1).any(1))  # to choose by it in each batch would wait for the device
         patches += len(images)
     check_finite(total, "validation loss")
-    return (total / patches).item(), torch.cat(counts).cpu()
+    return (total / patches).item(), torch.cat(counts)[torch.cat(judged)].cpu()
 
 
 def fit(
