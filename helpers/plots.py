@@ -144,7 +144,8 @@ def show_draws(rows: pd.DataFrame, than: str, title: str, score: str = "dice", l
     about = f"{label} minus that of “{than}”"
     if table.abs().max(axis=None) > 0.25:
         axis.set_xscale("symlog", linthresh=0.1, linscale=1.2)
-        axis.set_xticks(ticks := [-0.6, -0.2, -0.1, -0.05, 0, 0.05, 0.1], [f"{x:g}" for x in ticks])
+        axis.set_xticks([-0.6, -0.2, -0.1, -0.05, 0, 0.05, 0.1])
+        axis.xaxis.set_major_formatter("{x:g}")
         about += ", logarithmic beyond ±0.1"
     else:
         axis.locator_params(axis="x", nbins=5)
