@@ -20,6 +20,7 @@ POSSIBLE = 3.0  # inches; no wall is as thick, and telemetry's sentinels lie bey
 # Inches: what is likely and has lost so much on average is called, be the network sure or not; wall beside it
 # that has lost so much belongs to it. Fainter loss that lies mostly beside missing measurements is left out.
 DEEP, DEEP_PIXEL, FAINT = 0.03, 0.045, 0.02
+CORE, CORE_ROWS = 0.7, 51  # a groove's loss is measured where it is so much of the mean of so many rows
 # A groove is so many times as long as wide, in mm or, in pixels of ten degrees, in rows; or as wide all along
 GROOVE_LIKE, GROOVE_LIKE_ROWS, EVEN_WIDTH = 80, 40, 0.25
 INTEGERS = ["start_row", "end_row", "length_rows", "worst_row"]
@@ -70,9 +71,12 @@ def groove_report(
     drift_deg : around the pipe in 100 rows, by a line through the middles of its rows; NaN if it has one row.
     width_columns, width_deg : mean width over the rows that it is in.
     width_spread : standard deviation of the rows' widths, as a share of the mean.
-    mean_loss : of metal, in inches: how far its pixels lie below their background, see `lost_metal`.
+    mean_loss : of metal, in inches: how far its pixels lie below their background, see `lost_metal`. A mask
+        also covers some wall beside the groove, so only those count that have lost `CORE` of the groove's
+        mean nearby, less the spread of the sound wall's pattern.
     max_loss, least : the 98th percentile of that in the median of five rows, so that one false echo is no
-        loss; the 2nd of what is left, likewise. All three are NaN if nothing was measured there.
+        loss, less what the pattern adds; the 2nd of what is left, pattern and all, likewise. All three are
+        NaN if nothing was measured there.
     beside_missing : share of its pixels that were not measured, or lie within a row and two columns of such.
     confidence : mean probability of its pixels; NaN without `probability`.
     """
@@ -83,6 +87,8 @@ def groove_report(
     thickness = np.where(np.abs(thickness) < POSSIBLE, thickness, np.nan)
     loss, missing = lost_metal(mask.astype(bool), thickness), ~np.isfinite(thickness)
     smooth = ndimage.median_filter(np.nan_to_num(loss), (5, 1), mode="nearest")
+    aside = np.abs(smooth[(labels == 0) & ~missing])
+    pattern = 1.4826 * np.median(aside) if len(aside) else 0.0  # its standard deviation
     beside = ndimage.maximum_filter(missing, (3, 5), mode=("constant", "wrap"))
     directions = np.exp(1j * np.deg2rad(column_azimuths(mask.shape[1])))
     rows = {}
@@ -91,11 +97,16 @@ def groove_report(
         around, widths = directions[place[1]], inside.sum(axis=1)
         widths = widths[widths > 0]
         measured = inside & np.isfinite(loss[place])
+        near = (np.where(measured, each, 0.0).sum(axis=1, keepdims=True) for each in (loss[place], 1.0))
+        total, count = (ndimage.uniform_filter1d(each, CORE_ROWS, axis=0, mode="constant") for each in near)
+        measured &= (smooth[place] + pattern) * count >= total - (1 - CORE) * np.abs(total) - 1e-9
         worst, losses = np.where(measured, smooth[place], -np.inf).max(axis=1).argmax(), (np.nan,) * 3
         if measured.any():
             lost, calm = loss[place][measured], smooth[place][measured]
             left = thickness[place][measured] + lost - calm
-            losses = lost.mean(), np.quantile(calm, 0.98), np.quantile(left, 0.02)
+            middle, high = max(np.median(calm), calm.mean()), np.quantile(calm, 0.98)
+            high = middle + np.sqrt(max(high - middle, 2.5 * pattern) ** 2 - (2.5 * pattern) ** 2)
+            losses = lost.mean(), high, np.quantile(left, 0.02)
         azimuth = np.rad2deg(np.angle(around[np.nonzero(inside)[1]].mean()))
         rows[number] = (
             *(place[0].start, place[0].stop - 1, place[0].stop - place[0].start, place[0].start + worst),

@@ -44,10 +44,11 @@ dt { font-weight: 600 } dd { margin: 0; overflow-wrap: anywhere }
 <h2>The well</h2><p>Grooves are outlined in green. In grey: the share of each row that was measured.</p>$well
 <h2>Grooves ($count)</h2>
 <p>From the top downwards. Loss is measured against the mean of the sound wall within two rows and 90° of each
-pixel, without collars; the maximum is the 98th percentile of the median of five rows. Kind: a groove is long
-and slim (in mm 80 times as long as wide; without depth or diameter, 40 rows for each 10°), or equally wide
-all along. What is neither is area-like, as general corrosion is. Confidence is the mean probability
-that the network gives the groove's pixels.</p>
+pixel, without collars. The mean leaves out the edges, where clearly less is lost than nearby in the groove;
+the maximum is the 98th percentile of the median of five rows, less what the pattern of the sound wall adds.
+Kind: a groove is long and slim (in mm 80 times as long as wide; without depth or diameter, 40 rows for each
+10°), or equally wide all along. What is neither is area-like, as general corrosion is. Confidence is the mean
+probability that the network gives the groove's pixels.</p>
 $table$sections
 <h2>Joints</h2>$tally
 <h2>What was changed, and what could not be read</h2><ul>$notes</ul>

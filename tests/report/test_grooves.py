@@ -81,21 +81,19 @@ def test_a_groove_is_reported_where_it_was_planted(columns, azimuth):
 @pytest.mark.parametrize("columns", [36, 72])
 @pytest.mark.parametrize(("percent", "width"), [(5, 20), (10, 20), (30, 20), (75, 20), (30, 60), (75, 60)])
 def test_loss_is_right_from_5_to_75_percent_with_collars_and_false_echoes(columns, percent, width):
-    """Mean within 8 % and maximum within 10 %, though the network marks but the middle of a wide groove.
-
-    Of a faint one both within 15 %, since the wall's own pattern adds to it.
-    """
-    rng, slack = np.random.default_rng(percent), 0.15 if percent == 5 else 0
+    """Both within 10 %, though the network marks wall beside a narrow groove, and half of a wide one."""
+    rng = np.random.default_rng(percent)
     wall = 0.4 + 0.15 * simulate_sound_wall(600, 9, seed=percent)[:, :: 72 // columns].astype(float)
     lost = 0.004 * percent * groove_shape(wall.shape, 150, 200, width, length=300)
     wall -= lost
     wall[250:254] += rng.normal(0, 0.06, (4, columns))  # a collar
     wall[rng.random(wall.shape) < 0.002] = 0.05  # false echoes
-    mask = lost > 0.002 * percent * (1.0 if width == 20 else 1.6)
+    mask = lost > 0.002 * percent * (0.6 if width == 20 else 1.6)
     numbers = np.zeros(wall.shape, int)
     report, _ = report_by_pieces(wall, 0.95 * mask, numbers=numbers)
-    assert report["mean_loss"].item() == pytest.approx(lost[numbers > 0].mean(), rel=slack or 0.08)
-    assert report["max_loss"].item() == pytest.approx(lost.max(), rel=slack or 0.1)
+    mean = lost[lost > 0.002 * percent].mean() if width == 20 else lost[numbers > 0].mean()
+    assert report["mean_loss"].item() == pytest.approx(mean, rel=0.1)
+    assert report["max_loss"].item() == pytest.approx(lost.max(), rel=0.1)
     assert report["least"].item() == pytest.approx(0.4 - lost.max(), abs=0.02)
 
 
