@@ -71,12 +71,11 @@ def groove_report(
     drift_deg : around the pipe in 100 rows, by a line through the middles of its rows; NaN if it has one row.
     width_columns, width_deg : mean width over the rows that it is in.
     width_spread : standard deviation of the rows' widths, as a share of the mean.
-    mean_loss : of metal, in inches: how far its pixels lie below their background, see `lost_metal`. A mask
-        also covers some wall beside the groove, so only those count that have lost `CORE` of the groove's
-        mean nearby, less the spread of the sound wall's pattern.
-    max_loss, least : the 98th percentile of that in the median of five rows, so that one false echo is no
-        loss, less what the pattern adds; the 2nd of what is left, pattern and all, likewise. All three are
-        NaN if nothing was measured there.
+    mean_loss : of metal, in inches: how far its pixels lie below their background, see `lost_metal`, in the
+        median of five rows, so that one false echo is no loss. A mask also covers some wall beside the
+        groove, so only those count that have lost `CORE` of its mean nearby, less the pattern's spread.
+    max_loss, least : the 98th percentile of that, less what the pattern of the sound wall adds, so never
+        below the mean; the 2nd of what is left, pattern and all. All three are NaN if nothing was measured.
     beside_missing : share of its pixels that were not measured, or lie within a row and two columns of such.
     confidence : mean probability of its pixels; NaN without `probability`.
     """
@@ -106,7 +105,7 @@ def groove_report(
             left = thickness[place][measured] + lost - calm
             middle, high = max(np.median(calm), calm.mean()), np.quantile(calm, 0.98)
             high = middle + np.sqrt(max(high - middle, 2.5 * pattern) ** 2 - (2.5 * pattern) ** 2)
-            losses = lost.mean(), high, np.quantile(left, 0.02)
+            losses = calm.mean(), high, np.quantile(left, 0.02)
         azimuth = np.rad2deg(np.angle(around[np.nonzero(inside)[1]].mean()))
         rows[number] = (
             *(place[0].start, place[0].stop - 1, place[0].stop - place[0].start, place[0].start + worst),

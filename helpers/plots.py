@@ -113,13 +113,14 @@ def show_well_strips(
 
 def show_curves(table: pd.DataFrame, ylabel: str, title: str) -> None:
     """One curve a column of `table` over its index, whose name labels the axis."""
-    plt.figure(figsize=(7, 3.2))
+    plt.figure(figsize=(8.5, 3.2), layout="constrained")
     for column, line in zip(table, cycle(("-", "--", ":")), strict=False):
         plt.plot(table.index, table[column], line, linewidth=2.5, label=column)
+    plt.locator_params(axis="x", integer=True)
     plt.xlabel(table.index.name)
     plt.ylabel(ylabel)
     plt.title(title)
-    plt.legend()
+    plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
     plt.show()
 
 
