@@ -19,8 +19,8 @@ help: ## list the targets
 
 run: $(EXECUTED) ## execute the notebooks; copies with outputs go to runs/notebooks
 	@$(BIN)/python -c 'import pandas; print(pandas.read_csv("runs/scores.csv", index_col=[0, 1]).to_string())'
-	@echo "1 is perfect, 0 finds nothing. Well 3 is the hardest of all wells: wide, but faint grooves under a strong"
-	@echo "pattern. Well 9 has no groove. So the validation wells tell of one hard well, the test wells of four others."
+	@echo "1 is perfect, 0 finds nothing. The hardest of training and validation wells is 3: faint grooves"
+	@echo "under a strong pattern. Well 9 has no groove. So the validation wells tell of one hard well, the test wells of four others."
 	@echo "Pictures: the executed notebooks in runs/notebooks/; this table is of notebook 09"
 	@echo "Runs:     runs/, a folder each with models and curves: $(BIN)/tensorboard --logdir runs"
 	@echo "Report:   runs/groove_report/, the grooves of a well, from notebook 08"
