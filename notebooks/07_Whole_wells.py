@@ -219,7 +219,7 @@ training.fit(run, *loaders, epochs=3 if data.simulated else 1)
 averaged = models.mean_of_weights(shipped, run.model)
 
 # %% [markdown]
-# On the draws this adds nothing; on the fifteen simulated wells it adds [0.06 of Dice](09_Test_wells_and_errors.ipynb#1-The-test-wells) on the test wells. On three folds of real wells it agrees with silver labels more than the baseline, each time by mean IoU if grooves decide ([Results](../docs/results.md)). Yet it makes well 3 worse.
+# On the draws this adds nothing; on the fifteen simulated wells it adds [0.06 of Dice](09_Test_wells_and_errors.ipynb#1-The-test-wells) on the test wells. On three folds of real wells it agrees with silver labels more than the baseline, each time by mean IoU if grooves decide ([Results](../docs/results.md)).
 #
 # On the real test wells the shipped weights agree with them a little less by Dice than an earlier version's baseline, which learned from real wells, and as well by mean IoU ([model card](../data/weights/README.md#how-well-it-does)).
 #
