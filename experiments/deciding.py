@@ -5,7 +5,7 @@
 The shipped network is asked, and the mean of its weights and of those that they become in three epochs on
 the draw's wells (`train_wells.py`). A groove is what hangs together at the probability `likely` and reaches
 `sure`; two equal ones decide by pixels. Settings are chosen by the mean IoU of both networks in all draws but
-one, and judged in that one, beside one scale and 0.5. The kept CSV is of the first stage's weights.
+one, and judged in that one, beside one scale and 0.5.
 """
 
 from collections.abc import Iterator
