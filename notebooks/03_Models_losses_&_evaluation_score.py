@@ -584,7 +584,11 @@ for score in (before, now):
 # **Before** (R3.1 – R3.3). A report beside the notebook has one validation Dice for each network, under a split that leaks, and does not say of how many runs. With one each, a lucky seed looks like a better network:
 
 # %%
-ways = {"U-Net": ("unet", "bce"), "Attention U-Net": ("attention_unet", "bce"), "ResUNet": ("resunet", "bce")}
+ways = {
+    "U-Net": ("unet", "bce"),
+    "Attention U-Net": ("attention_unet", "bce"),
+    "ResUNet": ("resunet", "bce"),
+}
 ways |= {"U-Net, Dice + BCE": ("unet", "dice_bce"), "U-Net, focal": ("unet", "focal")}
 curves = pd.DataFrame(index=pd.RangeIndex(1, 5, name="epoch"), columns=list(ways), dtype=float)
 for name, (network, loss) in ways.items():
@@ -592,7 +596,9 @@ for name, (network, loss) in ways.items():
     for row in train(run, loaders["train"], len(curves)):
         counts = evaluate(run.model, loaders["val"], run.loss_fn)[1]
         curves.loc[row["epoch"], name] = metrics.summarise(counts)["dice"]
-plots.show_curves(curves, "Dice on wells 3 and 9", "One run each: stopped elsewhere, another is best")
+plots.show_curves(
+    curves, "Dice on wells 3 and 9", "One run each: stopped elsewhere, another is best"
+)
 
 # %% [markdown]
 # **Now** they are compared on [draws](../docs/results.md#how-variants-are-compared): new simulated wells to learn from, with hasty labels, others to be judged by, whose truth is known, and a seed. All
