@@ -88,5 +88,5 @@ def test_run_ends_with_the_table_of_scores_and_where_all_lies(project):
         ["test", "baseline", "0.8", "0.7"],
     ]
     said = " ".join(word for line in lines[5:] for word in line)
-    for place in ("Well 3 is the hardest", "runs/notebooks/", "--logdir runs", "runs/groove_report/"):
+    for place in ("The hardest of training", "runs/notebooks/", "--logdir runs", "runs/groove_report/"):
         assert place in said
