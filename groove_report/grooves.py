@@ -104,6 +104,7 @@ def groove_report(
             lost, calm = loss[place][measured], smooth[place][measured]
             left = thickness[place][measured] + lost - calm
             middle, high = max(np.median(calm), calm.mean()), np.quantile(calm, 0.98)
+            # The spread of the groove and of the pattern add in squares; 2.5 was tuned on written logs
             high = middle + np.sqrt(max(high - middle, 2.5 * pattern) ** 2 - (2.5 * pattern) ** 2)
             losses = calm.mean(), high, np.quantile(left, 0.02)
         azimuth = np.rad2deg(np.angle(around[np.nonzero(inside)[1]].mean()))

@@ -98,13 +98,11 @@ def write_page(
     if len(table) and log.nominal:
         worst = grooves.loc[table["max_loss_mm"].nlargest(6).sort_index().index, "worst_row"]
         figure = draw_sections(wall, worst, log.nominal, 0.0 if log.is_wall else log.nominal)
-        sections = (
-            "<p>Cross-sections of the deepest at their worst row, with the least wall of its pixels; what "
+        about = (
+            "Cross-sections of the deepest at their worst row, with the least wall of its pixels; what the "
         )
-        sections += (
-            "the list says remains is robust. The wall is drawn too thick; the circle is nominal.</p>"
-            + _image(figure, "Cross-sections of the pipe")
-        )
+        about += "list says remains is robust. The wall is drawn too thick; the circle is nominal."
+        sections = f"<p>{about}</p>{_image(figure, 'Cross-sections of the pipe')}"
     page = PAGE.substitute(
         title=html.escape(f"Grooves of {facts['Log']}"),
         summary=_summary(table, tally),
