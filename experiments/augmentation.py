@@ -22,7 +22,6 @@ VARIANTS = {
     "all of R2.5": learns_with(transform=augment_transform()),
     "nothing": learns_with(transform=v2.Identity()),
     "flips, circular padding": learns_with(azimuth="circular"),
-    "flips, circular padding, rows reflected": learns_with(azimuth="circular", depth="reflect"),
 }
 
 

@@ -77,7 +77,10 @@ def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -
             draw = make_draw(number, source)
             for key in keys:
                 results.add(**key, **variants[key["variant"]](draw, arguments.epochs))
-    print(differences(results.rows, than).round(3).to_string())
+    if than in set(results.rows["variant"]):
+        print(differences(results.rows, than).round(3).to_string())
+    else:
+        print(f"{results.path} has no row of {than} to compare with; --variants {than!r} makes some.")
 
 
 def make_draw(number: int, source: DataSource) -> Draw:

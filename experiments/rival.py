@@ -10,13 +10,13 @@ quartiles, one that is mostly empty becomes hundreds of times as large, and ruin
 """
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
-from common import run_from_command_line, run_study
+from common import Variant, run_from_command_line, run_study
 from torch import Tensor, nn
-from whole_wells import plainly, wells_to_learn_from
+from whole_wells import by_grooves, plainly, wells_to_learn_from
 
 from experiments.draws import STUDY_CONFIG, Draw, learns_with
 from helpers.config import PATCH_SIZE
@@ -126,11 +126,16 @@ def train_rival(wells: Wells, epochs: int, seed: int, height: int = ROWS) -> nn.
     return run.model
 
 
-def rival(draw: Draw, epochs: int) -> dict[str, float]:
-    return plainly(draw, train_rival(wells_to_learn_from(draw), epochs, draw.number), ROWS)
+@cache
+def rival(draw: Draw, epochs: int) -> nn.Module:
+    return train_rival(wells_to_learn_from(draw), epochs, draw.number)
 
 
-VARIANTS = {"patches": learns_with(), "rival": rival}
+VARIANTS: dict[str, Variant] = {
+    "patches": learns_with(),
+    "rival": lambda draw, epochs: plainly(draw, rival(draw, epochs), ROWS),
+    "rival, by grooves": lambda draw, epochs: by_grooves(draw, rival(draw, epochs), ROWS),
+}
 
 if __name__ == "__main__":
     run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="patches"))

@@ -72,9 +72,9 @@ def plainly(draw: Draw, model: nn.Module, height: int = HEIGHT) -> dict[str, flo
     return draw.score_masks({w: found >= 0.5 for w, found in probabilities(draw, model, height).items()})
 
 
-def by_grooves(draw: Draw, model: nn.Module) -> dict[str, float]:
+def by_grooves(draw: Draw, model: nn.Module, height: int = HEIGHT) -> dict[str, float]:
     """Scores of what prediction does."""
-    found = probabilities(draw, model, scales=SCALES)
+    found = probabilities(draw, model, height, SCALES)
     return draw.score_masks({well: groove_mask(found) for well, found in found.items()})
 
 

@@ -119,7 +119,7 @@ show_study(
 )
 
 # %% [markdown]
-# It is not the longer view: sections as tall as a patch bring most of the gain, those of ten patches lose some. Padding around the pipe helps patches in all draws but one, where it fails: *open*. Batch norm can lose everything again.
+# It is not the longer view: sections as tall as a patch bring more than half of the gain, those of ten patches less. Padding around the pipe helps patches in four draws of six, and fails in one: *open*. Batch norm can lose everything again.
 #
 # ## 3 A well that is lost
 #

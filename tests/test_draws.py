@@ -147,6 +147,13 @@ def run(monkeypatch, source, variants, *arguments) -> None:
     common.run_study("text", "study.py", variants, than="a")
 
 
+def test_a_study_without_the_variant_to_compare_with_keeps_its_rows(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(common, "make_draw", lambda number, source: None)
+    variants, path = dict.fromkeys("ab", lambda draw, epochs: {"dice": 0.5}), tmp_path / "mine.csv"
+    run(monkeypatch, DataSource(tmp_path, True, "labels"), variants, "--variants", "b", "--output", str(path))
+    assert "no row of a" in capsys.readouterr().out and len(pd.read_csv(path)) == 6
+
+
 @pytest.mark.parametrize("simulated", [True, False])
 def test_a_study_has_a_row_for_each_draw_and_variant_and_makes_none_twice(
     simulated, wells, monkeypatch, tmp_path, capsys

@@ -33,8 +33,8 @@ def build_model(name: str, **options) -> nn.Module:
     """Return a new model, weights drawn from torch's global generator.
 
     name : one of `ARCHITECTURES`, for example "unet", or of the other two tables.
-    options : passed to the architecture: `dropout`, `azimuth` and `depth` for "unet", "attention_unet",
-        "resunet" and "unet++", `width` for "unet", "resunet" and "well_resunet", `norm` for the latter,
+    options : passed to the architecture: `dropout` and `azimuth` for "unet", "attention_unet", "resunet" and
+        "unet++", `width` for "unet", "resunet" and "well_resunet", `norm` for the latter,
         `dropout` for the junior's U-Nets and `mended` for one of them, `pretrained` for the others.
     ValueError : no architecture has this name, or it has no such option.
     helpers.models.pretrained.DownloadError : `pretrained=True` without the internet.

@@ -11,22 +11,21 @@ class AttentionUNet(nn.Module):
 
     The project's own size; the notebook's is `helpers.models.junior.JuniorAttentionUNet`.
 
-    dropout, azimuth, depth : as in `helpers.models.unet.UNet`.
+    dropout, azimuth : as in `helpers.models.unet.UNet`.
     """
 
-    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros"):
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros"):
         super().__init__()
-        padding = {"azimuth": azimuth, "depth": depth}
         self.azimuth = azimuth
-        self.encoder1 = double_conv(1, 32, dropout, **padding)
-        self.encoder2 = double_conv(32, 64, dropout, **padding)
-        self.bottleneck = double_conv(64, 128, dropout, **padding)
+        self.encoder1 = double_conv(1, 32, dropout, azimuth)
+        self.encoder2 = double_conv(32, 64, dropout, azimuth)
+        self.bottleneck = double_conv(64, 128, dropout, azimuth)
         self.gate2 = AttentionGate(64, 128, azimuth)
         self.up2 = nn.ConvTranspose2d(128, 64, 2, stride=2)
-        self.decoder2 = conv_relu(64 + 64, 64, **padding)
+        self.decoder2 = conv_relu(64 + 64, 64, azimuth)
         self.gate1 = AttentionGate(32, 64, azimuth)
         self.up1 = nn.ConvTranspose2d(64, 32, 2, stride=2)
-        self.decoder1 = conv_relu(32 + 32, 32, **padding)
+        self.decoder1 = conv_relu(32 + 32, 32, azimuth)
         self.head = nn.Conv2d(32, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:

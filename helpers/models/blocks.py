@@ -4,53 +4,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-AZIMUTH_PADDINGS = ("zeros", "circular")
-DEPTH_PADDINGS = ("zeros", "reflect")
+PADDINGS = ("zeros", "circular")
 
 
 class PipeConv2d(nn.Conv2d):
-    """A 3 x 3 convolution whose border is padded in its own way along each axis of a pipe.
+    """A 3 x 3 convolution that can go around a pipe.
 
-    azimuth : padding of the columns: "zeros", or "circular", which takes the neighbour of the last column
-        from the first, as around a pipe.
-    depth : padding of the rows: "zeros" or "reflect".
-    ValueError : a padding is none of these.
+    azimuth : what lies beyond the first and last column: "zeros", or "circular", the columns of the other
+        side. Beyond the first and last row there are zeros. ValueError : it is neither.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        stride: int | tuple[int, int] = 1,
-        azimuth: str = "zeros",
-        depth: str = "zeros",
+        self, in_channels: int, out_channels: int, stride: int | tuple[int, int] = 1, azimuth: str = "zeros"
     ):
-        if azimuth not in AZIMUTH_PADDINGS or depth not in DEPTH_PADDINGS:
-            raise ValueError(
-                f"Expected a padding of azimuth in {AZIMUTH_PADDINGS} and of depth in {DEPTH_PADDINGS}, "
-                f"found {azimuth!r} and {depth!r}."
-            )
-        ordinary = azimuth == depth == "zeros"  # then the convolution pads by itself, which is faster
-        super().__init__(in_channels, out_channels, 3, stride, padding=1 if ordinary else 0)
-        self.azimuth, self.depth, self.ordinary = azimuth, depth, ordinary
+        if azimuth not in PADDINGS:
+            raise ValueError(f"Expected a padding of azimuth in {PADDINGS}, found {azimuth!r}.")
+        super().__init__(in_channels, out_channels, 3, stride, padding=1 if azimuth == "zeros" else 0)
+        self.circular = azimuth == "circular"
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.ordinary:
-            modes = {"zeros": "constant"}
-            x = F.pad(x, (1, 1, 0, 0), mode=modes.get(self.azimuth, self.azimuth))
-            x = F.pad(x, (0, 0, 1, 1), mode=modes.get(self.depth, self.depth))
+        if self.circular:
+            x = F.pad(x, (1, 1, 0, 0), mode="circular")
+            x = F.pad(x, (0, 0, 1, 1))
         return super().forward(x)
 
 
-def conv_relu(in_channels: int, out_channels: int, **padding: str) -> nn.Sequential:
-    return nn.Sequential(PipeConv2d(in_channels, out_channels, **padding), nn.ReLU())
+def conv_relu(in_channels: int, out_channels: int, azimuth: str = "zeros") -> nn.Sequential:
+    return nn.Sequential(PipeConv2d(in_channels, out_channels, azimuth=azimuth), nn.ReLU())
 
 
-def double_conv(in_channels: int, out_channels: int, dropout: float, **padding: str) -> nn.Sequential:
+def double_conv(in_channels: int, out_channels: int, dropout: float, azimuth: str = "zeros") -> nn.Sequential:
     return nn.Sequential(
-        conv_relu(in_channels, out_channels, **padding),
+        conv_relu(in_channels, out_channels, azimuth),
         nn.Dropout(dropout),
-        conv_relu(out_channels, out_channels, **padding),
+        conv_relu(out_channels, out_channels, azimuth),
     )
 
 

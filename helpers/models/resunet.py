@@ -25,17 +25,17 @@ class ResidualBlock(nn.Module):
         stride: int | tuple[int, int] = 1,
         dropout: float = 0.0,
         norm: str = "batch",
-        **padding: str,
+        azimuth: str = "zeros",
     ):
         super().__init__()
         self.residual = nn.Sequential(
             normalise(norm, in_channels),
             nn.ReLU(),
-            PipeConv2d(in_channels, out_channels, stride, **padding),
+            PipeConv2d(in_channels, out_channels, stride, azimuth=azimuth),
             normalise(norm, out_channels),
             nn.ReLU(),
             nn.Dropout(dropout),
-            PipeConv2d(out_channels, out_channels, **padding),
+            PipeConv2d(out_channels, out_channels, azimuth=azimuth),
         )
         self.rows, self.columns = (stride, stride) if isinstance(stride, int) else stride
         self.shortcut = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), normalise(norm, out_channels))
@@ -52,27 +52,26 @@ class ResUNet(nn.Module):
     The project's own size; the notebook's is `helpers.models.junior.JuniorResUNet`.
 
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
-    azimuth, depth : padding of columns and rows, see `helpers.models.blocks.PipeConv2d`.
+    azimuth : padding of the columns, see `helpers.models.blocks.PipeConv2d`.
     width : channels of the first level; the second has twice, the bottleneck four times as many.
     """
 
-    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros", width: int = 32):
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", width: int = 32):
         super().__init__()
-        padding = {"azimuth": azimuth, "depth": depth}
         self.azimuth = azimuth
         # No batch norm before the first convolution: the images' own scale is what tells a groove
         self.stem = nn.Sequential(
-            PipeConv2d(1, width, **padding),
+            PipeConv2d(1, width, azimuth=azimuth),
             nn.BatchNorm2d(width),
             nn.ReLU(),
-            PipeConv2d(width, width, **padding),
+            PipeConv2d(width, width, azimuth=azimuth),
         )
         self.stem_shortcut = nn.Conv2d(1, width, 1)
-        self.encoder2 = ResidualBlock(width, 2 * width, 2, dropout, **padding)
-        self.bottleneck = ResidualBlock(2 * width, 4 * width, 2, dropout, **padding)
+        self.encoder2 = ResidualBlock(width, 2 * width, 2, dropout, azimuth=azimuth)
+        self.bottleneck = ResidualBlock(2 * width, 4 * width, 2, dropout, azimuth=azimuth)
         self.up = nn.Upsample(scale_factor=2)
-        self.decoder2 = ResidualBlock((4 + 2) * width, 2 * width, **padding)
-        self.decoder1 = ResidualBlock((2 + 1) * width, width, **padding)
+        self.decoder2 = ResidualBlock((4 + 2) * width, 2 * width, azimuth=azimuth)
+        self.decoder1 = ResidualBlock((2 + 1) * width, width, azimuth=azimuth)
         self.head = nn.Conv2d(width, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -16,24 +16,23 @@ class UNet(nn.Module):
     and has one convolution in each step of the decoder instead of two.
 
     dropout : probability of zeroing a value between the two convolutions of an encoder block.
-    azimuth, depth : padding of columns and rows, see `helpers.models.blocks.PipeConv2d`.
+    azimuth : padding of the columns, see `helpers.models.blocks.PipeConv2d`.
     width : channels of the first level; the second has twice, the bottleneck four times as many.
     ValueError : the width is below 1.
     """
 
-    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros", width: int = 32):
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", width: int = 32):
         super().__init__()
         if width < 1:
             raise ValueError(f"Expected a width of at least 1 channel, found {width}.")
-        padding = {"azimuth": azimuth, "depth": depth}
         self.azimuth = azimuth
-        self.encoder1 = double_conv(1, width, dropout, **padding)
-        self.encoder2 = double_conv(width, 2 * width, dropout, **padding)
-        self.bottleneck = double_conv(2 * width, 4 * width, dropout, **padding)
+        self.encoder1 = double_conv(1, width, dropout, azimuth)
+        self.encoder2 = double_conv(width, 2 * width, dropout, azimuth)
+        self.bottleneck = double_conv(2 * width, 4 * width, dropout, azimuth)
         self.up2 = nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2)
-        self.decoder2 = conv_relu(4 * width, 2 * width, **padding)
+        self.decoder2 = conv_relu(4 * width, 2 * width, azimuth)
         self.up1 = nn.ConvTranspose2d(2 * width, width, 2, stride=2)
-        self.decoder1 = conv_relu(2 * width, width, **padding)
+        self.decoder1 = conv_relu(2 * width, width, azimuth)
         self.head = nn.Conv2d(width, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:

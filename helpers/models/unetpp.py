@@ -15,22 +15,21 @@ class UNetPlusPlus(nn.Module):
     With deep supervision (section 3.2): in training each node of level 0 gives a mask, and the loss is the
     mean over them; else the prediction is the mean of their logits ("accurate mode").
 
-    dropout, azimuth, depth : as in `helpers.models.unet.UNet`.
+    dropout, azimuth : as in `helpers.models.unet.UNet`.
     """
 
-    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros", depth: str = "zeros"):
+    def __init__(self, dropout: float = 0.1, azimuth: str = "zeros"):
         super().__init__()
-        padding = {"azimuth": azimuth, "depth": depth}
         self.azimuth = azimuth
-        self.node00 = double_conv(1, 32, dropout, **padding)
-        self.node10 = double_conv(32, 64, dropout, **padding)
-        self.node20 = double_conv(64, 128, dropout, **padding)
+        self.node00 = double_conv(1, 32, dropout, azimuth)
+        self.node10 = double_conv(32, 64, dropout, azimuth)
+        self.node20 = double_conv(64, 128, dropout, azimuth)
         self.up10 = nn.ConvTranspose2d(64, 32, 2, stride=2)
         self.up20 = nn.ConvTranspose2d(128, 64, 2, stride=2)
         self.up11 = nn.ConvTranspose2d(64, 32, 2, stride=2)
-        self.node01 = double_conv(2 * 32, 32, dropout, **padding)
-        self.node11 = double_conv(2 * 64, 64, dropout, **padding)
-        self.node02 = double_conv(3 * 32, 32, dropout, **padding)
+        self.node01 = double_conv(2 * 32, 32, dropout, azimuth)
+        self.node11 = double_conv(2 * 64, 64, dropout, azimuth)
+        self.node02 = double_conv(3 * 32, 32, dropout, azimuth)
         self.heads = nn.ModuleList(nn.Conv2d(32, 1, 1) for _ in range(2))
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:

@@ -22,22 +22,22 @@ class WellResUNet(nn.Module):
 
     def __init__(self, width: int = 16, dropout: float = 0.1, norm: str = "batch"):
         super().__init__()
-        padding = {"azimuth": "circular", "depth": "zeros"}
         channels = [width, 2 * width, 4 * width, 4 * width, 4 * width]
         self.stem = nn.Sequential(
-            PipeConv2d(1, width, **padding),
+            PipeConv2d(1, width, azimuth="circular"),
             normalise(norm, width),
             nn.ReLU(),
-            PipeConv2d(width, width, **padding),
+            PipeConv2d(width, width, azimuth="circular"),
         )
         self.stem_shortcut = nn.Conv2d(1, width, 1)
         levels = list(zip(channels, channels[1:], STRIDES, strict=False))
         self.down = nn.ModuleList(
-            ResidualBlock(upper, lower, stride, dropout, norm, **padding) for upper, lower, stride in levels
+            ResidualBlock(upper, lower, stride, dropout, norm, azimuth="circular")
+            for upper, lower, stride in levels
         )
         self.up = nn.ModuleList(nn.Upsample(scale_factor=stride) for _, _, stride in levels)
         self.decoder = nn.ModuleList(
-            ResidualBlock(lower + upper, upper, norm=norm, **padding) for upper, lower, _ in levels
+            ResidualBlock(lower + upper, upper, norm=norm, azimuth="circular") for upper, lower, _ in levels
         )
         self.head = nn.Conv2d(width, 1, 1)
 
