@@ -24,6 +24,5 @@ VARIANTS = {
     "flips, circular padding": learns_with(azimuth="circular"),
 }
 
-
 if __name__ == "__main__":
     run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="flips"))

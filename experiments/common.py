@@ -1,7 +1,4 @@
-"""What the studies here share: the loop over draws and variants, and a row with its provenance.
-
-No test well is looked at, but by final_test.py.
-"""
+"""The loop over draws and variants, and a row with its provenance. Only final_test.py asks test wells."""
 
 import argparse
 import io

@@ -5,8 +5,8 @@ settings of `src/config/config.yaml`. A small recurrent residual U-Net (Alom et 
 https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, Woo et al. 2018,
 https://arxiv.org/abs/1807.06521), attention gates (Oktay et al. 2018, https://arxiv.org/abs/1804.03999) and a
 skip from level to level (U-Net++, Zhou et al. 2018, https://arxiv.org/abs/1807.10165) learns from sections of
-360 rows by IoU and focal loss. All sections have one scale, and several make a batch: scaled by its own
-quartiles, one that is mostly empty becomes hundreds of times as large, and ruins what batch norm remembers.
+360 rows by IoU and focal loss. All have one scale: one that is mostly empty, scaled by its own quartiles,
+would ruin what batch norm remembers. Changes and rate are those of our whole wells.
 """
 
 from dataclasses import replace
@@ -39,9 +39,8 @@ class RecurrentBlock(nn.Module):
         self.match = nn.Conv2d(inputs, channels, 1)
         self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(2))
-        few = channels // 8
-        squeeze, widen = nn.Conv2d(channels, few, 1, bias=False), nn.Conv2d(few, channels, 1, bias=False)
-        self.which = nn.Sequential(squeeze, nn.LeakyReLU(), widen)
+        squeeze = nn.Conv2d(channels, channels // 8, 1, bias=False)
+        self.which = nn.Sequential(squeeze, nn.LeakyReLU(), nn.Conv2d(channels // 8, channels, 1, bias=False))
         self.where = nn.Conv2d(2, 1, 7, padding=3, bias=False)
         self.dropout, self.times = nn.Dropout(0.2), times
 

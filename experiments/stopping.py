@@ -61,7 +61,6 @@ VARIANTS = {
     for rule in RULES
 }
 
-
 if __name__ == "__main__":
     than = "10 epochs, last epoch"
     run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than))
