@@ -112,8 +112,7 @@ def test_each_architecture_can_learn_patches_by_heart(name, simulated):
 @every_unet
 def test_dropout_is_the_one_asked_for_and_circular_padding_turns_logits_with_the_pipe(name):
     """By a multiple of 4 columns, which the two poolings leave in place."""
-    image = torch.randn(1, 1, 36, 36)
-    turned = image.roll(8, dims=-1)
+    turned = (image := torch.randn(1, 1, 36, 36)).roll(8, dims=-1)
     with torch.no_grad():
         circular = new(name, azimuth="circular").eval()
         torch.testing.assert_close(circular(turned), circular(image).roll(8, -1), atol=1e-5, rtol=1e-4)
