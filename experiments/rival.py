@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from common import Variant, run_from_command_line, run_study
 from torch import Tensor, nn
-from whole_wells import by_grooves, plainly, wells_to_learn_from
+from whole_wells import by_grooves, plainly, train_on_wells, wells_to_learn_from
 
 from experiments.draws import STUDY_CONFIG, Draw, learns_with
 from helpers.config import PATCH_SIZE
@@ -134,6 +134,7 @@ VARIANTS: dict[str, Variant] = {
     "patches": learns_with(),
     "rival": lambda draw, epochs: plainly(draw, rival(draw, epochs), ROWS),
     "rival, by grooves": lambda draw, epochs: by_grooves(draw, rival(draw, epochs), ROWS),
+    "our network, its loss": lambda draw, epochs: plainly(draw, train_on_wells(draw, epochs, loss=iou_focal)),
 }
 
 if __name__ == "__main__":
