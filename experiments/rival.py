@@ -26,8 +26,7 @@ from helpers.training import train
 from helpers.training.runs import unsaved_run
 from helpers.whole_wells.sections import SectionDataset, Wells, section_loader, well_transform
 
-ROWS = 360  # of a section
-AROUND = 8  # columns that are repeated on each side of the pipe
+ROWS, AROUND = 360, 8  # rows of a section, and columns that are repeated on each side of the pipe
 
 
 class RecurrentBlock(nn.Module):
