@@ -489,7 +489,7 @@ plots.show_patches(
 # %% [markdown]
 # ### Which helps the model?
 #
-# `experiments/outliers.py` trains the baseline without what SPE/DmodX flags, or without as many patches at random, and scores it on new wells by Dice, its overlap with the true grooves ([how, and what a *draw* is](../docs/results.md#how-variants-are-compared)):
+# `experiments/outliers.py` trains the baseline without what SPE/DmodX flags, without as many by an isolation forest or at random, and scores it on new wells by Dice, the overlap with true grooves ([how, and what a *draw* is](../docs/results.md#how-variants-are-compared)):
 
 # %%
 plots.show_draws(
@@ -499,7 +499,7 @@ plots.show_draws(
 )
 
 # %% [markdown]
-# It helps in some draws and costs in others, by 0.03 at most. We drop these patches all the same, in training only, so that the baseline stays the reviewer's.
+# It helps in some draws and costs in others. We drop these patches all the same, in training only, so that the baseline stays the reviewer's.
 #
 # > **Take along:** look at what a detector flags before you drop it, and never drop it from what you are judged by.
 #
