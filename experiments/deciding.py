@@ -31,7 +31,7 @@ SETTING = ["scales", "likely", "sure"]
 def main() -> None:
     torch.set_num_threads(1)
     source = find_data()
-    arguments = study_parser(__doc__, range(3 if source.simulated else FOLDS_OF_REAL_WELLS)).parse_args()
+    arguments = study_parser(__doc__, range(6 if source.simulated else FOLDS_OF_REAL_WELLS)).parse_args()
     results = Results(arguments.output, __file__, source)
     for number in arguments.draws:
         if not results.has(draw=number):
