@@ -489,7 +489,7 @@ plots.show_patches(
 # %% [markdown]
 # ### Which helps the model?
 #
-# `experiments/outliers.py` trains the baseline without what SPE/DmodX flags, without as many by an isolation forest or at random, and scores it on new wells by Dice, the overlap with true grooves ([how, and what a *draw* is](../docs/results.md#how-variants-are-compared)):
+# `experiments/outliers.py` trains the baseline without what SPE/DmodX flags, without as many that an isolation forest flags, or as many at random, and scores it on new wells by Dice, the overlap with true grooves ([how, and what a *draw* is](../docs/results.md#how-variants-are-compared)):
 
 # %%
 plots.show_draws(
