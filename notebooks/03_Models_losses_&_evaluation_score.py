@@ -688,7 +688,7 @@ gains = grid.sub(grid["bce"], axis=0).drop(columns="bce")
 gains.groupby("network").agg(["mean", "count"]).round(3)
 
 # %% [markdown]
-# Dice + BCE gains here, too.
+# Dice + BCE is ahead here, too.
 #
 # ### Padding
 #

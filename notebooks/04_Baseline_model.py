@@ -465,7 +465,7 @@ plots.show_draws(
 # The number of epochs matters more. The baseline has ten, batches of 8 and a learning rate of 0.002. Half as many epochs lose, and so do larger batches, which make fewer steps. Twenty epochs
 # gain in each of six draws, 0.04 of Dice on average. Ten epochs are a compromise: the studies here train hundreds of networks. If you train one, give it more.
 #
-# The real wells have ten times as many patches, so an epoch there makes ten times as many steps. On three folds of them four epochs were no worse than two by Dice, and better by mean IoU.
+# The real wells have ten times as many patches, so an epoch there makes ten times as many steps. On three folds of them four epochs were no worse than two by Dice, and better by mean IoU ([results](../docs/results.md#how-variants-are-compared)).
 #
 # > **Take along:** save the model of the lowest validation loss, and do not trust it more than the last.
 #

@@ -122,7 +122,7 @@ show_study(
 )
 
 # %% [markdown]
-# It is not the longer view: sections as tall as a patch bring more than half of the gain, those of ten patches less. Padding around the pipe is *open* here. The network of the challenge's first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours gains by Dice, not by mean IoU.
+# It is not the longer view: sections as tall as a patch bring more than half of the gain, those of ten patches less. Padding around the pipe is *open* here. The network of the challenge's first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours gains by Dice; mean IoU is [open](../docs/results.md#the-challenges-first-place).
 #
 # ## 3 A well that is lost
 #
