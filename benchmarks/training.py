@@ -46,8 +46,8 @@ def main() -> None:
     ratios = rates.div(rates["training steps"], axis=0)
     machine = f"{torch.get_num_threads()} threads, {run.device}, torch {torch.__version__}"
     print(f"{source.description}; {machine}, batches of {config.batch_size}")
-    table = {"patches a second": rates.median().round(), "ratio to the steps": ratios.median().round(2)}
-    print(pd.DataFrame(table | {"least": ratios.min().round(2), "most": ratios.max().round(2)}).to_string())
+    ratios = ratios.agg(["median", "min", "max"]).T.round(2)
+    print(ratios.assign(patches_a_second=rates.median().round()).to_string())
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from helpers.files import DataError, check_output, listed, replace_atomically, r
 
 HERE = Path(__file__).parent
 EPOCHS = 10  # of a training, in every study; stopping.py compares longer and shorter ones
+FEW, MANY, ENOUGH = 6, 12, 0.02  # draws: many where the interval that few leave is wider than this
 FOLDS_OF_REAL_WELLS = 5
 
 
@@ -45,7 +46,7 @@ def refuse(names: Iterable[str], folder: Path) -> None:
 Variant = Callable[[Draw, int], dict[str, float]]  # of a draw and a number of epochs: its scores
 
 
-def study_parser(text: str, draws: Iterable[int]) -> argparse.ArgumentParser:
+def study_parser(text: str, draws: Iterable[int] | None) -> argparse.ArgumentParser:
     """The options that every study has; `draws` : by default."""
     parser = argparse.ArgumentParser(description=text)
     parser.add_argument("--draws", nargs="+", type=at_least(0), default=draws, help="only these")
@@ -56,21 +57,24 @@ def study_parser(text: str, draws: Iterable[int]) -> argparse.ArgumentParser:
 def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -> None:
     """The main of a study: a row for each draw and variant, and how each differs from the variant `than`.
 
-    Six draws of simulated wells, ten epochs of each training, and twelve draws where the differences are to
-    be known better. With the real images five folds of the training and validation wells, two epochs.
+    Six draws of simulated wells, ten epochs of each training, and six more of variants that are
+    `not_known_well`. With the real images five folds of the training and validation wells, two epochs.
     """
     source = find_data()
-    draws, epochs = (range(6), EPOCHS) if source.simulated else (range(FOLDS_OF_REAL_WELLS), 2)
-    parser, help_ = study_parser(text, draws), f"of each training (default {epochs})"
+    draws, epochs = (range(MANY), EPOCHS) if source.simulated else (range(FOLDS_OF_REAL_WELLS), 2)
+    parser, help_ = study_parser(text, None), f"of each training (default {epochs})"
     parser.add_argument("--variants", nargs="+", choices=variants, default=list(variants), help="only these")
     parser.add_argument("--epochs", type=at_least(1), default=epochs, help=help_)
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # so that rows do not depend on how many cores the machine has
     torch.backends.cudnn.allow_tf32 = False  # convolutions in 19 bits
     results = Results(arguments.output, script, source)
-    for number in arguments.draws:
-        keys = [{"draw": number, "variant": name, "epochs": arguments.epochs} for name in arguments.variants]
-        if keys := results.missing(keys):
+    for number in arguments.draws or draws:
+        names = arguments.variants
+        if number >= FEW and not arguments.draws:
+            names = not_known_well(results.rows, than, names)
+        keys = [{"draw": number, "variant": name, "epochs": arguments.epochs} for name in names]
+        if keys := [key for key in keys if not results.has(**key)]:
             draw = make_draw(number, source)
             for key in keys:
                 results.add(**key, **variants[key["variant"]](draw, arguments.epochs))
@@ -78,6 +82,15 @@ def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -
         print(differences(results.rows, than).round(3).to_string())
     else:
         print(f"{results.path} has no row of {than} to compare with; --variants {than!r} makes some.")
+
+
+def not_known_well(rows: pd.DataFrame, than: str, names: Iterable[str]) -> list[str]:
+    """`than`, and those of these variants whose difference from it six draws leave wider than ENOUGH."""
+    if than not in set(rows["variant"]):
+        return []
+    half = differences(rows[rows["draw"] < FEW], than)["half-width"]
+    wide = [name for name in names if half.get(name, 0) > ENOUGH]
+    return [than, *wide] if wide else []
 
 
 def make_draw(number: int, source: DataSource) -> Draw:
@@ -99,8 +112,7 @@ def machine() -> str:
 
 
 def kind_of(machine: str) -> str:
-    """The rows of one table must come from one kind of machine: a GPU rounds unlike a CPU, and training
-    enlarges the difference. Studies calculate on one core, so CPUs are alike."""
+    """GPUs round unlike CPUs, and training enlarges that. Studies use one core, so CPUs are alike."""
     return "a CPU" if machine.endswith("CPU cores") else machine
 
 
@@ -130,10 +142,6 @@ class Results:
                 f"{self.path}: its rows were made on {listed(sorted(there))}, and this machine is {here}. A "
                 "table has rows of one kind of machine: go on there, or name another file with --output."
             )
-
-    def missing(self, keys: Iterable[dict]) -> list[dict]:
-        """Those keys that have no row yet."""
-        return [key for key in keys if not self.has(**key)]
 
     def has(self, **key) -> bool:
         """Tell whether a row with this key, of the same data, is there."""

@@ -2,8 +2,7 @@
 
 Grooves of known depth are planted in sound wall: wide, narrow, short, long, drifting, broken. The wall is
 simulated, of 72 and 36 columns, or, with the real images, wells 9 and 10, which have no groove; false calls
-are counted on the same wall. Of simulated wall every trial is kept beside the weights, for the reports of
-`python -m groove_report`. Rows are not metres: the challenge does not say how far apart they are.
+are counted on the same wall. Trials in simulated wall are kept beside the weights, for `groove_report`.
 """
 
 import argparse

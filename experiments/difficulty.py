@@ -16,10 +16,10 @@ def main() -> None:
     source = find_data()
     data = load_with_truth(source)
     results = Results(None, __file__, source)
-    wells = sorted(STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells)
-    for key in results.missing([{"well": well} for well in wells]):
-        draw = leave_out(key["well"], [key["well"]], *data)
-        results.add(**key, **draw.score(train_on(*draw.cleaned, EPOCHS, draw.number)))
+    for well in sorted(STUDY_CONFIG.train_wells + STUDY_CONFIG.val_wells):
+        if not results.has(well=well):
+            draw = leave_out(well, [well], *data)
+            results.add(well=well, **draw.score(train_on(*draw.cleaned, EPOCHS, draw.number)))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """The rival: the network and the recipe of the challenge's first place, written anew. Notebook 07.
 
-What its published code does, not that code: CorroSeg, https://github.com/tamontealegrep/CorroSeg, with the
-settings of `src/config/config.yaml`. A small recurrent residual U-Net (Alom et al. 2018,
-https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, Woo et al. 2018,
-https://arxiv.org/abs/1807.06521), attention gates (Oktay et al. 2018, https://arxiv.org/abs/1804.03999) and a
-skip from level to level (U-Net++, Zhou et al. 2018, https://arxiv.org/abs/1807.10165) learns from sections of
-360 rows by IoU and focal loss. All have one scale: one that is mostly empty, scaled by its own quartiles,
-would ruin what batch norm remembers. Changes and rate are those of our whole wells.
+What https://github.com/tamontealegrep/CorroSeg does: a small recurrent residual U-Net
+(https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, https://arxiv.org/abs/1807.06521),
+attention gates (https://arxiv.org/abs/1804.03999) and a skip from level to level (U-Net++,
+https://arxiv.org/abs/1807.10165) learns from sections of 360 rows by IoU and focal loss. All have one scale:
+an empty one, scaled by its own quartiles, would ruin what batch norm remembers. All else is as in ours.
 """
 
 from dataclasses import replace

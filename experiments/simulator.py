@@ -34,5 +34,4 @@ VARIANTS = {
 }
 
 if __name__ == "__main__":
-    than = "as drawn, by grooves"
-    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than))
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="as drawn, by grooves"))

@@ -62,5 +62,4 @@ VARIANTS = {
 }
 
 if __name__ == "__main__":
-    than = "10 epochs, last epoch"
-    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than))
+    run_from_command_line(lambda: run_study(__doc__, __file__, VARIANTS, than="10 epochs, last epoch"))

@@ -3,10 +3,10 @@
     CORROSEG_DATA=path/to/folder python experiments/train_wells.py --every-well
 
 In the end the mean of its weights before and after is taken, which finds more in wells that it has not seen.
-By default training and validation wells are the review's. Nothing is chosen by the validation wells, they
-show how training goes. With `--every-well` the network learns from all labelled wells, as one would for the
-challenge; then no score is of unseen wells. A run that was stopped goes on with `--resume FOLDER`. The run's
-folder gets the weights, `whole_wells.safetensors`, for `predict.py --model`.
+By default wells are split as in the review, and nothing is chosen by the validation wells. With
+`--every-well` the network learns from all labelled ones, as one would for the challenge; then no score is of
+unseen wells. A run that was stopped goes on with `--resume FOLDER`. Its folder gets the weights,
+`whole_wells.safetensors`, for `predict.py --model`.
 """
 
 import argparse

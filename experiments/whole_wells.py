@@ -1,10 +1,9 @@
 """Does it help to see whole wells, how tall a section, and what do simulated wells gain? Notebook 07.
 
 patches : the baseline U-Net. group norm, batch norm : the network for whole wells, on sections of 144 rows
-once around the pipe; with group norm also on shorter and taller ones, and with batch norm also asked with
-the statistics of each window instead of the running means. shipped : the weights that ship with
-the project, which learned from other simulated wells and their truth; then trained on these wells too; and
-the mean of the weights before and after (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). All are
+once around the pipe, or shorter and taller ones; "own statistics" are each window's, not the running means.
+shipped : the project's weights, which learned from other simulated wells and their truth; then trained on
+these wells too; and the mean of the weights before and after (https://arxiv.org/abs/2109.01903). All are
 judged at one depth scale and a threshold of 0.5; "by grooves" is what prediction does (deciding.py).
 """
 

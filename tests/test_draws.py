@@ -48,8 +48,7 @@ def test_a_draw_has_its_own_wells_to_learn_from_and_other_wells_whose_truth_judg
 
 
 def test_a_fold_is_judged_by_its_wells_but_the_ruined_patches_and_learns_from_no_test_well(wells):
-    y, images = wells
-    images = images.copy()
+    y, images = wells[0], wells[1].copy()
     images.loc[patch_name(7, 0), : COLUMNS[Config().ruined_pixels]] = np.nan
     draw = leave_out(2, (7, 9), y, images, truth=1 - y)
     assert patch_name(7, 0) not in draw.judge.index and patch_name(7, 1) in draw.judge.index
@@ -128,12 +127,9 @@ def test_a_difference_is_that_of_the_paired_t_test_over_draws_that_have_both():
         for name, gain in (("plain", 0.0), ("better", 0.05))
     ).iloc[:-1]
     (found,) = differences(rows, "plain").to_dict("records")
-    plain, better = (
-        rows.loc[(rows["variant"] == name) & (rows["draw"] < 4), "dice"].to_numpy()
-        for name in ("plain", "better")
-    )
-    low, high = ttest_rel(better, plain).confidence_interval()
-    expected = {"difference": (better - plain).mean(), "half-width": (high - low) / 2, "draws": 4}
+    pairs = rows.pivot(index="draw", columns="variant", values="dice").dropna()
+    low, high = ttest_rel(pairs["better"], pairs["plain"]).confidence_interval()
+    expected = {"difference": (low + high) / 2, "half-width": (high - low) / 2, "draws": 4}
     assert found == pytest.approx(expected)
 
 
@@ -147,11 +143,16 @@ def run(monkeypatch, source, variants, *arguments) -> None:
     common.run_study("text", "study.py", variants, than="a")
 
 
-def test_a_study_without_the_variant_to_compare_with_keeps_its_rows(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(common, "make_draw", lambda number, source: None)
-    variants, path = dict.fromkeys("ab", lambda draw, epochs: {"dice": 0.5}), tmp_path / "mine.csv"
-    run(monkeypatch, DataSource(tmp_path, True, "labels"), variants, "--variants", "b", "--output", str(path))
+def test_a_study_has_twelve_draws_of_what_six_do_not_tell(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(common, "make_draw", lambda number, source: number)
+    means, path = {"a": (0.5, 0.5), "b": (0.7, 0.7), "c": (0.5, 0.6)}, tmp_path / "mine.csv"
+    variants = {name: lambda draw, epochs, d=dice: {"dice": d[draw % 2]} for name, dice in means.items()}
+    source, output = DataSource(tmp_path, True, "labels"), ("--output", str(path))
+    run(monkeypatch, source, variants, "--variants", "c", *output)  # nothing to compare with
     assert "no row of a" in capsys.readouterr().out and len(pd.read_csv(path)) == 6
+    run(monkeypatch, source, variants, *output)
+    run(monkeypatch, source, variants, "--draws", "8", "--variants", "b", *output)  # asked for by number
+    assert pd.read_csv(path)["variant"].value_counts().to_dict() == {"a": 12, "c": 12, "b": 7}
 
 
 @pytest.mark.parametrize("simulated", [True, False])
@@ -170,8 +171,7 @@ def test_a_study_has_a_row_for_each_draw_and_variant_and_makes_none_twice(
         return scores
 
     variants = {"a": variant(0.0), "b": variant(0.2)}
-    source = DataSource(tmp_path, simulated, "the labels")
-    path = str(tmp_path / "study.csv")
+    source, path = DataSource(tmp_path, simulated, "the labels"), str(tmp_path / "study.csv")
     run(monkeypatch, source, variants, "--draws", "0", "1", "--variants", "a", "--output", path)
     run(monkeypatch, source, variants, "--draws", "0", "1", "--output", path)
     assert [one[:2] for one in made] == [(0, 0.0), (1, 0.0), (0, 0.2), (1, 0.2)]
