@@ -447,7 +447,7 @@ title = "Beside flips no change raises Dice on average; all of them together low
 plots.show_draws(study, "flips", title)
 
 # %% [markdown]
-# Every mean lies below that of flips alone. All changes together *lose* a little by [our rule](../docs/results.md#how-variants-are-compared): their interval (the orange line) leaves zero out. The roll was lower in eleven draws of twelve, so it *probably loses*, though it invents nothing. All else is *open*. On three folds of the real wells, all changes together found more once and less twice. Flips themselves make no difference in Dice that shows; by mean IoU they [gain](../docs/results.md#how-variants-are-compared). So we train with flips, which both the junior and the reviewer have, and add
+# Every mean lies below that of flips alone. All changes together *lose* a little by [our rule](../docs/results.md#how-variants-are-compared): their interval (the orange line) leaves zero out. The roll, which invents nothing, was lower in eleven draws of twelve, turn and crop in ten: they *probably lose*. All else is *open*. On three folds of the real wells, all changes together found more once and less twice. Flips themselves make no difference in Dice that shows; by mean IoU they [gain](../docs/results.md#how-variants-are-compared). So we train with flips, which both the junior and the reviewer have, and add
 # more only when a study on the wells at hand shows a gain.
 #
 # These networks had two dozen wells and ten epochs: with fewer wells, or much longer training, augmentation may pay.

@@ -118,11 +118,11 @@ changed = {
     "our network, its loss": "whole wells, with its loss",
 }
 show_study(
-    changed, "whole wells", "Taller sections do not help; running means lose all that was gained"
+    changed, "whole wells", "Sections of 144 rows find most; running means lose all that was gained"
 )
 
 # %% [markdown]
-# It is not the longer view: sections as tall as a patch bring more than half of the gain, those of ten patches less. Padding around the pipe is *open* here. The network of the challenge's first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours gains by Dice; mean IoU is [open](../docs/results.md#the-challenges-first-place).
+# Half of it is the longer view: sections as tall as a patch bring less than half of the gain; but those of ten patches bring no more. Padding around the pipe *probably* gains. The network of the challenge's first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours *probably* gains by Dice, and loses by [mean IoU](../docs/results.md#the-challenges-first-place).
 #
 # ## 3 A well that is lost
 #
@@ -277,7 +277,7 @@ pd.DataFrame(rows).T.round(3)
 #
 # ## What we now know
 #
-# - Whole wells gain, but not by the longer view.
+# - Whole wells gain, half of it by the longer view.
 # - Normalise without running means where batches hold few wells.
 # - Many simulated wells, with their truth, help most on such wells. On real ones the gain is smaller.
 # - Choose on wells like yours how a probability becomes a mask.
