@@ -495,7 +495,7 @@ plots.show_patches(
 plots.show_draws(
     pd.read_csv("experiments/outliers_simulated.csv"),
     "none",
-    "Dropping odd patches makes no difference that six draws show",
+    "Dropping odd patches makes no difference that these draws show",
 )
 
 # %% [markdown]
