@@ -65,7 +65,7 @@ axis.plot(means, order, "|", color=plots.ORANGE, markersize=28, markeredgewidth=
 axis.axvline(0, color="black", linewidth=1)
 axis.set(xlabel="Dice in validation minus Dice on new wells (orange: the mean)", ylabel="")
 axis.set_ylim(2.5, -0.5)
-axis.set_title("Split by patch, each score is too high; by wells, it errs further, to both sides")
+axis.set_title("Split by patch, most scores are too high; by wells, they err further, to both sides")
 plt.show()
 
 # %% [markdown]
@@ -135,7 +135,7 @@ for source, pairs in copies.items():
 #
 # ## 2 How much too high
 #
-# The study behind the opening picture, `experiments/leak.py`, holds out a fifth of a draw's patches in three ways: by patch, by pair of twins, by wells. The first two columns say what stays in training, in this page's draw (more of its patches have a twin than in [notebook 02](02_Datasets_dataloaders_transforms.ipynb#2-Split-by-wells)); the last two, what that does to the score, in six draws:
+# The study behind the opening picture, `experiments/leak.py`, holds out a fifth of a draw's patches in three ways: by patch, by pair of twins, by wells. The first two columns say what stays in training, in this page's draw (more of its patches have a twin than in [notebook 02](02_Datasets_dataloaders_transforms.ipynb#2-Split-by-wells)); the last two, what that does to the score, in twelve draws:
 
 
 # %%
@@ -156,7 +156,7 @@ errors = leak.groupby("variant")["error"]
 table.assign(bias=errors.mean().round(2), scatter=errors.std().round(2))  # standard deviation
 
 # %% [markdown]
-# Keeping twins together does not mend the bias, since the patches above and below stay. By wells nothing stays. Its mean error is hardly smaller, but comes mostly from one draw, the dot far to the right: about five wells judge here, each score errs by a tenth, and six such errors cannot tell their mean from zero. By patch, all six are too high.
+# Keeping twins together does not mend the bias, since the patches above and below stay. By patch and by pair, ten scores of twelve are too high. By wells nothing stays, and the bias is gone. But about five wells judge here, so each score errs by more than a tenth, to either side.
 #
 # The [published](https://github.com/YaninaK/cv-segmentation) scores of the junior's U-Net are 0.81 in validation and 0.61 on the leaderboard. The one is a Dice and the other a mean IoU, so their gap does not tell how large the leak was.
 #
@@ -230,7 +230,7 @@ plt.legend(loc="lower left")
 plt.show()
 
 # %% [markdown]
-# Wells drawn at random have no bias: the boxes lie around the black line because they are made of the same sixty wells. What they show is the scatter. Five wells err by a tenth, as in the study, four times as many by half as much. The bias of a split by patch does not shrink so: its patches come from the wells that were learned from.
+# Wells drawn at random have no bias: the boxes lie around the black line because they are made of the same sixty wells. What they show is the scatter. Five wells err by a tenth, in the study by a little more, four times as many by half as much. The bias of a split by patch does not shrink so: its patches come from the wells that were learned from.
 #
 # ## What we now know
 #
