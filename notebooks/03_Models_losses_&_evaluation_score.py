@@ -662,7 +662,7 @@ study = pd.read_csv("experiments/networks_simulated.csv")
 compare(study, "unet", "Shown to gain over the U-Net: {gain} of {of} networks, on {draws} draws")
 
 # %% [markdown]
-# VGG16-U-Net, ResUNet and AG-CUResNeSt are a little better in each draw. But on three folds of real wells the first two agreed less with the labels than the U-Net did in two ([results](../docs/results.md#how-variants-are-compared)). ViT and DeiT are far behind, the junior's Attention U-Net somewhat; the papers of the former begin with weights that have learned from photographs.
+# VGG16-U-Net, ResUNet and AG-CUResNeSt are a little better in each draw. But on three folds of real wells the first two agreed less with the labels than the U-Net did in two ([results](../docs/results.md#how-variants-are-compared)). ViT and DeiT are far behind, the junior's Attention U-Net somewhat, less so when mended; the papers of the former begin with weights that have learned from photographs.
 #
 # ### Losses
 #

@@ -122,7 +122,7 @@ show_study(
 )
 
 # %% [markdown]
-# Half of it is the longer view: sections as tall as a patch bring less than half of the gain; but those of ten patches bring no more. Padding around the pipe *probably* gains. The network of the challenge's first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours *probably* gains by Dice, and loses by [mean IoU](../docs/results.md#the-challenges-first-place).
+# The height of a section matters: those as tall as a patch bring less than half of the gain, and so do those of ten patches. Padding around the pipe *probably* gains. The network of the challenge's first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours *probably* gains by Dice, and loses by [mean IoU](../docs/results.md#the-challenges-first-place).
 #
 # ## 3 A well that is lost
 #
@@ -277,7 +277,7 @@ pd.DataFrame(rows).T.round(3)
 #
 # ## What we now know
 #
-# - Whole wells gain, half of it by the longer view.
+# - Whole wells gain, if sections are neither short nor very tall.
 # - Normalise without running means where batches hold few wells.
 # - Many simulated wells, with their truth, help most on such wells. On real ones the gain is smaller.
 # - Choose on wells like yours how a probability becomes a mask.
