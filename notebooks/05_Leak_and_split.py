@@ -65,7 +65,9 @@ axis.plot(means, order, "|", color=plots.ORANGE, markersize=28, markeredgewidth=
 axis.axvline(0, color="black", linewidth=1)
 axis.set(xlabel="Dice in validation minus Dice on new wells (orange: the mean)", ylabel="")
 axis.set_ylim(2.5, -0.5)
-axis.set_title("Split by patch, most scores are too high; by wells, they err further, to both sides")
+axis.set_title(
+    "Split by patch, most scores are too high; by wells, they err further, to both sides"
+)
 plt.show()
 
 # %% [markdown]
