@@ -46,8 +46,8 @@ def main() -> None:
     ratios = rates.div(rates["training steps"], axis=0)
     machine = f"{torch.get_num_threads()} threads, {run.device}, torch {torch.__version__}"
     print(f"{source.description}; {machine}, batches of {config.batch_size}")
-    ratios = ratios.agg(["median", "min", "max"]).T.round(2)
-    print(ratios.assign(patches_a_second=rates.median().round()).to_string())
+    ratios = ratios.agg(["median", "min", "max"]).T.round(2).add_prefix("ratio to the steps, ")
+    print(ratios.assign(**{"patches a second": rates.median().round()}).to_string())
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ def refuse(names: Iterable[str], folder: Path) -> None:
 Variant = Callable[[Draw, int], dict[str, float]]  # of a draw and a number of epochs: its scores
 
 
-def study_parser(text: str, draws: Iterable[int] | None) -> argparse.ArgumentParser:
-    """The options that every study has; `draws` : by default."""
+def study_parser(text: str) -> argparse.ArgumentParser:
+    """The options that every study has. Without `--draws` a study chooses its own."""
     parser = argparse.ArgumentParser(description=text)
-    parser.add_argument("--draws", nargs="+", type=at_least(0), default=draws, help="only these")
+    parser.add_argument("--draws", nargs="+", type=at_least(0), help="only these")
     parser.add_argument("--output", type=Path, help="CSV to add to (default: beside this script)")
     return parser
 
@@ -62,7 +62,7 @@ def run_study(text: str, script: str, variants: dict[str, Variant], than: str) -
     """
     source = find_data()
     draws, epochs = (range(MANY), EPOCHS) if source.simulated else (range(FOLDS_OF_REAL_WELLS), 2)
-    parser, help_ = study_parser(text, None), f"of each training (default {epochs})"
+    parser, help_ = study_parser(text), f"of each training (default {epochs})"
     parser.add_argument("--variants", nargs="+", choices=variants, default=list(variants), help="only these")
     parser.add_argument("--epochs", type=at_least(1), default=epochs, help=help_)
     arguments = parser.parse_args()

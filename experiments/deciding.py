@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import torch
-from common import FOLDS_OF_REAL_WELLS, Results, make_draw, run_from_command_line, study_parser
+from common import FEW, FOLDS_OF_REAL_WELLS, Results, make_draw, run_from_command_line, study_parser
 from whole_wells import averaged
 
 from experiments.draws import Draw
@@ -31,9 +31,9 @@ SETTING = ["scales", "likely", "sure"]
 def main() -> None:
     torch.set_num_threads(1)
     source = find_data()
-    arguments = study_parser(__doc__, range(6 if source.simulated else FOLDS_OF_REAL_WELLS)).parse_args()
+    arguments = study_parser(__doc__).parse_args()
     results = Results(arguments.output, __file__, source)
-    for number in arguments.draws:
+    for number in arguments.draws or range(FEW if source.simulated else FOLDS_OF_REAL_WELLS):
         if not results.has(draw=number):
             results.add_all(list(rows_of(make_draw(number, source))))
     if results.rows["draw"].nunique() > 1:

@@ -4,7 +4,7 @@ What https://github.com/tamontealegrep/CorroSeg does: a small recurrent residual
 (https://arxiv.org/abs/1802.06955) with channel and spatial attention (CBAM, https://arxiv.org/abs/1807.06521),
 attention gates (https://arxiv.org/abs/1804.03999) and a skip from level to level (U-Net++,
 https://arxiv.org/abs/1807.10165) learns from sections of 360 rows by IoU and focal loss. All have one scale:
-an empty one, scaled by its own quartiles, would ruin what batch norm remembers. All else is as in ours.
+an empty one, scaled by its own quartiles, would ruin what batch norm remembers. Changes and rate are ours.
 """
 
 from dataclasses import replace

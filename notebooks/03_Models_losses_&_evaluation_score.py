@@ -686,7 +686,7 @@ of_his = pd.concat([with_bce.assign(variant=with_bce["variant"] + ", bce"), stud
 of_his[["network", "loss"]] = of_his["variant"].str.extract(r"^(junior_\w+), (\w+)$")
 grid = of_his.pivot_table("mean_iou", ["network", "draw"], "loss")
 gains = grid.sub(grid["bce"], axis=0).drop(columns="bce")
-gains.groupby("network").agg(["mean", "count"]).round(3)
+gains.groupby("network").agg(["mean", "min", "count"]).round(3)
 
 # %% [markdown]
 # Dice + BCE is ahead here, too, in each draw.

@@ -460,7 +460,7 @@ plots.show_draws(
 )
 
 # %% [markdown]
-# No rule *gains* on these draws, and the best validation Dice *loses*: 0.01, and 0.02 of mean IoU. In section 6 the best model has no higher Dice than the last, and a lower mean IoU. So take the last, which needs no choice.
+# No rule *gains* on these draws, and the best validation Dice *loses* 0.01 ([more by mean IoU](../docs/results.md#how-variants-are-compared)). In section 6 the best model has no higher Dice than the last, and a lower mean IoU. So take the last, which needs no choice.
 #
 # The number of epochs matters more. The baseline has ten, batches of 8 and a learning rate of 0.002. Half as many epochs lose, and so do larger batches, which make fewer steps. Twenty epochs
 # gain in each of twelve draws, 0.04 of Dice on average. Ten epochs are a compromise: the studies here train hundreds of networks. If you train one, give it more.

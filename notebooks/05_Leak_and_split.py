@@ -158,7 +158,7 @@ errors = leak.groupby("variant")["error"]
 table.assign(bias=errors.mean().round(2), scatter=errors.std().round(2))  # standard deviation
 
 # %% [markdown]
-# Keeping twins together does not mend the bias, since the patches above and below stay. By patch and by pair, ten scores of twelve are too high. By wells nothing stays, and the bias is gone. But about five wells judge here, so each score errs by more than a tenth, to either side.
+# Keeping twins together does not mend the bias, since the patches above and below stay. By patch and by pair, ten scores of twelve are too high. By wells nothing stays, and no bias shows. About five wells judge here, so each score errs by more than a tenth, to either side, and a bias as small as that by patch could hide in it.
 #
 # The [published](https://github.com/YaninaK/cv-segmentation) scores of the junior's U-Net are 0.81 in validation and 0.61 on the leaderboard. The one is a Dice and the other a mean IoU, so their gap does not tell how large the leak was.
 #

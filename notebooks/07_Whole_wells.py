@@ -122,7 +122,7 @@ show_study(
 )
 
 # %% [markdown]
-# A section's height matters: as tall as a patch it brings less than half of the gain, and so does ten times that. Padding around the pipe *probably* gains. The network of first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours *probably* gains by Dice, and loses by [mean IoU](../docs/results.md#the-challenges-first-place).
+# A section's height matters: as tall as a patch it brings less than half of the gain, and so does ten times that. Padding patches around the pipe *probably* gains. The network of first place, written anew (`experiments/rival.py`), finds as much as ours with a fourteenth of the weights. With its loss, IoU and focal, ours *probably* gains by Dice, and loses by [mean IoU](../docs/results.md#the-challenges-first-place).
 #
 # ## 3 A well that is lost
 #

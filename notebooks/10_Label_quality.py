@@ -272,7 +272,7 @@ verdict = (
 plots.show_draws(study, "as drawn", f"Better labels, {few} draws or more: {verdict}")
 
 # %% [markdown]
-# A gain or a loss is shown where the orange line leaves zero out. What the network redraws *probably* gains, in ten draws of twelve; all else is *open*, even the truth of all labels. So if better labels gain on such wells, it is little beside what chance does in one draw. Worse labels may be another matter.
+# A gain or a loss is shown where the orange line leaves zero out. What the network redraws *probably* gains by Dice, in ten draws of twelve; all else is *open*, even the truth of all labels. So if better labels gain on such wells, it is little beside what chance does in one draw. Worse labels may be another matter.
 #
 # On real images with silver labels, which a U-Net drew, the first cells check that network, not people.
 #
